@@ -1,0 +1,1 @@
+"""Measurements of Backburner and of the machine it runs on; none of them is a test."""
