@@ -1,0 +1,207 @@
+"""Every error Backburner raises: one root, the message names the thing, the value and the remedy.
+
+The facts of an error are attributes as well, so that code can act on them without reading the text.
+"""
+
+from __future__ import annotations
+
+_SHOWN = 80
+
+
+def shown(value: object) -> str:
+    """A short `repr` of a value for an error message, at most 80 characters."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+class BackburnerError(Exception):
+    """The root of all errors raised by Backburner."""
+
+
+class SettingsError(BackburnerError):
+    """A setting is unknown, has a wrong value, or contradicts another one."""
+
+    def __init__(self, setting: str, value: object, problem: str, remedy: str, source: str = "argument") -> None:
+        self.setting, self.value, self.problem, self.remedy, self.source = setting, value, problem, remedy, source
+        super().__init__(f"setting {setting!r} = {shown(value)} (from {source}): {problem}. {remedy}")
+
+
+class InvalidUrl(SettingsError):
+    """The database URL cannot be used."""
+
+    def __init__(self, url: str, problem: str, remedy: str) -> None:
+        super().__init__("url", url, problem, remedy)
+
+
+class MissingExtra(BackburnerError, ImportError):
+    """An optional package that this feature needs is not installed."""
+
+    def __init__(self, package: str, extra: str, needed_for: str) -> None:
+        self.package, self.extra = package, extra
+        super().__init__(f"{needed_for} needs the package {package!r}. Run: pip install 'backburner[{extra}]'")
+
+
+class UnknownTask(BackburnerError, LookupError):
+    """No task of that name is registered here."""
+
+    def __init__(self, name: str, known: tuple[str, ...] = ()) -> None:
+        self.name = name
+        listed = ", ".join(sorted(known)[:10]) or "none"
+        super().__init__(
+            f"task {shown(name)} is not registered. Known tasks: {listed}. "
+            "Import the module that declares it, or add the old name to its aliases."
+        )
+
+
+class DuplicateTask(BackburnerError):
+    """Two functions were registered under one task name."""
+
+    def __init__(self, name: str, first: str, second: str) -> None:
+        self.name = name
+        super().__init__(f"task name {name!r} is taken by {first}; {second} needs another: @jobs.task(name=...)")
+
+
+class InvalidTask(BackburnerError, TypeError):
+    """A function cannot be made a task."""
+
+    def __init__(self, name: str, problem: str, remedy: str) -> None:
+        self.name = name
+        super().__init__(f"task {name!r}: {problem}. {remedy}")
+
+
+class InvalidArgument(BackburnerError, TypeError):
+    """An argument does not fit the task's signature."""
+
+    def __init__(self, task: str, parameter: str, value: object, problem: str, remedy: str = "") -> None:
+        self.task, self.parameter, self.value = task, parameter, value
+        super().__init__(f"task {task!r}, parameter {parameter!r} = {shown(value)}: {problem}. {remedy}".rstrip())
+
+
+class NotSerializable(BackburnerError, TypeError):
+    """A value cannot be stored and read back as the same value."""
+
+    def __init__(self, what: str, value: object, problem: str, remedy: str) -> None:
+        self.what, self.value = what, value
+        super().__init__(f"{what} = {shown(value)} cannot be stored: {problem}. {remedy}")
+
+
+class TooLarge(BackburnerError, ValueError):
+    """A value is larger than its limit, in bytes of its stored form."""
+
+    def __init__(self, what: str, size: int, limit: int, remedy: str) -> None:
+        self.what, self.size, self.limit = what, size, limit
+        super().__init__(f"{what} has {size:,} bytes, the limit is {limit:,}. {remedy}")
+
+
+class DecodeError(BackburnerError, ValueError):
+    """A stored value cannot be read back."""
+
+    def __init__(self, what: str, problem: str) -> None:
+        self.what, self.problem = what, problem
+        super().__init__(f"stored {what} cannot be read: {problem}")
+
+
+class InvalidOption(BackburnerError, ValueError):
+    """An option of a task or of an enqueue has a wrong value."""
+
+    def __init__(self, option: str, value: object, problem: str, remedy: str) -> None:
+        self.option, self.value = option, value
+        super().__init__(f"option {option!r} = {shown(value)}: {problem}. {remedy}")
+
+
+class StoreError(BackburnerError):
+    """The root of errors about the database."""
+
+
+class StoreUnavailable(StoreError):
+    """The database does not answer, or the connection was lost; the operation may be repeated."""
+
+
+class SchemaMissing(StoreError):
+    """The tables are not there, or are older than this version needs."""
+
+    def __init__(self, url: str, found: str | None, needed: str) -> None:
+        self.found, self.needed = found, needed
+        state = "has no Backburner tables" if found is None else f"has tables of version {found}"
+        super().__init__(
+            f"the database {url} {state}, version {needed} is needed. Run: backburner migrate "
+            "(or pass auto_migrate=True; `backburner migrate --sql` prints the statements)"
+        )
+
+
+class SchemaTooNew(StoreError):
+    """The tables were made by a newer version that this one cannot work with."""
+
+    def __init__(self, url: str, found: str, needed: str) -> None:
+        self.found, self.needed = found, needed
+        super().__init__(
+            f"the database {url} has tables of version {found}, this Backburner knows {needed}. "
+            "Install the newer Backburner here too"
+        )
+
+
+class TransactionMustRetry(StoreError):
+    """The caller's own transaction was ended by the database (deadlock, serialisation): run it again."""
+
+
+class ForeignTransaction(StoreError):
+    """The connection handed over does not lead to the database that holds the jobs."""
+
+
+class WaitInsideTransaction(StoreError):
+    """Waiting for a job inside the transaction that enqueued it would never end."""
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        super().__init__(
+            f"job {job_id} was enqueued in a transaction that is still open, no worker can see it yet. "
+            "Commit first, then wait"
+        )
+
+
+class LeaseLost(BackburnerError):
+    """This attempt no longer owns its job: it was taken over; nothing was written."""
+
+    def __init__(self, job_id: str, attempt: int) -> None:
+        self.job_id, self.attempt = job_id, attempt
+        super().__init__(f"job {job_id}: attempt {attempt} no longer owns it, nothing was written")
+
+
+class JobNotFound(BackburnerError, LookupError):
+    """There is no job of that id: unknown, or cleaned away."""
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        super().__init__(f"there is no job {shown(job_id)}: the id is unknown or the job was cleaned away")
+
+
+class WrongState(BackburnerError):
+    """The job's state does not allow this."""
+
+    def __init__(self, job_id: str, state: str, verb: str, allowed: str) -> None:
+        self.job_id, self.state, self.verb = job_id, state, verb
+        super().__init__(f"job {job_id} is {state}; {verb} needs {allowed}")
+
+
+class JobFailed(BackburnerError):
+    """The result of a job was asked for that ended without one."""
+
+    def __init__(self, job_id: str, state: str, reason: str | None) -> None:
+        self.job_id, self.state, self.reason = job_id, state, reason
+        super().__init__(f"job {job_id} is {state}" + (f": {reason}" if reason else ""))
+
+
+class NotFinished(BackburnerError):
+    """The result of a job was asked for that has not ended yet."""
+
+    def __init__(self, job_id: str, state: str) -> None:
+        self.job_id, self.state = job_id, state
+        super().__init__(f"job {job_id} is {state}, it has no result yet. Wait with job.wait(seconds) first")
+
+
+class AlreadyRunning(BackburnerError):
+    """A command that may run only once at a time is running elsewhere."""
+
+    def __init__(self, name: str, holder: str) -> None:
+        self.name, self.holder = name, holder
+        super().__init__(f"{name!r} is running already: {holder}")

@@ -1,0 +1,170 @@
+"""`Job`, one stored call: the value that enqueue returns and lists are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
+
+from backburner.progress import Progress
+from backburner.states import JobState
+
+
+class JobControl(Protocol):
+    """What a `Job` asks of the Backburner it came from."""
+
+    def get(self, job_id: str) -> Job: ...
+    def wait(self, job: Job, seconds: float) -> bool: ...
+    def result_of(self, job: Job) -> Any: ...
+    def cancel(self, job_id: str) -> Job: ...
+    def retry(self, job_id: str) -> Job: ...
+    def delete(self, job_id: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One stored call, as it was when it was read. Times are aware and in UTC.
+
+    `attempt` counts claims and is never reset; `tries` counts failures of the task itself, `crashes` deaths
+    of the process proven to be its doing, `losses` deaths around it.
+    """
+
+    id: str
+    task: str
+    state: JobState
+    queue: str
+    priority: int
+    created_at: datetime
+    run_at: datetime
+    args: str = "{}"
+    codec: str = "json"
+    position: int = 0
+    attempt: int = 0
+    tries: int = 0
+    crashes: int = 0
+    losses: int = 0
+    max_attempts: int | None = None
+    title: str | None = None
+    identifier: str | None = None
+    owner: str | None = None
+    visibility: str = "owner"
+    tags: tuple[str, ...] = ()
+    meta: str | None = None
+    context: str | None = None
+    options: str | None = None
+    repeatable: bool = True
+    expires_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    worker: str | None = None
+    result_text: str | None = None
+    reason: str | None = None
+    error: str | None = None
+    blocked_on: str | None = None
+    cancel_requested: bool = False
+    progress: Progress | None = None
+    uncommitted: bool = False
+    control: JobControl | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def done(self) -> bool:
+        """True when the job has reached a final state."""
+        return self.state.final
+
+    @property
+    def name(self) -> str:
+        """What people call it: the title, else the task's name."""
+        return self.title or self.task
+
+    def refresh(self) -> Job:
+        """The job as it is now. Raises `JobNotFound` when it was cleaned away."""
+        return self._control().get(self.id)
+
+    def wait(self, seconds: float) -> bool:
+        """True as soon as the job is done, False after `seconds` at most.
+
+        Raises `WaitInsideTransaction` when the job's enqueue has not been committed yet.
+        """
+        return self._control().wait(self, seconds)
+
+    def result(self) -> Any:
+        """What the task returned; raises `NotFinished` or `JobFailed` when there is nothing."""
+        return self._control().result_of(self)
+
+    def cancel(self) -> Job:
+        """Cancel it: at once while it waits, by request while it runs."""
+        return self._control().cancel(self.id)
+
+    def retry(self) -> Job:
+        """Run a finished job again under the same id."""
+        return self._control().retry(self.id)
+
+    def delete(self) -> None:
+        """Remove a job that is not running, with all that is kept of it."""
+        self._control().delete(self.id)
+
+    def _control(self) -> JobControl:
+        if self.control is None:
+            raise RuntimeError("this Job value was made without a Backburner behind it; use jobs.get(id)")
+        return self.control
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs are meant; what is None does not matter. `before` is an id: older jobs than that one."""
+
+    states: frozenset[JobState] | None = None
+    task: str | None = None
+    queue: str | None = None
+    tag: str | None = None
+    identifier: str | None = None
+    owner: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    before: str | None = None
+
+
+class ClaimedJob(NamedTuple):
+    """What a worker gets when it claims a job: all it needs to run it, nothing else."""
+
+    id: str
+    position: int
+    attempt: int
+    task: str
+    args: str
+    codec: str
+    queue: str
+    priority: int
+    tries: int
+    crashes: int
+    losses: int
+    max_attempts: int | None
+    repeatable: bool
+    options: str | None
+    context: str | None
+    title: str | None
+    expires_at: datetime | None
+
+
+class NewJob(NamedTuple):
+    """A job about to be inserted; the store adds state, position and times."""
+
+    id: str
+    task: str
+    args: str
+    codec: str
+    queue: str
+    priority: int
+    created_at: datetime
+    run_at: datetime
+    title: str | None = None
+    identifier: str | None = None
+    owner: str | None = None
+    visibility: str = "owner"
+    tags: str | None = None
+    meta: str | None = None
+    context: str | None = None
+    options: str | None = None
+    max_attempts: int | None = None
+    repeatable: bool = True
+    expires_at: datetime | None = None

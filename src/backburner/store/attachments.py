@@ -1,0 +1,55 @@
+"""Which files belong to which job; the bytes are in the file store."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import insert, or_, select
+
+if TYPE_CHECKING:
+    from backburner.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file a job made or was given. `place` is where the file store finds its bytes; size in bytes."""
+
+    id: str
+    job: str
+    name: str
+    media_type: str
+    size: int
+    place: str
+    created_at: datetime
+    expires_at: datetime | None
+
+
+class Attachments:
+    """The door to files of jobs."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._t = store.schema.files
+
+    def add(self, attachment: Attachment) -> None:
+        """Remember a file whose bytes are stored already."""
+        self._store.run(lambda c: c.execute(insert(self._t), asdict(attachment)))
+
+    def get(self, file_id: str) -> Attachment | None:
+        """A file that has not expired."""
+        t, now = self._t, self._store.clock.now()
+        query = select(t).where(t.c.id == file_id, or_(t.c.expires_at.is_(None), t.c.expires_at > now))
+        row = self._store.read(lambda c: c.execute(query).mappings().first())
+        return None if row is None else Attachment(**row)
+
+    def of_job(self, job_id: str) -> list[Attachment]:
+        """The files of a job that have not expired, the oldest first."""
+        t, now = self._t, self._store.clock.now()
+        query = (
+            select(t)
+            .where(t.c.job == job_id, or_(t.c.expires_at.is_(None), t.c.expires_at > now))
+            .order_by(t.c.id)
+        )
+        return [Attachment(**row) for row in self._store.read(lambda c: c.execute(query).mappings().all())]

@@ -1,0 +1,105 @@
+"""Claim, begin, settle: the life of an attempt, fenced by `(id, attempt)`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, select, update
+
+from backburner.errors import StoreUnavailable
+from backburner.job import ClaimedJob
+from backburner.outcome import Settlement
+from backburner.states import JobState
+from backburner.store.dialects.base import ClaimOrder, Trouble
+from backburner.store.lane import Lane
+
+if TYPE_CHECKING:
+    from backburner.store.store import Store
+
+
+class Claims:
+    """The door to attempts; the hot path of a worker."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def claim(self, lane: Lane, order: ClaimOrder) -> list[ClaimedJob]:
+        """Take jobs of one queue. Raises `StoreUnavailable`; then jobs may be owned without being held."""
+        return lane.run(lambda connection: self._store.dialect.claim(connection, order), atomic=False)
+
+    def begin(self, lane: Lane, job: ClaimedJob) -> bool:
+        """Mark, just before the body, that a job that must not run twice begins; False when it is not ours."""
+        store, t = self._store, self._store.schema.jobs
+        statement = (
+            update(t)
+            .where(t.c.id == job.id, t.c.attempt == job.attempt, t.c.state == JobState.RUNNING)
+            .values(began_at=store.clock.now())
+        )
+        del lane
+        return store.run(lambda connection: connection.execute(statement).rowcount == 1)
+
+    def settle(self, lane: Lane, settlements: Sequence[Settlement], by: str) -> set[str]:
+        """End attempts; the ids that were accepted. The others were taken over: their lease is lost.
+
+        May be repeated after `StoreUnavailable`: what was written already counts as accepted. Raises
+        `ValueError` when a value cannot be stored; then nothing was written.
+        """
+        dialect, now = self._store.dialect, self._store.clock.now()
+        try:
+            if all(s.record is None and s.progress is None for s in settlements):
+                return lane.run(lambda c: dialect.settle(c, settlements, by, now), atomic=False)
+            return self._store.run(lambda c: self.settle_on(c, settlements, by))
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            if dialect.trouble(error) is Trouble.VALUE:
+                raise ValueError(str(error)) from error
+            raise
+
+    def settle_on(self, connection: Connection, settlements: Sequence[Settlement], by: str) -> set[str]:
+        """`settle` inside a transaction of ours, with attempt records and the last progress."""
+        store, now = self._store, self._store.clock.now()
+        driver = connection.connection.driver_connection
+        # The last progress goes first: its fence asks for a running job.
+        writes = [s.progress for s in settlements if s.progress is not None]
+        if writes:
+            store.progress.write_on(connection, writes)
+        accepted = store.dialect.settle(driver, settlements, by, now)
+        self._record(connection, [s for s in settlements if s.id in accepted], by)
+        return accepted
+
+    def _record(self, connection: Connection, settlements: Sequence[Settlement], by: str) -> None:
+        t = self._store.schema.attempts
+        rows = [
+            {"job": s.id, "attempt": s.attempt, "worker": by}
+            | {name: getattr(s.record, name) for name in s.record.__dataclass_fields__}
+            for s in settlements
+            if s.record is not None
+        ]
+        if rows:
+            connection.execute(self._store.dialect.upsert(t).on_conflict_do_nothing(), rows)
+
+    def owned(self, worker: str) -> list[tuple[str, int, int]]:
+        """(id, position, attempt) of every job this worker owns according to the database."""
+        t = self._store.schema.jobs.c
+        query = select(t.id, t.position, t.attempt).where(t.worker == worker)
+        return [(row.id, row.position, row.attempt) for row in self._store.read(lambda c: c.execute(query).all())]
+
+    def cancelled(self, worker: str) -> set[str]:
+        """The ids of this worker's jobs that somebody asked to cancel."""
+        t = self._store.schema.jobs.c
+        query = select(t.id).where(t.worker == worker, t.cancel_requested)
+        return set(self._store.read(lambda c: c.execute(query).scalars().all()))
+
+    def ready_queues(self) -> list[str]:
+        """The names of queues with queued jobs: one index probe per queue, however many jobs wait."""
+        jobs = self._store.schema.qualified("jobs")
+        query = f"""
+            WITH RECURSIVE names(queue) AS (
+                SELECT (SELECT min(queue) FROM {jobs} WHERE state = 'queued')
+                UNION ALL
+                SELECT (SELECT min(j.queue) FROM {jobs} AS j WHERE j.state = 'queued' AND j.queue > names.queue)
+                FROM names WHERE names.queue IS NOT NULL
+            ) SELECT queue FROM names WHERE queue IS NOT NULL"""  # noqa: S608 (validated names)
+        return [row[0] for row in self._store.read(lambda c: c.exec_driver_sql(query).all())]

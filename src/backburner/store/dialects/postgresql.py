@@ -1,0 +1,251 @@
+"""PostgreSQL through psycopg 3."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import URL, ColumnElement, Engine, Table, create_engine, event, func
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import DBAPIError
+
+from backburner.job import ClaimedJob, NewJob
+from backburner.outcome import Settlement
+from backburner.store.dialects.base import (
+    CLAIMED,
+    INSERTED,
+    ClaimOrder,
+    Dialect,
+    DriverConnection,
+    Trouble,
+    inserted_row,
+)
+from backburner.store.schema import Schema
+
+_COPY_FROM = 20
+"""From this many rows on COPY beats one INSERT per row, its extra round trips included."""
+
+_CONNECT_SECONDS = 5
+_TCP_SILENCE_MILLISECONDS = 15_000
+
+_BUSY = {"40001", "40P01", "55P03"}
+_LOST = {"57P01", "57P02", "57P03", "25006", "53100", "53200", "53300"}
+
+
+class PostgreSQL(Dialect):
+    """PostgreSQL 13 and later, READ COMMITTED."""
+
+    name = "postgresql"
+    driver = "postgresql+psycopg"
+    package = "psycopg"
+    extra = "postgresql"
+
+    def __init__(self, schema: Schema) -> None:
+        super().__init__(schema)
+        self._insert = _insert_statement(schema)
+        self._copy = f"COPY {schema.qualified('jobs')} ({', '.join(INSERTED)}) FROM STDIN"
+        self._claim = _claim_statement(schema)
+        self._settle = _settle_statement(schema)
+        self._settled = (
+            f"SELECT id::text FROM {schema.qualified('jobs')} AS j "
+            "JOIN unnest(%s::uuid[], %s::int[]) AS v(job, try) ON j.id = v.job "
+            "AND j.settled_attempt = v.try AND j.settled_by = %s::uuid"
+        )
+
+    def engine(self, url: URL) -> Engine:
+        engine = create_engine(
+            url,
+            isolation_level="READ COMMITTED",
+            pool_pre_ping=False,
+            connect_args={
+                "connect_timeout": _CONNECT_SECONDS,
+                "tcp_user_timeout": _TCP_SILENCE_MILLISECONDS,
+                "keepalives_idle": 10,
+                "application_name": "backburner",
+            },
+        )
+        event.listen(engine, "connect", _set_up)
+        return engine
+
+    def held(self, connection: DriverConnection) -> None:
+        connection.autocommit = True
+
+    def read_time(self, connection: DriverConnection) -> datetime:
+        moment: datetime = connection.execute("SELECT clock_timestamp()").fetchone()[0]
+        return moment
+
+    @contextmanager
+    def transaction(self, connection: DriverConnection) -> Iterator[None]:
+        with connection.transaction():
+            yield
+
+    def turn(self, urgency: int) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def insert(self, connection: DriverConnection, jobs: Sequence[NewJob], now: datetime) -> None:
+        rows = [inserted_row(job, now, _same) for job in jobs]
+        if len(rows) == 1:
+            connection.execute(self._insert, rows[0])
+            return
+        with connection.cursor() as cursor:
+            if len(rows) < _COPY_FROM:
+                cursor.executemany(self._insert, rows)
+                return
+            with cursor.copy(self._copy) as copy:
+                for row in rows:
+                    copy.write_row(row)
+
+    def claim(self, connection: DriverConnection, order: ClaimOrder) -> list[ClaimedJob]:
+        low = order.bound or (-(2**15), 0)
+        rows = connection.execute(
+            self._claim,
+            {
+                "worker": order.worker,
+                "queue": order.queue,
+                "free": order.free,
+                "limit": order.free + order.ahead,
+                "short": list(order.short),
+                "now": order.now,
+                "low_priority": low[0],
+                "low_position": low[1],
+            },
+        ).fetchall()
+        claimed = [ClaimedJob._make(row) for row in rows]
+        # RETURNING promises no order.
+        claimed.sort(key=_best_first)
+        return claimed
+
+    def settle(
+        self, connection: DriverConnection, settlements: Sequence[Settlement], by: str, now: datetime
+    ) -> set[str]:
+        # In the order of ids, so that two of these cannot deadlock.
+        columns = list(zip(*sorted(settlements, key=_by_id), strict=True))
+        ids, attempts = list(columns[0]), list(columns[2])
+        states = list(columns[3])
+        rows = connection.execute(
+            self._settle,
+            (
+                ids, attempts, states, *map(list, columns[4:12]), now, by,
+            ),
+        ).fetchall()  # fmt: skip
+        accepted = {row[0] for row in rows}
+        if len(accepted) < len(ids):
+            accepted.update(row[0] for row in connection.execute(self._settled, (ids, attempts, by)))
+        return accepted
+
+    def next_position(self) -> ColumnElement[int]:
+        jobs = self.schema.qualified("jobs")
+        return func.nextval(func.pg_get_serial_sequence(jobs, "position"))
+
+    def upsert(self, table: Table) -> Any:
+        return postgresql.insert(table)
+
+    def trouble(self, error: BaseException) -> Trouble:
+        if isinstance(error, DBAPIError) and error.orig is not None:
+            if error.connection_invalidated:
+                return Trouble.LOST
+            error = error.orig
+        if isinstance(error, UnicodeError):
+            return Trouble.VALUE
+        code = getattr(error, "sqlstate", None)
+        kinds = {kind.__name__ for kind in type(error).__mro__ if kind.__module__.startswith("psycopg")}
+        if code in _BUSY:
+            return Trouble.BUSY
+        if code in _LOST or (code or "").startswith("08") or (code is None and "OperationalError" in kinds):
+            return Trouble.LOST
+        if "DataError" in kinds:
+            return Trouble.VALUE
+        if isinstance(error, OSError) or "InterfaceError" in kinds:
+            return Trouble.LOST
+        return Trouble.OTHER
+
+    def abandon(self, connection: DriverConnection) -> None:
+        # libpq's socket, duplicated: shutting it down wakes the thread that waits on it, whatever the
+        # server does; closing it stays the business of the connection's owner.
+        with suppress(Exception):
+            sock = socket.socket(fileno=os.dup(connection.fileno()))
+            with sock:
+                sock.shutdown(socket.SHUT_RDWR)
+
+
+def _same(moment: datetime) -> datetime:
+    return moment
+
+
+def _best_first(job: ClaimedJob) -> tuple[int, int]:
+    return job.priority, job.position
+
+
+def _by_id(settlement: Settlement) -> str:
+    return settlement.id
+
+
+def _set_up(connection: DriverConnection, record: Any) -> None:
+    connection.autocommit = True
+    row = connection.execute("SELECT current_setting('default_transaction_isolation')").fetchone()
+    if row[0] != "read committed":
+        connection.execute("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED")
+    connection.autocommit = False
+
+
+def _insert_statement(schema: Schema) -> str:
+    marks = ", ".join(["%s"] * len(INSERTED))
+    return f"INSERT INTO {schema.qualified('jobs')} ({', '.join(INSERTED)}) VALUES ({marks})"
+
+
+def _claim_statement(schema: Schema) -> str:
+    """One statement: the worker's row is locked so that nobody can mark it dead meanwhile, candidates are
+    locked in order past the ones others hold, the rest of a deep batch is kept to short tasks.
+
+    `ANY(ARRAY(...))` makes the update find its rows by primary key whatever the planner believes about the
+    number of candidates. The lower bound jumps over index entries that died and are not cleaned up yet.
+    """
+    jobs, workers = schema.qualified("jobs"), schema.qualified("workers")
+    returned = ", ".join(f"j.{column}" for column in CLAIMED)
+    return f"""
+WITH alive AS MATERIALIZED (
+    SELECT 1 FROM {workers} WHERE id = %(worker)s::uuid AND dead_at IS NULL FOR KEY SHARE
+), candidates AS MATERIALIZED (
+    SELECT id, task, repeatable AND crashes = 0 AND losses = 0 AS light
+    FROM {jobs}
+    WHERE state = 'queued' AND queue = %(queue)s
+      AND (priority, position) >= (%(low_priority)s::smallint, %(low_position)s::bigint)
+      AND EXISTS (SELECT 1 FROM alive)
+    ORDER BY priority, position
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+), placed AS (
+    SELECT id, task, light, row_number() OVER () AS place FROM candidates
+)
+UPDATE {jobs} AS j
+SET state = 'running', attempt = j.attempt + 1, worker = %(worker)s::uuid, started_at = %(now)s,
+    began_at = NULL, reason = NULL
+WHERE j.id = ANY(ARRAY(
+    SELECT id FROM placed
+    WHERE place <= %(free)s OR (light AND task = ANY(%(short)s::text[]))
+))
+RETURNING j.id::text, {returned}"""
+
+
+def _settle_statement(schema: Schema) -> str:
+    """The fence is (id, attempt, running). No index has `state = 'running'` as its condition, so the planner
+    cannot walk one here; it finds the rows by primary key."""
+    jobs = schema.qualified("jobs")
+    return f"""
+UPDATE {jobs} AS j
+SET state = v.to_state, worker = NULL, began_at = NULL, settled_attempt = v.try, settled_by = t.by,
+    finished_at = CASE WHEN v.to_state IN ('succeeded', 'failed', 'cancelled', 'interrupted', 'skipped')
+                  THEN t.now END,
+    result = v.result, reason = v.reason, error = v.error, run_at = coalesce(v.run_at, j.run_at),
+    tries = j.tries + v.tries, crashes = j.crashes + v.crashes, losses = j.losses + v.losses,
+    blocked_on = v.blocked_on
+FROM unnest(%s::uuid[], %s::int[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[],
+            %s::int[], %s::int[], %s::int[], %s::text[])
+     AS v(job, try, to_state, result, reason, error, run_at, tries, crashes, losses, blocked_on),
+     (SELECT %s::timestamptz AS now, %s::uuid AS by) AS t
+WHERE j.id = v.job AND j.attempt = v.try AND j.state = 'running'
+RETURNING j.id::text"""

@@ -1,0 +1,295 @@
+"""SQLite through the standard library: the embedded default."""
+
+from __future__ import annotations
+
+import fcntl
+import heapq
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, ColumnElement, Connection, Engine, Table, create_engine, event, func, select
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import DBAPIError
+
+from backburner.errors import InvalidUrl
+from backburner.job import ClaimedJob, NewJob
+from backburner.outcome import Settlement
+from backburner.store.dialects.base import (
+    CLAIMED,
+    INSERTED,
+    ClaimOrder,
+    Dialect,
+    DriverConnection,
+    Trouble,
+    inserted_row,
+)
+from backburner.store.schema import Schema, from_microseconds, to_microseconds
+
+_BUSY_SECONDS = 10.0
+"""How long a statement waits for another process's write before it is asked again."""
+
+READ_ONLY = "backburner_read_only"
+"""Execution option of a connection that will not write: its transaction does not take the write lock."""
+
+
+class Turn:
+    """A lock that, when let go, goes to the most urgent one who waits; first come, first served among equals.
+
+    SQLite has one writer at a time: without an order a stream of claims could keep a beat out.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken = False
+        self._waiting: list[tuple[int, int, threading.Event]] = []
+        self._count = 0
+
+    def acquire(self, urgency: int) -> None:
+        """Take the turn, smaller `urgency` first."""
+        with self._lock:
+            if not self._taken:
+                self._taken = True
+                return
+            self._count += 1
+            called = threading.Event()
+            heapq.heappush(self._waiting, (urgency, self._count, called))
+        called.wait()
+
+    def release(self) -> None:
+        """Pass the turn on."""
+        with self._lock:
+            if self._waiting:
+                heapq.heappop(self._waiting)[2].set()
+            else:
+                self._taken = False
+
+
+class SQLite(Dialect):
+    """SQLite 3.35 and later, in WAL mode with synchronous FULL."""
+
+    name = "sqlite"
+    driver = "sqlite+pysqlite"
+    package = "sqlite3"
+    single_writer = True
+
+    def __init__(self, schema: Schema) -> None:
+        super().__init__(schema)
+        self._turn = Turn()
+        self._file: Path | None = None
+        self._insert = _insert_statement(schema)
+        self._claim = _claim_statement(schema)
+        self._settle = _settle_statement(schema)
+        jobs = schema.qualified("jobs")
+        self._settled = f"SELECT 1 FROM {jobs} WHERE id = ? AND settled_attempt = ? AND settled_by = ?"
+
+    def engine(self, url: URL) -> Engine:
+        if not url.database or url.database == ":memory:":
+            raise InvalidUrl(
+                url.render_as_string(),
+                "a database in memory is gone with its connection and workers could not see it",
+                "Name a file: sqlite:///jobs.db",
+            )
+        self._file = Path(url.database).absolute()
+        if not self._file.parent.is_dir():
+            raise InvalidUrl(
+                url.render_as_string(), f"the folder {self._file.parent} does not exist", "Create it first"
+            )
+        engine = create_engine(url.set(database=str(self._file)), connect_args={"timeout": _BUSY_SECONDS})
+        event.listen(engine, "connect", _set_up)
+        event.listen(engine, "begin", _begin)
+        return engine
+
+    def read_time(self, connection: DriverConnection) -> datetime:
+        # All processes of one SQLite file share this machine's clock.
+        return datetime.now(UTC)
+
+    @contextmanager
+    def transaction(self, connection: DriverConnection) -> Iterator[None]:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            # SQLite rolls back by itself on some errors (disk full): then there is nothing left to roll back.
+            with suppress(sqlite3.OperationalError):
+                connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+
+    @contextmanager
+    def turn(self, urgency: int) -> Iterator[None]:
+        self._turn.acquire(urgency)
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    def insert(self, connection: DriverConnection, jobs: Sequence[NewJob], now: datetime) -> None:
+        connection.executemany(self._insert, [inserted_row(job, now, to_microseconds) for job in jobs])
+
+    def claim(self, connection: DriverConnection, order: ClaimOrder) -> list[ClaimedJob]:
+        rows = connection.execute(
+            self._claim,
+            (
+                order.worker,
+                to_microseconds(order.now),
+                order.queue,
+                order.free + order.ahead,
+                order.free,
+                json.dumps(list(order.short)),
+                order.worker,
+            ),
+        ).fetchall()
+        rows.sort(key=_best_first)
+        return [_claimed(row) for row in rows]
+
+    def settle(
+        self, connection: DriverConnection, settlements: Sequence[Settlement], by: str, now: datetime
+    ) -> set[str]:
+        stored = to_microseconds(now)
+        rows = [_settle_row(settlement, by, stored) for settlement in settlements]
+        if connection.executemany(self._settle, rows).rowcount == len(rows):
+            return {settlement.id for settlement in settlements}
+        # Some were not ours any more, or were written by an earlier commit whose answer was lost.
+        return {
+            s.id for s in settlements if connection.execute(self._settled, (s.id, s.attempt, by)).fetchone()
+        }
+
+    def forked(self) -> None:
+        self._turn = Turn()
+
+    def next_position(self) -> ColumnElement[int]:
+        jobs = self.schema.jobs.alias()
+        return select(func.max(jobs.c.position) + 1).scalar_subquery()
+
+    def upsert(self, table: Table) -> Any:
+        return sqlite.insert(table)
+
+    def trouble(self, error: BaseException) -> Trouble:
+        if isinstance(error, DBAPIError) and error.orig is not None:
+            error = error.orig
+        if isinstance(error, UnicodeError | OverflowError):
+            return Trouble.VALUE
+        code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+        if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+            return Trouble.BUSY
+        if code in {
+            sqlite3.SQLITE_FULL,
+            sqlite3.SQLITE_IOERR,
+            sqlite3.SQLITE_CANTOPEN,
+            sqlite3.SQLITE_READONLY,
+            sqlite3.SQLITE_PROTOCOL,
+        }:
+            return Trouble.LOST
+        if isinstance(error, sqlite3.DataError) or code == sqlite3.SQLITE_TOOBIG:
+            return Trouble.VALUE
+        return Trouble.OTHER
+
+    def proof_of_death(self, worker: str) -> bool | None:
+        path = self._life(worker)
+        try:
+            file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        finally:
+            os.close(file)
+        return True
+
+    def hold_life(self, worker: str) -> Callable[[], None]:
+        path = self._life(worker)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        # Forked children share this lock: it is free only when the whole tree of the worker is gone.
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+        def let_go() -> None:
+            path.unlink(missing_ok=True)
+            os.close(file)
+
+        return let_go
+
+    def bury(self, worker: str) -> None:
+        """Remove what a dead worker left of its sign of life."""
+        self._life(worker).unlink(missing_ok=True)
+
+    def _life(self, worker: str) -> Path:
+        if self._file is None:
+            raise RuntimeError("the engine was not made yet")
+        return self._file.with_name(self._file.name + "-workers") / worker
+
+
+
+def _best_first(row: Sequence[Any]) -> tuple[int, int]:
+    return row[7], row[1]
+
+
+def _claimed(row: Sequence[Any]) -> ClaimedJob:
+    expires = row[16]
+    return ClaimedJob(
+        *row[:12], bool(row[12]), *row[13:16], None if expires is None else from_microseconds(expires)
+    )
+
+
+def _set_up(connection: DriverConnection, record: Any) -> None:
+    # Transactions are begun by our own words, see `_begin`.
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA journal_size_limit = 67108864")
+    connection.execute("PRAGMA temp_store = MEMORY")
+
+
+def _begin(connection: Connection) -> None:
+    # A transaction that reads first and writes later fails at once when another writer came between
+    # (SQLITE_BUSY_SNAPSHOT, no waiting): so writers say so at the beginning.
+    read_only = connection.get_execution_options().get(READ_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def _insert_statement(schema: Schema) -> str:
+    marks = ", ".join(["?"] * len(INSERTED))
+    return f"INSERT INTO {schema.qualified('jobs')} ({', '.join(INSERTED)}) VALUES ({marks})"
+
+
+def _claim_statement(schema: Schema) -> str:
+    jobs, workers = schema.qualified("jobs"), schema.qualified("workers")
+    return f"""
+UPDATE {jobs}
+SET state = 'running', attempt = attempt + 1, worker = ?, started_at = ?, began_at = NULL, reason = NULL
+WHERE position IN (
+    SELECT position FROM (
+        SELECT position, task, repeatable AND crashes = 0 AND losses = 0 AS light,
+               row_number() OVER (ORDER BY priority, position) AS place
+        FROM (SELECT position, priority, task, repeatable, crashes, losses FROM {jobs}
+              WHERE state = 'queued' AND queue = ? ORDER BY priority, position LIMIT ?)
+    )
+    WHERE place <= ? OR (light AND task IN (SELECT value FROM json_each(?)))
+) AND EXISTS (SELECT 1 FROM {workers} WHERE id = ? AND dead_at IS NULL)
+RETURNING id, {", ".join(CLAIMED)}"""
+
+
+def _settle_statement(schema: Schema) -> str:
+    return f"""
+UPDATE {schema.qualified("jobs")}
+SET state = ?, worker = NULL, began_at = NULL, settled_attempt = ?, settled_by = ?, finished_at = ?,
+    result = ?, reason = ?, error = ?, run_at = coalesce(?, run_at), tries = tries + ?,
+    crashes = crashes + ?, losses = losses + ?, blocked_on = ?
+WHERE position = ? AND id = ? AND attempt = ? AND state = 'running'"""
+
+
+def _settle_row(s: Settlement, by: str, now: int) -> tuple[Any, ...]:
+    return (
+        s.state, s.attempt, by, now if s.state.final else None, s.result, s.reason, s.error,
+        None if s.run_at is None else to_microseconds(s.run_at), s.tries, s.crashes, s.losses, s.blocked_on,
+        s.position, s.id, s.attempt,
+    )  # fmt: skip

@@ -1,0 +1,287 @@
+"""Stored jobs: insert, read, list, cancel, retry, delete."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, delete, func, insert, or_, select, update
+
+from backburner.errors import JobNotFound, WrongState
+from backburner.job import Job, JobFilter, NewJob
+from backburner.outcome import AttemptRecord
+from backburner.progress import Link, Progress
+from backburner.states import FINAL, WAITING, JobState, allowed
+from backburner.store.dialects.base import INSERTED, first_state
+
+if TYPE_CHECKING:
+    from backburner.store.store import Store
+
+_DELETE_BATCH = 500
+
+
+class Jobs:
+    """The door to stored jobs."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._t = store.schema.jobs
+        self._select = _job_select(store)
+
+    def insert(self, jobs: Sequence[NewJob]) -> None:
+        """Insert jobs in a transaction of our own: all of them or none."""
+        store = self._store
+        with store.borrowed_lane() as lane:
+            now = store.clock.now()
+            lane.run(lambda connection: store.dialect.insert(connection, jobs, now), atomic=len(jobs) > 1)
+
+    def insert_on(self, connection: Connection, jobs: Sequence[NewJob]) -> None:
+        """Insert jobs in the caller's transaction: inserts and nothing else."""
+        now = self._store.clock.now()
+        connection.execute(
+            insert(self._t).inline(),
+            [{name: _value(job, name, now) for name in INSERTED} for job in jobs],
+        )
+
+    def get(self, job_id: str) -> Job:
+        """One job. Raises `JobNotFound`."""
+        if not _is_id(job_id):
+            raise JobNotFound(job_id)
+        row = self._store.read(lambda c: c.execute(self._select.where(self._t.c.id == job_id)).first())
+        if row is None:
+            raise JobNotFound(job_id)
+        return _job(row)
+
+    def get_many(self, ids: Sequence[str]) -> dict[str, Job]:
+        """The jobs of these ids that exist."""
+        known = [job_id for job_id in ids if _is_id(job_id)]
+        rows = self._store.read(lambda c: c.execute(self._select.where(self._t.c.id.in_(known))).all())
+        return {job.id: job for job in map(_job, rows)}
+
+    def states(self, ids: Sequence[str]) -> dict[str, JobState]:
+        """The state of each of these jobs that exists: the cheapest way to watch."""
+        query = select(self._t.c.id, self._t.c.state).where(self._t.c.id.in_(ids))
+        rows = self._store.read(lambda c: c.execute(query).all())
+        return {row.id: JobState(row.state) for row in rows}
+
+    def find(self, which: JobFilter, limit: int) -> list[Job]:
+        """Jobs that match, the newest first."""
+        query = self._select.where(*self._conditions(which)).order_by(self._t.c.id.desc()).limit(limit)
+        return [_job(row) for row in self._store.read(lambda c: c.execute(query).all())]
+
+    def ids(self, which: JobFilter, limit: int) -> list[str]:
+        """The ids of jobs that match, the newest first."""
+        query = select(self._t.c.id).where(*self._conditions(which)).order_by(self._t.c.id.desc()).limit(limit)
+        return list(self._store.read(lambda c: c.execute(query).scalars().all()))
+
+    def count(self, which: JobFilter, limit: int) -> int:
+        """How many match, counting no further than `limit`."""
+        matching = select(self._t.c.position).where(*self._conditions(which)).limit(limit).subquery()
+        return self._store.read(lambda c: c.execute(select(func.count()).select_from(matching)).scalar_one())
+
+    def unfinished_identifiers(self, identifiers: Sequence[str], include_running: bool) -> set[str]:
+        """Which of these identifiers belong to jobs that are not finished."""
+        states = WAITING | {JobState.RUNNING} if include_running else WAITING
+        query = select(self._t.c.identifier).where(self._t.c.identifier.in_(identifiers), self._t.c.state.in_(states))
+        return {name for name in self._store.read(lambda c: c.execute(query).scalars().all()) if name}
+
+    def attempts(self, job_id: str) -> list[tuple[int, AttemptRecord]]:
+        """What is kept of the attempts of a job, the oldest first; a clean short success leaves none."""
+        t = self._store.schema.attempts
+        rows = self._store.read(
+            lambda c: c.execute(select(t).where(t.c.job == job_id).order_by(t.c.attempt)).mappings().all()
+        )
+        names = AttemptRecord.__dataclass_fields__
+        return [(row["attempt"], AttemptRecord(**{name: row[name] for name in names})) for row in rows]
+
+    def position_in_line(self, job: Job, limit: int = 1000) -> int:
+        """How many queued jobs stand before this one in its queue, plus one; counts no further than `limit`."""
+        t = self._t.c
+        before = (
+            select(t.position)
+            .where(
+                _state_is("queued", t.state),
+                t.queue == job.queue,
+                or_(t.priority < job.priority, and_(t.priority == job.priority, t.position < job.position)),
+            )
+            .limit(limit)
+            .subquery()
+        )
+        return 1 + self._store.read(lambda c: c.execute(select(func.count()).select_from(before)).scalar_one())
+
+    def cancel(self, job_id: str, reason: str) -> None:
+        """Cancel a waiting job at once, ask a running one to stop.
+
+        Raises `JobNotFound`, and `WrongState` when the job is done.
+        """
+        t, now = self._t, self._store.clock.now()
+        at_once = (
+            update(t)
+            .where(t.c.id == job_id, t.c.state.in_(WAITING))
+            .values(state=JobState.CANCELLED, finished_at=now, reason=reason, blocked_on=None)
+        )
+        request = (
+            update(t).where(t.c.id == job_id, t.c.state == JobState.RUNNING).values(cancel_requested=True)
+        )
+
+        def work(connection: Connection) -> bool:
+            # Between the two a worker may take the job or give it back: hence the second look at waiting.
+            return any(connection.execute(statement).rowcount for statement in (at_once, request, at_once))
+
+        if not self._store.run(work):
+            raise WrongState(job_id, self.get(job_id).state, "cancel", "a job that is not done")
+
+    def retry(self, job_id: str) -> None:
+        """Put a finished or held job back in line, at its end, with fresh counters.
+
+        Its outcome stays as an attempt. Raises `JobNotFound` and `WrongState`.
+        """
+        t, now = self._t, self._store.clock.now()
+
+        def work(connection: Connection) -> str | None:
+            row = connection.execute(select(t).where(t.c.id == job_id).with_for_update()).mappings().first()
+            if row is None:
+                raise JobNotFound(job_id)
+            if not allowed("retry", JobState(row["state"])):
+                return str(row["state"])
+            self._keep_outcome(connection, row)
+            connection.execute(
+                update(t)
+                .where(t.c.id == job_id)
+                .values(
+                    state=JobState.QUEUED, position=self._store.dialect.next_position(), run_at=now,
+                    expires_at=None, tries=0, crashes=0, losses=0, result=None, reason=None, error=None,
+                    blocked_on=None, cancel_requested=False, started_at=None, finished_at=None,
+                )
+            )  # fmt: skip
+            return None
+
+        state = self._store.run(work)
+        if state is not None:
+            raise WrongState(job_id, state, "retry", "a finished or held job")
+
+    def delete(self, job_id: str) -> None:
+        """Remove a job that is not running. Raises `JobNotFound` and `WrongState`."""
+        if self._store.run(lambda c: self.delete_rows(c, [job_id])) == 0:
+            raise WrongState(job_id, self.get(job_id).state, "delete", "a job that is not running")
+
+    def delete_rows(self, connection: Connection, ids: Sequence[str]) -> int:
+        """Delete these jobs but for running ones, with all that is kept of them; how many jobs went."""
+        schema, gone = self._store.schema, 0
+        for start in range(0, len(ids), _DELETE_BATCH):
+            part = ids[start : start + _DELETE_BATCH]
+            t = self._t.c
+            doomed = connection.execute(
+                select(t.id).where(t.id.in_(part), t.state != JobState.RUNNING).order_by(t.id).with_for_update()
+            ).scalars()
+            batch = list(doomed)
+            for table in (schema.progress, schema.log, schema.messages, schema.failed_items, schema.attempts):
+                connection.execute(delete(table).where(table.c.job.in_(batch)))
+            # Files are removed by the pruner, which also knows where their bytes are.
+            files = schema.files
+            connection.execute(
+                update(files).where(files.c.job.in_(batch)).values(expires_at=self._store.clock.now())
+            )
+            gone += connection.execute(delete(self._t).where(t.id.in_(batch))).rowcount
+        return gone
+
+    def _keep_outcome(self, connection: Connection, row: Any) -> None:
+        """The end of the last attempt as an attempt row, unless it has one."""
+        t = self._store.schema.attempts
+        if row["attempt"] == 0 or row["finished_at"] is None:
+            return
+        connection.execute(
+            self._store.dialect.upsert(t)
+            .values(
+                job=row["id"],
+                attempt=row["attempt"],
+                outcome=row["state"],
+                worker=row["settled_by"],
+                host="",
+                pid=0,
+                started_at=row["started_at"] or row["finished_at"],
+                finished_at=row["finished_at"],
+                reason=row["reason"],
+                error=row["error"],
+            )
+            .on_conflict_do_nothing()
+        )
+
+    def _conditions(self, which: JobFilter) -> list[ColumnElement[bool]]:
+        t = self._t.c
+        found: list[ColumnElement[bool]] = []
+        if which.states is not None:
+            found.append(t.state.in_(sorted(which.states)))
+            if which.states <= FINAL:
+                found.append(t.finished_at.is_not(None))
+        exact = (
+            (t.task, which.task),
+            (t.queue, which.queue),
+            (t.identifier, which.identifier),
+            (t.owner, which.owner),
+        )
+        found += [column == value for column, value in exact if value is not None]
+        if which.tag is not None:
+            # Tags are stored as a JSON list of strings.
+            found.append(t.tags.contains(json.dumps(which.tag), autoescape=True))
+        if which.created_after is not None:
+            found.append(t.created_at >= which.created_after)
+        if which.created_before is not None:
+            found.append(t.created_at < which.created_before)
+        if which.before is not None:
+            found.append(t.id < which.before)
+        return found
+
+
+def _state_is(state: str, column: Any) -> ColumnElement[bool]:
+    # Written into the statement: a partial index is used only when its condition is seen there.
+    return column == bindparam(None, state, literal_execute=True)  # type: ignore[no-any-return]
+
+
+def _is_id(text: str) -> bool:
+    return len(text) == 36 and text.count("-") == 4 and all(c in "0123456789abcdef-" for c in text)
+
+
+def _value(job: NewJob, name: str, now: datetime) -> Any:
+    return first_state(job, now) if name == "state" else getattr(job, name)
+
+
+def _job_select(store: Store) -> Select[Any]:
+    jobs, progress = store.schema.jobs, store.schema.progress
+    current = and_(progress.c.job == jobs.c.id, progress.c.attempt == jobs.c.attempt)
+    shown = [column.label(f"p_{column.name}") for column in progress.c if column.name != "checkpoint"]
+    return select(jobs, *shown).select_from(jobs.outerjoin(progress, current))
+
+
+_JOB_FIELDS = tuple(
+    name
+    for name in Job.__dataclass_fields__
+    if name not in {"state", "tags", "result_text", "progress", "uncommitted", "control"}
+)
+
+
+def _job(row: Row[Any]) -> Job:
+    found = row._mapping
+    return Job(
+        **{name: found[name] for name in _JOB_FIELDS},
+        state=JobState(found["state"]),
+        tags=tuple(json.loads(found["tags"])) if found["tags"] else (),
+        result_text=found["result"],
+        progress=_progress(found) if found["p_job"] is not None else None,
+    )
+
+
+def _progress(found: Any) -> Progress:
+    return Progress(
+        done=found["p_done"],
+        total=found["p_total"],
+        unit=found["p_unit"],
+        stage=found["p_stage"],
+        message=found["p_message"],
+        failed=found["p_failed"],
+        links=tuple(Link(text, href) for text, href in json.loads(found["p_links"] or "[]")),
+        began_at=found["p_began_at"],
+        updated_at=found["p_updated_at"],
+    )

@@ -1,0 +1,101 @@
+"""A held connection of the driver for one role: the hot path pays no checkout, and no BEGIN it does not need."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from typing import TypeVar
+
+from sqlalchemy import Engine
+
+from backburner.clock import boot_seconds
+from backburner.errors import StoreUnavailable
+from backburner.store.dialects.base import Dialect, DriverConnection, Trouble
+
+T = TypeVar("T")
+
+BEAT, FINISH, CLAIM, PROGRESS, OTHER = range(5)
+"""How urgent a role's writes are where there is one writer at a time, the most urgent first."""
+
+BUSY_TRIES = 8
+
+
+class Lane:
+    """One connection, one role, one thread at a time; it reconnects by itself at the next use."""
+
+    def __init__(self, engine: Engine, dialect: Dialect, urgency: int = OTHER) -> None:
+        self._engine, self._dialect, self._urgency = engine, dialect, urgency
+        self._connection: DriverConnection | None = None
+        self._since: float | None = None
+        self._lock = threading.Lock()
+
+    def run(self, work: Callable[[DriverConnection], T], *, atomic: bool = True) -> T:
+        """Run `work(connection)`; `atomic=False` leaves out BEGIN and COMMIT where one statement needs none.
+
+        Is asked again when another transaction was in the way (8 times, with jitter). Raises
+        `StoreUnavailable` when the database is away: the work may or may not have been committed.
+        """
+        for attempt in range(BUSY_TRIES):
+            try:
+                with self._dialect.turn(self._urgency):
+                    return self._once(work, atomic)
+            except Exception as error:
+                trouble = self._dialect.trouble(error)
+                if trouble is Trouble.LOST:
+                    self.close()
+                    raise StoreUnavailable(f"the database does not answer: {error}") from error
+                if trouble is not Trouble.BUSY:
+                    raise
+                if attempt == BUSY_TRIES - 1:
+                    raise StoreUnavailable(f"the database was busy {BUSY_TRIES} times: {error}") from error
+                time.sleep(random.uniform(0, 0.005 * 2**attempt))  # noqa: S311 (jitter, no secret)
+        raise AssertionError("unreachable")
+
+    def _once(self, work: Callable[[DriverConnection], T], atomic: bool) -> T:
+        self._since = boot_seconds()
+        try:
+            connection = self._connection
+            if connection is None:
+                connection = self._connect()
+            # SQLite writes are always in a transaction of their own words.
+            whole = self._dialect.transaction(connection) if atomic or self._dialect.single_writer else nullcontext()
+            with whole:
+                return work(connection)
+        finally:
+            self._since = None
+
+    def _connect(self) -> DriverConnection:
+        pooled = self._engine.raw_connection()
+        connection = pooled.driver_connection
+        pooled.detach()
+        self._dialect.held(connection)
+        with self._lock:
+            self._connection = connection
+        return connection
+
+    def overdue(self, seconds: float) -> bool:
+        """True when a call has been under way for longer than that."""
+        since = self._since
+        return since is not None and boot_seconds() - since > seconds
+
+    def abandon(self) -> None:
+        """Make the call that hangs in another thread fail."""
+        with self._lock:
+            if self._connection is not None:
+                self._dialect.abandon(self._connection)
+
+    def close(self) -> None:
+        """Close the connection; the next use opens another."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(Exception):
+                connection.close()
+
+    def forget(self) -> None:
+        """In a forked child: drop the parent's connection without a word to the server."""
+        self._connection = None
+        self._lock = threading.Lock()

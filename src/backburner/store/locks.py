@@ -1,0 +1,41 @@
+"""Named locks with a lease: a command runs once at a time, across hosts."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, delete, or_, select, update
+
+if TYPE_CHECKING:
+    from backburner.store.store import Store
+
+
+class Locks:
+    """The door to named locks. A holder that dies loses its lock when the lease ends."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._t = store.schema.locks
+
+    def acquire(self, name: str, holder: str, note: str, lease: float) -> str | None:
+        """Take or prolong a lock for `lease` seconds; None on success, else the note of who has it."""
+        t = self._t
+
+        def work(connection: Connection) -> str | None:
+            now = self._store.clock.now()
+            until = now + timedelta(seconds=lease)
+            mine = {"holder": holder, "note": note, "until": until}
+            connection.execute(self._store.dialect.upsert(t).values(name=name, **mine).on_conflict_do_nothing())
+            connection.execute(
+                update(t).where(t.c.name == name, or_(t.c.holder == holder, t.c.until < now)).values(**mine)
+            )
+            row = connection.execute(select(t).where(t.c.name == name)).one()
+            return None if row.holder == holder else str(row.note)
+
+        return self._store.run(work)
+
+    def release(self, name: str, holder: str) -> None:
+        """Give a lock back; nothing happens when somebody else has it by now."""
+        t = self._t
+        self._store.run(lambda c: c.execute(delete(t).where(t.c.name == name, t.c.holder == holder)))

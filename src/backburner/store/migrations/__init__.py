@@ -1,0 +1,1 @@
+"""Alembic's folder: `versions/` holds one file per version of the tables."""

@@ -1,0 +1,260 @@
+"""The first tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import context, op
+from sqlalchemy.dialects import postgresql
+
+revision = "1001"
+down_revision = None
+
+
+def upgrade() -> None:
+    schema = context.config.attributes["schema"]
+    Tables(schema.name, schema.prefix, schema.dialect).create()
+
+
+class Tables:
+    """The tables of this version, written down once more: later changes of the code must not change them."""
+
+    def __init__(self, schema: str | None, prefix: str, dialect: str) -> None:
+        self.schema, self.prefix, self.on_postgresql = schema, prefix, dialect == "postgresql"
+
+    def create(self) -> None:
+        self.jobs()
+        self.progress()
+        self.log()
+        self.messages()
+        self.failed_items()
+        self.attempts()
+        self.workers()
+        self.locks()
+        self.files()
+        if self.on_postgresql:
+            self.tune()
+
+    def table(self, name: str, *columns: sa.Column[Any] | sa.Constraint) -> None:
+        op.create_table(self.prefix + name, *columns, schema=self.schema)
+
+    def index(self, table: str, name: str, *columns: str, where: str | None = None, unique: bool = False) -> None:
+        condition: dict[str, Any] = {}
+        if where:
+            condition = {"postgresql_where": sa.text(where), "sqlite_where": sa.text(where)}
+        op.create_index(
+            f"{self.prefix}{table}_{name}",
+            self.prefix + table,
+            list(columns),
+            unique=unique,
+            schema=self.schema,
+            **condition,
+        )
+
+    def id(self, name: str, **options: Any) -> sa.Column[Any]:
+        kind: sa.types.TypeEngine[Any] = sa.Uuid(as_uuid=False) if self.on_postgresql else sa.String(36)
+        return sa.Column(name, kind, **options)
+
+    def time(self, name: str, **options: Any) -> sa.Column[Any]:
+        kind: sa.types.TypeEngine[Any] = (
+            postgresql.TIMESTAMP(timezone=True) if self.on_postgresql else sa.BigInteger()
+        )
+        return sa.Column(name, kind, **options)
+
+    def number(self, name: str) -> sa.Column[Any]:
+        if self.on_postgresql:
+            return sa.Column(name, sa.BigInteger, primary_key=True, autoincrement=True)
+        return sa.Column(name, sa.Integer, primary_key=True, autoincrement=True)
+
+    def jobs(self) -> None:
+        position = (
+            sa.Column("position", sa.BigInteger, sa.Identity(), nullable=False)
+            if self.on_postgresql
+            else sa.Column("position", sa.Integer, primary_key=True, autoincrement=True)
+        )
+        column: Callable[..., sa.Column[Any]] = sa.Column
+        self.table(
+            "jobs",
+            position,
+            self.id("id", primary_key=self.on_postgresql, unique=not self.on_postgresql, nullable=False),
+            column("state", sa.String(12), nullable=False),
+            column("queue", sa.String(100), nullable=False),
+            column("priority", sa.SmallInteger, nullable=False),
+            self.time("run_at", nullable=False),
+            self.time("expires_at"),
+            column("attempt", sa.Integer, nullable=False, server_default="0"),
+            column("tries", sa.Integer, nullable=False, server_default="0"),
+            column("crashes", sa.Integer, nullable=False, server_default="0"),
+            column("losses", sa.Integer, nullable=False, server_default="0"),
+            column("max_attempts", sa.Integer),
+            column("repeatable", sa.Boolean, nullable=False, server_default=sa.text("true")),
+            self.id("worker"),
+            self.time("began_at"),
+            column("cancel_requested", sa.Boolean, nullable=False, server_default=sa.text("false")),
+            column("settled_attempt", sa.Integer),
+            self.id("settled_by"),
+            column("task", sa.String(200), nullable=False),
+            column("args", sa.Text, nullable=False),
+            column("codec", sa.String(20), nullable=False),
+            column("title", sa.String(500)),
+            column("identifier", sa.String(200)),
+            column("owner", sa.String(200)),
+            column("visibility", sa.String(20), nullable=False),
+            column("tags", sa.Text),
+            column("meta", sa.Text),
+            column("context", sa.Text),
+            column("options", sa.Text),
+            self.time("created_at", nullable=False),
+            self.time("started_at"),
+            self.time("finished_at"),
+            column("result", sa.Text),
+            column("reason", sa.Text),
+            column("error", sa.Text),
+            column("blocked_on", sa.String(20)),
+            column("parents_left", sa.Integer, nullable=False, server_default="0"),
+            column("group_name", sa.String(200)),
+            column("group_policy", sa.String(10)),
+            column("slot", sa.String(200)),
+            column("rate_key", sa.String(200)),
+            self.id("batch"),
+            column("unique_key", sa.String(200)),
+        )
+        self.index("jobs", "ready", "queue", "priority", "position", where="state = 'queued'")
+        self.index("jobs", "due", "run_at", where="state IN ('scheduled', 'retrying')")
+        self.index("jobs", "owned", "worker", where="worker IS NOT NULL")
+        self.index(
+            "jobs", "expiring", "expires_at", where="expires_at IS NOT NULL AND finished_at IS NULL"
+        )
+        self.index("jobs", "ended", "state", "finished_at", where="finished_at IS NOT NULL")
+        self.index("jobs", "task", "task", "id")
+        self.index("jobs", "held", "blocked_on", where="blocked_on IS NOT NULL")
+        self.index("jobs", "slot", "slot", where="slot IS NOT NULL", unique=True)
+        self.index("jobs", "group", "group_name", "priority", "position", where="group_name IS NOT NULL")
+        self.index("jobs", "identifier", "identifier", where="identifier IS NOT NULL")
+        self.index("jobs", "owner", "owner", "id", where="owner IS NOT NULL")
+        self.index("jobs", "batch", "batch", where="batch IS NOT NULL")
+
+    def progress(self) -> None:
+        self.table(
+            "progress",
+            self.id("job", primary_key=True),
+            sa.Column("attempt", sa.Integer, nullable=False),
+            sa.Column("done", sa.Double, nullable=False),
+            sa.Column("total", sa.Double),
+            sa.Column("unit", sa.String(40)),
+            sa.Column("stage", sa.String(200)),
+            sa.Column("message", sa.Text),
+            sa.Column("failed", sa.Integer, nullable=False),
+            sa.Column("links", sa.Text),
+            self.time("began_at"),
+            self.time("updated_at", nullable=False),
+            sa.Column("checkpoint", sa.Text),
+        )
+
+    def log(self) -> None:
+        self.table(
+            "log",
+            self.id("job", primary_key=True),
+            sa.Column("start", sa.BigInteger, primary_key=True, autoincrement=False),
+            sa.Column("attempt", sa.Integer, primary_key=True, autoincrement=False),
+            self.time("at", nullable=False),
+            sa.Column("text", sa.Text, nullable=False),
+        )
+
+    def messages(self) -> None:
+        self.table(
+            "messages",
+            self.number("number"),
+            self.id("job", nullable=False),
+            sa.Column("attempt", sa.Integer, nullable=False),
+            self.time("at", nullable=False),
+            sa.Column("level", sa.String(10), nullable=False),
+            sa.Column("text", sa.Text, nullable=False),
+        )
+        self.index("messages", "job", "job")
+
+    def failed_items(self) -> None:
+        self.table(
+            "failed_items",
+            self.id("job", primary_key=True),
+            sa.Column("key", sa.String(200), primary_key=True),
+            sa.Column("attempt", sa.Integer, nullable=False),
+            self.time("at", nullable=False),
+            sa.Column("error", sa.Text, nullable=False),
+        )
+
+    def attempts(self) -> None:
+        self.table(
+            "attempts",
+            self.id("job", primary_key=True),
+            sa.Column("attempt", sa.Integer, primary_key=True, autoincrement=False),
+            sa.Column("outcome", sa.String(20), nullable=False),
+            self.id("worker"),
+            sa.Column("host", sa.String(200), nullable=False),
+            sa.Column("pid", sa.Integer, nullable=False),
+            self.time("started_at", nullable=False),
+            self.time("finished_at", nullable=False),
+            sa.Column("reason", sa.Text),
+            sa.Column("error_type", sa.String(200)),
+            sa.Column("error", sa.Text),
+            sa.Column("traceback", sa.Text),
+            sa.Column("memory_before", sa.BigInteger),
+            sa.Column("memory_after", sa.BigInteger),
+            sa.Column("memory_peak", sa.BigInteger),
+        )
+
+    def workers(self) -> None:
+        self.table(
+            "workers",
+            self.id("id", primary_key=True),
+            self.id("supervisor", nullable=False),
+            sa.Column("host", sa.String(200), nullable=False),
+            sa.Column("pid", sa.Integer, nullable=False),
+            sa.Column("label", sa.String(100)),
+            sa.Column("queues", sa.Text),
+            sa.Column("concurrency", sa.Integer, nullable=False),
+            sa.Column("version", sa.String(40), nullable=False),
+            self.time("started_at", nullable=False),
+            self.time("beat_at", nullable=False),
+            self.time("lease_until", nullable=False),
+            self.time("dead_at"),
+            self.time("ended_at"),
+            sa.Column("reason", sa.Text),
+        )
+
+    def locks(self) -> None:
+        self.table(
+            "locks",
+            sa.Column("name", sa.String(200), primary_key=True),
+            self.id("holder", nullable=False),
+            sa.Column("note", sa.String(200), nullable=False),
+            self.time("until", nullable=False),
+        )
+
+    def files(self) -> None:
+        self.table(
+            "files",
+            self.id("id", primary_key=True),
+            self.id("job", nullable=False),
+            sa.Column("name", sa.String(300), nullable=False),
+            sa.Column("media_type", sa.String(100), nullable=False),
+            sa.Column("size", sa.BigInteger, nullable=False),
+            sa.Column("place", sa.Text, nullable=False),
+            self.time("created_at", nullable=False),
+            self.time("expires_at"),
+        )
+        self.index("files", "job", "job")
+        self.index("files", "expires", "expires_at", where="expires_at IS NOT NULL")
+
+    def tune(self) -> None:
+        """Vacuum by number of changed rows, at once and without pauses: every job leaves two dead rows, and a
+        claim has to step over each until they are gone (measured: 47,900 against 29,200 jobs/s, sustained)."""
+        for name in ("jobs", "progress", "workers"):
+            qualified = f'"{self.schema}"."{self.prefix}{name}"' if self.schema else f'"{self.prefix}{name}"'
+            op.execute(
+                f"ALTER TABLE {qualified} SET (autovacuum_vacuum_scale_factor = 0, "
+                "autovacuum_vacuum_threshold = 10000, autovacuum_vacuum_cost_delay = 0, "
+                "autovacuum_analyze_scale_factor = 0.05, autovacuum_analyze_threshold = 5000)"
+            )

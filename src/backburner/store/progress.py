@@ -1,0 +1,160 @@
+"""What running jobs report: fenced writes, and reads for those who wait."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, delete, func, select, tuple_
+from sqlalchemy.sql import ColumnElement
+
+from backburner.progress import FailedItem, LogLine, Message, Progress, ProgressWrite
+from backburner.states import JobState
+
+if TYPE_CHECKING:
+    from backburner.store.store import Store
+
+_KEPT = ("checkpoint", "began_at")
+"""Columns a flush leaves as they are when it has nothing new for them."""
+
+
+class ProgressRows:
+    """The door to progress, live output, messages and failed items."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._s = store.schema
+
+    def write(self, writes: Sequence[ProgressWrite]) -> set[str]:
+        """Store what jobs report, in one transaction; the ids of the jobs whose attempt still owns them."""
+        return self._store.run(lambda connection: self.write_on(connection, writes))
+
+    def write_on(self, connection: Connection, writes: Sequence[ProgressWrite]) -> set[str]:
+        """`write` inside a transaction. The rows are locked: between this look and the commit nobody can
+        take the job over, so a worker that lost its lease changes nothing."""
+        t = self._s.jobs.c
+        mine = [(write.job, write.attempt) for write in writes]
+        running = (
+            select(t.id)
+            .where(tuple_(t.id, t.attempt).in_(mine), t.state == JobState.RUNNING)
+            .order_by(t.id)
+            .with_for_update(read=True)
+        )
+        owned = set(connection.execute(running).scalars())
+        accepted = [write for write in writes if write.job in owned]
+        self._upsert(connection, accepted)
+        self._append(connection, self._s.log, [(w, line._asdict()) for w in accepted for line in w.log])
+        self._append(connection, self._s.messages, [(w, m._asdict()) for w in accepted for m in w.messages])
+        self._fail_items(connection, accepted)
+        return owned
+
+    def checkpoint(self, job_id: str) -> str | None:
+        """Where the last attempt that saved a checkpoint stands."""
+        t = self._s.progress.c
+        query = select(t.checkpoint).where(t.job == job_id)
+        return self._store.read(lambda c: c.execute(query).scalar())
+
+    def log(self, job_id: str, after: int = 0, limit: int = 1000) -> list[LogLine]:
+        """Live output from offset `after` on, in order."""
+        t = self._s.log.c
+        query = (
+            select(t.start, t.text, t.at)
+            .where(t.job == job_id, t.start >= after)
+            .order_by(t.start, t.attempt)
+            .limit(limit)
+        )
+        return [LogLine(*row) for row in self._store.read(lambda c: c.execute(query).all())]
+
+    def log_end(self, job_id: str) -> int:
+        """The offset after the last stored character."""
+        t = self._s.log.c
+        query = select(t.start, t.text).where(t.job == job_id).order_by(t.start.desc()).limit(1)
+        row = self._store.read(lambda c: c.execute(query).first())
+        return 0 if row is None else int(row.start) + len(row.text)
+
+    def messages(self, job_id: str) -> list[Message]:
+        """The messages for the people who wait, the oldest first."""
+        t = self._s.messages.c
+        query = select(t.level, t.text, t.at).where(t.job == job_id).order_by(t.number)
+        return [Message(*row) for row in self._store.read(lambda c: c.execute(query).all())]
+
+    def failed_items(self, job_id: str, limit: int = 10_000) -> list[FailedItem]:
+        """Which items could not be done, and why, in the order of their keys."""
+        t = self._s.failed_items.c
+        query = select(t.key, t.error, t.at).where(t.job == job_id).order_by(t.key).limit(limit)
+        return [FailedItem(*row) for row in self._store.read(lambda c: c.execute(query).all())]
+
+    def failed_count(self, job_id: str) -> int:
+        """How many items could not be done."""
+        t = self._s.failed_items
+        query = select(func.count()).select_from(t).where(t.c.job == job_id)
+        return self._store.read(lambda c: c.execute(query).scalar_one())
+
+    def trim_log(self, job_id: str, below: int) -> None:
+        """Drop output before an offset: the log keeps its tail."""
+        t = self._s.log
+        self._store.run(lambda c: c.execute(delete(t).where(t.c.job == job_id, t.c.start < below)))
+
+    def _upsert(self, connection: Connection, writes: Sequence[ProgressWrite]) -> None:
+        t, now = self._s.progress, self._store.clock.now()
+        rows = [
+            _row(write.progress or Progress()) | {
+                "job": write.job, "attempt": write.attempt, "updated_at": now, "checkpoint": write.checkpoint,
+            }
+            for write in writes
+            if write.progress is not None or write.checkpoint is not None
+        ]  # fmt: skip
+        if not rows:
+            return
+        statement = self._store.dialect.upsert(t)
+        new = statement.excluded
+        changes: dict[str, ColumnElement[Any]] = {
+            name: func.coalesce(new[name], t.c[name]) if name in _KEPT else new[name]
+            for name in rows[0]
+            if name != "job"
+        }
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["job"], set_=changes, where=t.c.attempt <= new["attempt"]
+            ),
+            rows,
+        )
+
+    def _append(
+        self, connection: Connection, table: Any, entries: Sequence[tuple[ProgressWrite, dict[str, Any]]]
+    ) -> None:
+        if entries:
+            rows = [{"job": write.job, "attempt": write.attempt} | entry for write, entry in entries]
+            connection.execute(self._store.dialect.upsert(table).on_conflict_do_nothing(), rows)
+
+    def _fail_items(self, connection: Connection, writes: Sequence[ProgressWrite]) -> None:
+        t = self._s.failed_items
+        rows = [
+            {"job": write.job, "attempt": write.attempt} | item._asdict()
+            for write in writes
+            for item in write.failed_items
+        ]
+        if rows:
+            statement = self._store.dialect.upsert(t)
+            new = statement.excluded
+            connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["job", "key"],
+                    set_={"attempt": new["attempt"], "at": new["at"], "error": new["error"]},
+                ),
+                rows,
+            )
+
+
+def _row(progress: Progress) -> dict[str, Any]:
+    return {
+        "done": progress.done,
+        "total": progress.total,
+        "unit": progress.unit,
+        "stage": progress.stage,
+        "message": progress.message,
+        "failed": progress.failed,
+        "links": json.dumps([(link.text, link.href) for link in progress.links]) if progress.links else None,
+        "began_at": progress.began_at,
+    }

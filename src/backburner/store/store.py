@@ -1,0 +1,246 @@
+"""`Store`: the engine, transactions with retry, lanes, and the doors to everything that is stored."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import random
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, TypeVar
+
+import sqlalchemy
+from sqlalchemy import URL, Connection
+
+from backburner.clock import DatabaseClock, boot_seconds
+from backburner.errors import InvalidUrl, MissingExtra, SchemaMissing, SchemaTooNew, StoreUnavailable
+from backburner.store import dialects, versions
+from backburner.store.attachments import Attachments
+from backburner.store.claims import Claims
+from backburner.store.dialects.base import DriverConnection, Trouble
+from backburner.store.dialects.sqlite import READ_ONLY
+from backburner.store.jobs import Jobs
+from backburner.store.lane import BUSY_TRIES, OTHER, Lane
+from backburner.store.locks import Locks
+from backburner.store.progress import ProgressRows
+from backburner.store.schema import Schema
+from backburner.store.upkeep import Upkeep
+from backburner.store.workers import Workers
+
+if TYPE_CHECKING:
+    from backburner.settings import Settings
+
+T = TypeVar("T")
+
+
+class Store:
+    """One database with Backburner's tables.
+
+    `clock` is the database's time; it is read when the first own connection is made and at each beat.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        schema: str | None = None,
+        prefix: str = "backburner_",
+        auto_migrate: bool | None = None,
+    ) -> None:
+        self.url = _parse(url)
+        kind = dialects.of(self.url)
+        _require(kind.package, kind.extra, self.url)
+        self.schema = Schema(kind.name, schema, prefix)
+        self.dialect = kind(self.schema)
+        self.engine = self.dialect.engine(self.url.set(drivername=kind.driver))
+        self.clock = DatabaseClock()
+        self._auto_migrate = self.dialect.single_writer if auto_migrate is None else auto_migrate
+        self._ready = False
+        self._ready_lock = threading.Lock()
+        self._lanes: weakref.WeakSet[Lane] = weakref.WeakSet()
+        self._idle: list[Lane] = []
+        self.jobs = Jobs(self)
+        self.claims = Claims(self)
+        self.progress = ProgressRows(self)
+        self.workers = Workers(self)
+        self.upkeep = Upkeep(self)
+        self.locks = Locks(self)
+        self.attachments = Attachments(self)
+        _forget_after_fork(self)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Store:
+        """The store that the settings name."""
+        return cls(
+            settings.url,
+            schema=settings.schema,
+            prefix=settings.table_prefix,
+            auto_migrate=settings.auto_migrate,
+        )
+
+    @property
+    def shown_url(self) -> str:
+        """The URL without its password."""
+        return self.url.render_as_string(hide_password=True)
+
+    def ready(self) -> None:
+        """Make sure that the tables are there, once per process.
+
+        Migrates where that is allowed, in a transaction of its own. Raises `SchemaMissing`, `SchemaTooNew`
+        and `StoreUnavailable`.
+        """
+        if self._ready:
+            return
+        with self._ready_lock:
+            if self._ready:
+                return
+            self._read_clock()
+            found = self.version()
+            if found != versions.NEEDED and self._auto_migrate and not versions.is_newer(found):
+                self.migrate()
+                found = self.version()
+            if found is not None and versions.is_newer(found):
+                if not versions.can_work_with(found):
+                    raise SchemaTooNew(self.shown_url, found, versions.NEEDED)
+            elif found != versions.NEEDED:
+                raise SchemaMissing(self.shown_url, found, versions.NEEDED)
+            self._ready = True
+
+    def version(self) -> str | None:
+        """The version of the tables that are there; None when there are none."""
+        return self._retried(lambda connection: versions.found(connection, self.schema), read_only=True)
+
+    def migrate(self) -> None:
+        """Bring the tables up to this version, in one transaction, one process at a time."""
+        self._retried(lambda connection: versions.upgrade(connection, self.schema))
+
+    def migration_sql(self) -> str:
+        """The statements that `migrate` would run, for someone else to run them."""
+        return versions.as_sql(self.engine, self.schema, self.version())
+
+    def run(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a write transaction of our own; repeated when another one was in the way."""
+        self.ready()
+        return self._retried(work)
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a transaction that only reads."""
+        self.ready()
+        return self._retried(work, read_only=True)
+
+    def lane(self, urgency: int) -> Lane:
+        """A connection of its own for a role that keeps it. Close it in the end."""
+        self.ready()
+        lane = Lane(self.engine, self.dialect, urgency)
+        self._lanes.add(lane)
+        return lane
+
+    @contextmanager
+    def borrowed_lane(self) -> Iterator[Lane]:
+        """A lane for one short piece of work of an application thread."""
+        try:
+            lane = self._idle.pop()
+        except IndexError:
+            lane = self.lane(OTHER)
+        try:
+            yield lane
+        finally:
+            if len(self._idle) < 8:
+                self._idle.append(lane)
+            else:
+                lane.close()
+
+    def abandon_overdue(self, seconds: float) -> None:
+        """Make calls fail that have been waiting for the database for longer than that."""
+        for lane in list(self._lanes):
+            if lane.overdue(seconds):
+                lane.abandon()
+
+    def read_clock(self, lane: Lane) -> None:
+        """Read the database's time over a lane."""
+        self._take_time(lane.run(self._timed, atomic=False))
+
+    def close(self) -> None:
+        """Close every connection."""
+        for lane in list(self._lanes):
+            lane.close()
+        self._idle.clear()
+        self.engine.dispose()
+
+    def forget(self) -> None:
+        """In a forked child: leave the parent's connections alone and start with none."""
+        for lane in list(self._lanes):
+            lane.forget()
+        self._idle.clear()
+        self._ready_lock = threading.Lock()
+        self.dialect.forked()
+        self.engine.dispose(close=False)
+
+    def _timed(self, connection: DriverConnection) -> tuple[float, object, float]:
+        asked = boot_seconds()
+        moment = self.dialect.read_time(connection)
+        return asked, moment, boot_seconds()
+
+    def _take_time(self, reading: tuple[float, object, float]) -> None:
+        asked, moment, answered = reading
+        self.clock.read(moment, asked, answered)  # type: ignore[arg-type]
+
+    def _read_clock(self) -> None:
+        lane = Lane(self.engine, self.dialect, OTHER)
+        try:
+            self._take_time(lane.run(self._timed, atomic=False))
+        finally:
+            lane.close()
+
+    def _retried(self, work: Callable[[Connection], T], *, read_only: bool = False) -> T:
+        for attempt in range(BUSY_TRIES):
+            try:
+                return self._once(work, read_only)
+            except Exception as error:
+                trouble = self.dialect.trouble(error)
+                if trouble is Trouble.LOST:
+                    self.engine.dispose()
+                    raise StoreUnavailable(f"the database {self.shown_url} does not answer: {error}") from error
+                if trouble is not Trouble.BUSY:
+                    raise
+                if attempt == BUSY_TRIES - 1:
+                    raise StoreUnavailable(f"the database was busy {BUSY_TRIES} times: {error}") from error
+                time.sleep(random.uniform(0, 0.005 * 2**attempt))  # noqa: S311 (jitter, no secret)
+        raise AssertionError("unreachable")
+
+    def _once(self, work: Callable[[Connection], T], read_only: bool) -> T:
+        turn = nullcontext() if read_only else self.dialect.turn(OTHER)
+        with turn, self.engine.connect() as connection:
+            if read_only:
+                connection = connection.execution_options(**{READ_ONLY: True})
+            with connection.begin():
+                return work(connection)
+
+
+def _parse(url: str) -> URL:
+    try:
+        return sqlalchemy.make_url(url)
+    except sqlalchemy.exc.ArgumentError as error:
+        raise InvalidUrl(
+            url, "is no database URL", "Write it like sqlite:///jobs.db or postgresql://user@host/database"
+        ) from error
+
+
+def _require(package: str, extra: str | None, url: URL) -> None:
+    if extra is not None and importlib.util.find_spec(package) is None:
+        raise MissingExtra(package, extra, f"a {url.get_backend_name()} database")
+
+
+def _forget_after_fork(store: Store) -> None:
+    # A weak reference: the hook itself can never be taken back.
+    reference = weakref.ref(store)
+
+    def in_child() -> None:
+        found = reference()
+        if found is not None:
+            found.forget()
+
+    os.register_at_fork(after_in_child=in_child)

@@ -1,0 +1,121 @@
+"""Chores that any worker may do at any time: each is bounded and guarded by its own WHERE."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement, bindparam, delete, func, select, update
+
+from backburner.states import WAITING, JobState
+
+if TYPE_CHECKING:
+    from backburner.store.store import Store
+
+BATCH = 500
+"""Rows per transaction: locks are held for milliseconds."""
+
+
+class Upkeep:
+    """Promote what is due, expire what came too late, prune what is old."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._t = store.schema.jobs
+
+    def promote(self) -> set[str]:
+        """Queue jobs whose time has come, up to `BATCH`; the queues that got some."""
+        t, now = self._t.c, self._store.clock.now()
+        due = (
+            select(t.id)
+            .where(_in(t.state, "scheduled", "retrying"), t.run_at <= now)
+            .order_by(t.run_at)
+            .limit(BATCH)
+            .with_for_update(skip_locked=True)
+        )
+        statement = (
+            update(self._t)
+            .where(t.id.in_(due), t.state.in_([JobState.SCHEDULED, JobState.RETRYING]))
+            .values(state=JobState.QUEUED)
+            .returning(t.queue)
+        )
+        return set(self._store.run(lambda c: c.execute(statement).scalars().all()))
+
+    def next_due(self) -> datetime | None:
+        """When the next scheduled or retrying job is due; None when there is none."""
+        t = self._t.c
+        query = select(func.min(t.run_at)).where(_in(t.state, "scheduled", "retrying"))
+        return self._store.read(lambda c: c.execute(query).scalar())
+
+    def expire(self) -> int:
+        """Skip waiting jobs whose `expires` has passed."""
+        t, now = self._t.c, self._store.clock.now()
+        late = (
+            select(t.id)
+            .where(t.expires_at <= now, t.expires_at.is_not(None), t.finished_at.is_(None), t.state.in_(WAITING))
+            .limit(BATCH)
+            .with_for_update(skip_locked=True)
+        )
+        statement = (
+            update(self._t)
+            .where(t.id.in_(late), t.state.in_(WAITING))
+            .values(state=JobState.SKIPPED, finished_at=now, reason=EXPIRED, blocked_on=None)
+        )
+        return self._store.run(lambda c: c.execute(statement).rowcount)
+
+    def unhold(self, tasks: Sequence[str]) -> int:
+        """Queue jobs that were held because nobody knew their task, and somebody now does."""
+        t = self._t.c
+        statement = (
+            update(self._t)
+            .where(t.blocked_on == UNKNOWN_TASK, t.state == JobState.BLOCKED, t.task.in_(tasks))
+            .values(state=JobState.QUEUED, blocked_on=None, reason=None)
+        )
+        return self._store.run(lambda c: c.execute(statement).rowcount)
+
+    def prune(self, state: JobState, keep: float) -> int:
+        """Delete jobs that ended in `state` longer ago than `keep` seconds, up to `BATCH`; how many."""
+        t = self._t.c
+        before = self._store.clock.now() - timedelta(seconds=keep)
+        old = (
+            select(t.id)
+            .where(t.state == state, t.finished_at.is_not(None), t.finished_at < before)
+            .order_by(t.finished_at)
+            .limit(BATCH)
+        )
+        ids = list(self._store.read(lambda c: c.execute(old).scalars().all()))
+        return self._store.run(lambda c: self._store.jobs.delete_rows(c, ids)) if ids else 0
+
+    def prunable(self, state: JobState, keep: float, limit: int) -> int:
+        """How many jobs `prune` would delete by and by, counting no further than `limit`."""
+        t = self._t.c
+        before = self._store.clock.now() - timedelta(seconds=keep)
+        old = (
+            select(t.id)
+            .where(t.state == state, t.finished_at.is_not(None), t.finished_at < before)
+            .limit(limit)
+            .subquery()
+        )
+        return self._store.read(lambda c: c.execute(select(func.count()).select_from(old)).scalar_one())
+
+    def expired_files(self) -> list[tuple[str, str]]:
+        """(id, place) of files past their life, up to `BATCH`."""
+        t = self._store.schema.files.c
+        query = select(t.id, t.place).where(t.expires_at <= self._store.clock.now()).limit(BATCH)
+        return [(row.id, row.place) for row in self._store.read(lambda c: c.execute(query).all())]
+
+    def forget_files(self, ids: Sequence[str]) -> None:
+        """Remove the rows of files whose bytes are gone."""
+        t = self._store.schema.files
+        self._store.run(lambda c: c.execute(delete(t).where(t.c.id.in_(ids))))
+
+
+EXPIRED = "It was not started before it expired."
+UNKNOWN_TASK = "unknown task"
+DAMAGED = "damaged row"
+
+
+def _in(column: Any, *states: str) -> ColumnElement[bool]:
+    # Written into the statement: a partial index is used only when its condition is seen there.
+    return column.in_(bindparam(None, states, expanding=True, literal_execute=True))  # type: ignore[no-any-return]

@@ -1,0 +1,77 @@
+"""Versions of the tables: which are there, which are needed, and the way between them.
+
+A version is four digits: the first is the generation. Within a generation migrations only add, so that the
+previous release's workers go on working beside the new ones; a new generation stops them.
+Alembic is imported only when there is something to migrate.
+"""
+
+from __future__ import annotations
+
+import io
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, inspect, text
+
+from backburner.store.schema import Schema
+
+KNOWN = ("1001",)
+"""Every version this release knows, oldest first."""
+
+NEEDED = KNOWN[-1]
+
+_LOCK_KEY = 0x6261636B62726E72
+"""The advisory lock that one migration at a time holds: "backbrnr" in ASCII."""
+
+
+def found(connection: Connection, schema: Schema) -> str | None:
+    """The version of the tables in this database; None when there are none."""
+    if not inspect(connection).has_table(schema.version_table, schema=schema.name):
+        return None
+    name = schema.qualified("version")
+    return connection.execute(text(f"SELECT version_num FROM {name}")).scalar()  # noqa: S608 (validated name)
+
+
+def is_newer(version: str | None) -> bool:
+    """True when a later release made these tables."""
+    return version is not None and version not in KNOWN
+
+
+def can_work_with(version: str) -> bool:
+    """True when this release may work with tables of that later version."""
+    return version[:1] == NEEDED[:1]
+
+
+def upgrade(connection: Connection, schema: Schema) -> None:
+    """Bring the tables to `NEEDED` in the connection's transaction; waits for a lock at most 5 seconds."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SET LOCAL lock_timeout = '5s'"))
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
+    if schema.name and connection.dialect.name == "postgresql":
+        connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{schema.name}"'))
+    _alembic("upgrade", _config(schema, connection=connection), NEEDED)
+
+
+def as_sql(engine: Engine, schema: Schema, version: str | None) -> str:
+    """The statements that `upgrade` would run from `version` on."""
+    if version == NEEDED:
+        return ""
+    buffer = io.StringIO()
+    config = _config(schema, dialect=engine.dialect, buffer=buffer)
+    span = NEEDED if version is None else f"{version}:{NEEDED}"
+    _alembic("upgrade", config, span, sql=True)
+    return buffer.getvalue()
+
+
+def _config(schema: Schema, **attributes: Any) -> Any:
+    config = import_module("alembic.config").Config(
+        stdout=io.StringIO(), output_buffer=attributes.pop("buffer", None), attributes=attributes
+    )
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
+    config.attributes["schema"] = schema
+    return config
+
+
+def _alembic(command: str, *arguments: Any, **options: Any) -> None:
+    getattr(import_module("alembic.command"), command)(*arguments, **options)

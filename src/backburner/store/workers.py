@@ -1,0 +1,151 @@
+"""Workers: registered, beating, marked dead, and their jobs taken from the dead ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from backburner.blame import Orphan
+from backburner.outcome import Settlement
+
+if TYPE_CHECKING:
+    from backburner.store.store import Store
+
+_RESCUE_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRow:
+    """One incarnation of a worker process."""
+
+    id: str
+    supervisor: str
+    host: str
+    pid: int
+    label: str | None
+    queues: str | None
+    concurrency: int
+    version: str
+    started_at: datetime
+    beat_at: datetime
+    lease_until: datetime
+    dead_at: datetime | None = None
+    ended_at: datetime | None = None
+    reason: str | None = None
+
+
+class Workers:
+    """The door to the table of workers."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._t = store.schema.workers
+
+    def register(self, worker: WorkerRow) -> None:
+        """Add a worker; from now on it must beat."""
+        self._store.run(lambda c: c.execute(insert(self._t), asdict(worker)))
+
+    def beat(self, ids: Sequence[str], lease: float) -> set[str]:
+        """Prolong the leases of these workers by `lease` seconds from now; those nobody marked dead.
+
+        A lapsed lease revives, as long as nobody has noticed.
+        """
+        t, now = self._t, self._store.clock.now()
+        statement = (
+            update(t)
+            .where(t.c.id.in_(sorted(ids)), t.c.dead_at.is_(None))
+            .values(beat_at=now, lease_until=now + timedelta(seconds=lease))
+            .returning(t.c.id)
+        )
+        return set(self._store.run(lambda c: c.execute(statement).scalars().all()))
+
+    def end(self, worker: str, reason: str) -> None:
+        """Say that a worker ended in good order. It must own nothing any more."""
+        t, now = self._t, self._store.clock.now()
+        statement = (
+            update(t).where(t.c.id == worker, t.c.dead_at.is_(None)).values(dead_at=now, ended_at=now, reason=reason)
+        )
+        self._store.run(lambda c: c.execute(statement))
+
+    def live(self) -> list[WorkerRow]:
+        """The workers nobody has marked dead, the oldest first."""
+        query = select(self._t).where(self._t.c.dead_at.is_(None)).order_by(self._t.c.id)
+        return [WorkerRow(**row) for row in self._store.read(lambda c: c.execute(query).mappings().all())]
+
+    def get(self, worker: str) -> WorkerRow | None:
+        """One worker, dead or alive."""
+        query = select(self._t).where(self._t.c.id == worker)
+        row = self._store.read(lambda c: c.execute(query).mappings().first())
+        return None if row is None else WorkerRow(**row)
+
+    def suspects(self) -> list[WorkerRow]:
+        """Workers that seem dead: this machine knows it, or, where it cannot know, the lease is over.
+
+        Also those marked dead that still own jobs: a net below the locks that should make it impossible.
+        """
+        now, known = self._store.clock.now(), self._store.dialect.proof_of_death
+        found = []
+        for worker in self.live():
+            dead = known(worker.id)
+            if dead or (dead is None and worker.lease_until < now):
+                found.append(worker)
+        t, jobs = self._t.c, self._store.schema.jobs.c
+        owners = select(jobs.worker).where(jobs.worker.is_not(None)).distinct()
+        query = select(self._t).where(t.dead_at.is_not(None), t.id.in_(owners))
+        return found + [WorkerRow(**row) for row in self._store.read(lambda c: c.execute(query).mappings().all())]
+
+    def rescue(
+        self,
+        worker: str,
+        judge: Callable[[Orphan], Settlement],
+        by: str,
+        reason: str,
+        *,
+        certain: bool,
+    ) -> list[Settlement] | None:
+        """Mark a worker dead and end the attempts it leaves behind, in one locked step, by anybody.
+
+        Without certainty nothing happens while its lease holds: None. The lock on the worker's row waits for
+        a claim of its under way, and makes any later one come back empty.
+        """
+        store, t = self._store, self._t
+        proven = certain or bool(store.dialect.proof_of_death(worker))
+
+        def work(connection: Connection) -> list[Settlement] | None:
+            now = store.clock.now()
+            row = connection.execute(select(t).where(t.c.id == worker).with_for_update()).mappings().first()
+            if row is None:
+                return []
+            if row["dead_at"] is None:
+                if not proven and row["lease_until"] >= now:
+                    return None
+                connection.execute(update(t).where(t.c.id == worker).values(dead_at=now, reason=reason))
+            return self._take_jobs(connection, worker, judge, by)
+
+        settled = store.run(work)
+        if settled is not None:
+            store.dialect.bury(worker)
+        return settled
+
+    def _take_jobs(
+        self, connection: Connection, worker: str, judge: Callable[[Orphan], Settlement], by: str
+    ) -> list[Settlement]:
+        t = self._store.schema.jobs.c
+        columns = [getattr(t, name) for name in Orphan._fields]
+        query = select(*columns).where(t.worker == worker).order_by(t.id).limit(_RESCUE_BATCH).with_for_update()
+        settled: list[Settlement] = []
+        while rows := connection.execute(query).all():
+            batch = [judge(Orphan(*row)) for row in rows]
+            self._store.claims.settle_on(connection, batch, by)
+            settled += batch
+        return settled
+
+    def prune(self, before: datetime, limit: int) -> int:
+        """Forget workers that ended before a time."""
+        t: Any = self._t
+        old = select(t.c.id).where(t.c.dead_at < before).limit(limit)
+        return self._store.run(lambda c: c.execute(t.delete().where(t.c.id.in_(old))).rowcount)
