@@ -1,0 +1,91 @@
+"""Fixtures for all tests: private servers, a fresh empty database per test, and no silent skips."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from tests.programs import find_chromium
+from tests.servers import PostgresServer, ServerMissing
+
+IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+
+
+def _leave_out(reason: str) -> NoReturn:
+    if IN_CI:
+        pytest.fail(f"{reason} With CI=true nothing may be left out.", pytrace=False)
+    pytest.skip(reason)
+
+
+def _postgres() -> PostgresServer:
+    try:
+        return PostgresServer()
+    except ServerMissing as missing:
+        _leave_out(str(missing))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """The run's PostgreSQL server, shared by all tests of this process: do not stop or pause it."""
+    with _postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    """A started PostgreSQL server for this test alone, to be stopped, killed or paused at will (1 s)."""
+    with _postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """URL of an SQLite file that does not exist yet."""
+    return f"sqlite:///{tmp_path / 'jobs.db'}"
+
+
+@pytest.fixture
+def postgresql_url(postgres: PostgresServer) -> Iterator[str]:
+    """URL of a fresh empty PostgreSQL database, dropped after the test."""
+    url = postgres.create_database()
+    yield url
+    postgres.drop_database(url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """URL of a fresh empty database: the test runs once per kind of database."""
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """Path of the system's Chromium."""
+    found = find_chromium()
+    if found is None:
+        _leave_out("Chromium is not installed. Type: sudo apt-get install chromium.")
+    return found
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With CI=true a skipped test is a failed run: a gate that skips is no gate."""
+    if IN_CI and _skipped(session.config) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say plainly what the run left out."""
+    left_out = _skipped(config)
+    if left_out:
+        verdict = "and with CI=true that fails the run" if IN_CI else "see the reasons above"
+        terminalreporter.write_line(
+            f"LEFT OUT: {left_out} tests were skipped, {verdict}.", red=IN_CI, yellow=True
+        )
+
+
+def _skipped(config: pytest.Config) -> int:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    return len(reporter.stats.get("skipped", [])) if isinstance(reporter, pytest.TerminalReporter) else 0

@@ -1,0 +1,54 @@
+"""The programs that the tests need from the machine: where they are, and which are missing.
+
+`python -m tests.programs` prints the missing ones, one name per line.
+"""
+
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+
+def find_postgresql() -> Path | None:
+    """Return the folder with PostgreSQL's own programs, the newest version first, or None.
+
+    The distribution's folder comes before PATH: what PATH finds may be a wrapper for the system's own
+    cluster.
+    """
+    folders = [*Path("/usr/lib/postgresql").glob("*/bin"), *Path("/usr").glob("pgsql-*/bin")]
+    folders += [
+        *Path("/opt/homebrew/opt").glob("postgresql@*/bin"),
+        *Path("/usr/local/opt").glob("postgresql@*/bin"),
+    ]
+    folders.sort(key=_version_in, reverse=True)
+    on_path = shutil.which("initdb")
+    if on_path is not None:
+        folders.append(Path(on_path).resolve().parent)
+    return next((f for f in folders if (f / "initdb").exists() and (f / "postgres").exists()), None)
+
+
+def _version_in(folder: Path) -> int:
+    digits = "".join(letter for letter in str(folder.parent.name) if letter.isdigit())
+    return int(digits or 0)
+
+
+def find_chromium() -> Path | None:
+    """Return the system's Chromium or Chrome, or None."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    found = next(filter(None, map(shutil.which, names)), None)
+    if found is not None:
+        return Path(found)
+    on_a_mac = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
+    return on_a_mac if on_a_mac.exists() else None
+
+
+NEEDED: Mapping[str, Callable[[], Path | None]] = {"postgresql": find_postgresql, "chromium": find_chromium}
+
+
+def missing_programs() -> list[str]:
+    """Return the names of the programs that the tests need and this machine lacks."""
+    return [name for name, find in NEEDED.items() if find() is None]
+
+
+if __name__ == "__main__":
+    sys.stdout.writelines(f"{name}\n" for name in missing_programs())

@@ -1,0 +1,27 @@
+"""Waiting for a condition instead of for a time."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class NeverHappened(AssertionError):
+    """A condition a test waited for did not come true before the deadline."""
+
+
+def wait_until(condition: Callable[[], T], what: str, seconds: float = 30.0) -> T:
+    """Ask `condition` again and again until it is true, and return its value.
+
+    Raises NeverHappened, naming `what`, after `seconds`. The deadline is generous: it only ends a broken
+    test.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise NeverHappened(f"waited {seconds:g} s, and it did not happen: {what}")
+        time.sleep(0.01)
