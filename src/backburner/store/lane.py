@@ -32,16 +32,19 @@ class Lane:
         self._since: float | None = None
         self._lock = threading.Lock()
 
-    def run(self, work: Callable[[DriverConnection], T], *, atomic: bool = True) -> T:
+    def run(
+        self, work: Callable[[DriverConnection], T], *, atomic: bool = True, hurried: bool = True
+    ) -> T:
         """Run `work(connection)`; `atomic=False` leaves out BEGIN and COMMIT where one statement needs none.
 
+        `hurried=False` says that the work waits on purpose and is never overdue.
         Is asked again when another transaction was in the way (8 times, with jitter). Raises
         `StoreUnavailable` when the database is away: the work may or may not have been committed.
         """
         for attempt in range(BUSY_TRIES):
             try:
                 with self._dialect.turn(self._urgency):
-                    return self._once(work, atomic)
+                    return self._once(work, atomic, hurried)
             except Exception as error:
                 trouble = self._dialect.trouble(error)
                 if trouble is Trouble.LOST:
@@ -54,8 +57,8 @@ class Lane:
                 time.sleep(random.uniform(0, 0.005 * 2**attempt))  # noqa: S311 (jitter, no secret)
         raise AssertionError("unreachable")
 
-    def _once(self, work: Callable[[DriverConnection], T], atomic: bool) -> T:
-        self._since = boot_seconds()
+    def _once(self, work: Callable[[DriverConnection], T], atomic: bool, hurried: bool) -> T:
+        self._since = boot_seconds() if hurried else None
         try:
             connection = self._connection
             if connection is None:

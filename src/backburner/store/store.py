@@ -21,7 +21,7 @@ from backburner.store import dialects, versions
 from backburner.store.attachments import Attachments
 from backburner.store.claims import Claims
 from backburner.store.dialects.base import DriverConnection, Trouble
-from backburner.store.dialects.sqlite import READ_ONLY
+from backburner.store.dialects.sqlite import READ_ONLY, CommitWatch
 from backburner.store.jobs import Jobs
 from backburner.store.lane import BUSY_TRIES, OTHER, Lane
 from backburner.store.locks import Locks
@@ -137,6 +137,11 @@ class Store:
         lane = Lane(self.engine, self.dialect, urgency)
         self._lanes.add(lane)
         return lane
+
+    def watch_commits(self) -> CommitWatch:
+        """For SQLite: a way to notice what other processes commit."""
+        self.ready()
+        return CommitWatch(self.engine)
 
     @contextmanager
     def borrowed_lane(self) -> Iterator[Lane]:

@@ -18,7 +18,7 @@ from sqlalchemy import URL, ColumnElement, Connection, Engine, Table, create_eng
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 
-from backburner.errors import InvalidUrl
+from backburner.errors import InvalidUrl, StoreUnavailable
 from backburner.job import ClaimedJob, NewJob
 from backburner.outcome import Settlement
 from backburner.store.dialects.base import (
@@ -293,3 +293,30 @@ def _settle_row(s: Settlement, by: str, now: int) -> tuple[Any, ...]:
         None if s.run_at is None else to_microseconds(s.run_at), s.tries, s.crashes, s.losses, s.blocked_on,
         s.position, s.id, s.attempt,
     )  # fmt: skip
+
+
+class CommitWatch:
+    """Notices commits of other connections: a look takes no lock and reads no table."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._connection: DriverConnection | None = None
+
+    def version(self) -> int:
+        """A number that changes when another connection has committed."""
+        if self._connection is None:
+            pooled = self._engine.raw_connection()
+            self._connection = pooled.driver_connection
+            pooled.detach()
+        try:
+            row = self._connection.execute("PRAGMA data_version").fetchone()  # type: ignore[union-attr]
+        except sqlite3.Error as error:
+            self.close()
+            raise StoreUnavailable(str(error)) from error
+        return int(row[0])
+
+    def close(self) -> None:
+        """Close the connection; the next look opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()

@@ -1,0 +1,422 @@
+"""`JobContext`: what a running job may say and ask; `current_job()` and `track()` find it by themselves.
+
+Reporting is cheap: a call changes attributes in memory, a thread of the worker looks at them four times a
+second. Outside a job everything works as well: the bar goes to the console, or nowhere.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from datetime import datetime
+from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
+
+from backburner.console import ConsoleBar
+from backburner.errors import InvalidArgument, TooLarge
+from backburner.progress import FailedItem, Link, Message, Progress
+from backburner.tracking import Guard, tracked
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from backburner.job import ClaimedJob
+    from backburner.store.attachments import Attachment
+
+T = TypeVar("T")
+Level = Literal["info", "success", "warning", "error"]
+
+MAX_TEXT = 4096
+"""Characters of a message or of one line of output; longer ones are cut."""
+MAX_MESSAGES = 200
+MAX_LINKS = 20
+
+_current: ContextVar[JobContext | None] = ContextVar("backburner_job", default=None)
+
+
+class Desk(Protocol):
+    """What the worker does for a running job."""
+
+    def urgent(self, context: JobContext) -> None:
+        """Store what this job reports soon, not at the next round."""
+        ...
+
+    def flush(self, context: JobContext) -> None:
+        """Store what this job reports before returning; raises `LeaseLost`."""
+        ...
+
+    def transaction(self, context: JobContext) -> AbstractContextManager[Connection]:
+        """A transaction on the jobs' database that ends fenced."""
+        ...
+
+    def attach(self, context: JobContext, name: str, source: Any, media_type: str | None) -> Attachment: ...
+
+    def stored_checkpoint(self, context: JobContext) -> str | None: ...
+
+
+class JobContext:
+    """One running attempt, as its own code sees it. Do not make one: ask `current_job()`.
+
+    Every method raises `Cancelled` or `TimedOut` when the job was asked to stop: that is how a task notices.
+    """
+
+    def __init__(
+        self,
+        claimed: ClaimedJob | None = None,
+        desk: Desk | None = None,
+        *,
+        only_items: frozenset[str] | None = None,
+        began_at: datetime | None = None,
+        now: Callable[[], datetime] | None = None,
+    ) -> None:
+        self._claimed, self._desk = claimed, desk
+        self._now, self._began_at = now, began_at
+        self.only_items = only_items
+        self._done: float = 0
+        self._total: float | None = None
+        self._unit: str | None = None
+        self._stage: str | None = None
+        self._text: str | None = None
+        self._failed = 0
+        self._links: tuple[Link, ...] = ()
+        self._output: list[tuple[str, datetime]] = []
+        self._messages: list[Message] = []
+        self._message_count = 0
+        self._failed_items: list[FailedItem] = []
+        self._checkpoint: dict[str, Any] | None = None
+        self._checkpoint_changed = False
+        self._resumable = False
+        self._track_count = 0
+        self._stop: BaseException | None = None
+        self._alive = True
+        self._finished = False
+        self._result: Any = None
+        self._console = ConsoleBar() if claimed is None else None
+
+    @property
+    def id(self) -> str | None:
+        """The job's id; None when the task was simply called."""
+        return self._claimed.id if self._claimed is not None else None
+
+    @property
+    def attempt(self) -> int:
+        """The number of this attempt, from 1 on; 0 when the task was simply called."""
+        return self._claimed.attempt if self._claimed is not None else 0
+
+    @property
+    def task(self) -> str | None:
+        """The name of the task."""
+        return self._claimed.task if self._claimed is not None else None
+
+    @property
+    def cancel_requested(self) -> bool:
+        """True when someone asked this job to stop; reading it raises nothing."""
+        self._alive = True
+        return self._stop is not None
+
+    def check(self) -> None:
+        """Raise `Cancelled` or `TimedOut` when the job should stop; else give a sign of life."""
+        self._alive = True
+        if self._stop is not None:
+            raise self._stop
+
+    def progress(self, percent: float, text: str | None = None) -> None:
+        """Say how far it is in percent (clamped to 0..100), and what is going on."""
+        self.check()
+        self._done, self._total, self._unit = min(max(float(percent), 0.0), 100.0), 100.0, "%"
+        if text is not None:
+            self._text = text[:MAX_TEXT]
+        self._show()
+
+    def advance(self, n: float = 1, text: str | None = None) -> None:
+        """Count `n` more as done."""
+        self.check()
+        self._done += n
+        if text is not None:
+            self._text = text[:MAX_TEXT]
+        self._show()
+
+    def expect(self, total: float | None, unit: str | None = None) -> None:
+        """Say how many there are to do; None when nobody knows."""
+        self.check()
+        self._total = total
+        if unit is not None:
+            self._unit = unit[:40]
+        self._show()
+
+    def stage(self, name: str, total: float | None = None, unit: str | None = None) -> None:
+        """Begin a new stage: its own count from 0."""
+        self.check()
+        self._stage, self._done, self._total = name[:200], 0, total
+        self._unit = unit[:40] if unit else None
+        self._text = None
+        self._urgent()
+
+    def log(self, text: str) -> None:
+        """Add a line to the live output."""
+        self.check()
+        if text:
+            self._output.append((text[:MAX_TEXT].rstrip("\n") + "\n", self._moment()))
+            if self._console is not None:
+                self._console.line(text)
+
+    def message(self, text: str, level: Level = "info") -> None:
+        """Tell the people who wait: shown at once, and kept in the job's list (its first 200)."""
+        self.check()
+        self._text = text[:MAX_TEXT]
+        self._message_count += 1
+        if self._message_count <= MAX_MESSAGES:
+            self._messages.append(Message(level, self._text, self._moment()))
+        self._urgent()
+
+    def link(self, text: str, href: str) -> None:
+        """Offer a link to the people who wait, for example to the result.
+
+        `href` is an http(s) address or a path; anything else raises `InvalidArgument`.
+        """
+        self.check()
+        if not _is_safe_link(href):
+            raise InvalidArgument(
+                self.task or "", "href", href, "is no http(s) address and no path", "Begin with https:// or /"
+            )
+        self._links = (*self._links, Link(text[:200], href))[-MAX_LINKS:]
+        self._urgent()
+
+    def attach(self, source: str | IO[bytes], name: str | None = None, media_type: str | None = None) -> Attachment:
+        """Keep a file (a path or a binary file object) with the job, for people to download."""
+        self.check()
+        if self._desk is None:
+            raise InvalidArgument("", "source", source, "files are kept for stored jobs only", "Enqueue the task")
+        return self._desk.attach(self, name or "", source, media_type)
+
+    def item_failed(self, key: object, error: object) -> None:
+        """Say that one item of a mass action could not be done, and why; the job goes on."""
+        self.check()
+        self._failed += 1
+        text = f"{error}" if not isinstance(error, BaseException) else f"{error}" or type(error).__name__
+        self._failed_items.append(FailedItem(str(key)[:200], text[:MAX_TEXT], self._moment()))
+
+    def checkpoint(self, cursor: Any) -> None:
+        """Remember where the work stands (any JSON value): the next attempt finds it in `last_checkpoint`.
+
+        Stored at the next flush; inside `transaction()` together with the writes there.
+        """
+        self.check()
+        try:
+            size = len(json.dumps(cursor))
+        except (TypeError, ValueError) as error:
+            raise InvalidArgument(self.task or "", "cursor", cursor, f"is no JSON value: {error}") from error
+        if size > 65_536:
+            raise TooLarge("checkpoint", size, 65_536, "Keep a position, not the data")
+        self._saved()["cursor"] = cursor
+        self._checkpoint_changed = True
+
+    @property
+    def last_checkpoint(self) -> Any:
+        """What `checkpoint` was last given, in this attempt or an earlier one; None when nothing was."""
+        return self._saved().get("cursor")
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A SQLAlchemy connection to the jobs' database: what is written on it and a `checkpoint` or
+        `finish` said inside commit together, exactly once, or not at all.
+
+        Raises `LeaseLost`, with nothing written, when the job was taken over meanwhile.
+        """
+        self.check()
+        if self._desk is None:
+            raise InvalidArgument("", "transaction", None, "needs a stored job", "Enqueue the task")
+        with self._desk.transaction(self) as connection:
+            yield connection
+
+    def finish(self, result: Any = None) -> None:
+        """Inside `transaction()`: end the job as succeeded with that transaction, whatever is returned later."""
+        self.check()
+        self._finished, self._result = True, result
+
+    @overload
+    def track(
+        self,
+        items: Iterable[T],
+        *,
+        total: float | None = None,
+        unit: str | None = None,
+        resume: bool = False,
+        key: Callable[[T], object] | None = None,
+        on_error: Literal["raise"] = "raise",
+    ) -> Iterator[T]: ...
+
+    @overload
+    def track(
+        self,
+        items: Iterable[T],
+        *,
+        total: float | None = None,
+        unit: str | None = None,
+        resume: bool = False,
+        key: Callable[[T], object] | None = None,
+        on_error: Literal["collect"],
+    ) -> Iterator[Guard[T]]: ...
+
+    def track(
+        self,
+        items: Iterable[T],
+        *,
+        total: float | None = None,
+        unit: str | None = None,
+        resume: bool = False,
+        key: Callable[[T], object] | None = None,
+        on_error: Literal["raise", "collect"] = "raise",
+    ) -> Iterator[T] | Iterator[Guard[T]]:
+        """Go through `items` and count: bar, rate, time left, cancel.
+
+        `resume=True` goes on behind the items the last attempt had done (those since its last flush are done
+        again). `on_error="collect"` yields guards: `with guard as item:` turns an exception into a failed item
+        and goes on. `key` names an item for that, and for a retry of just those.
+        """
+        if on_error not in ("raise", "collect"):
+            raise InvalidArgument(self.task or "", "on_error", on_error, "is unknown", "Use 'raise' or 'collect'")
+        if total is None and isinstance(items, Sized):
+            total = len(items)
+        self.check()
+        self._done, self._total = 0, total
+        if unit is not None:
+            self._unit = unit[:40]
+        self._track_count += 1
+        return tracked(self, items, f"track-{self._track_count}" if resume else None, key, on_error == "collect")
+
+    def __repr__(self) -> str:
+        return f"<JobContext {self.task} {self.id} attempt {self.attempt}>" if self._claimed else "<JobContext (no job)>"
+
+    def _saved(self) -> dict[str, Any]:
+        if self._checkpoint is None:
+            text = self._desk.stored_checkpoint(self) if self._desk is not None else None
+            self._checkpoint = json.loads(text) if text else {}
+        return self._checkpoint
+
+    def _moment(self) -> datetime:
+        return self._now() if self._now is not None else datetime.now().astimezone()
+
+    def _urgent(self) -> None:
+        if self._desk is not None:
+            self._desk.urgent(self)
+        self._show()
+
+    def _show(self) -> None:
+        if self._console is not None:
+            self._console.show(self.reported)
+
+    @property
+    def reported(self) -> Progress:
+        """What this attempt has reported so far."""
+        return Progress(
+            done=self._done,
+            total=self._total,
+            unit=self._unit,
+            stage=self._stage,
+            message=self._text,
+            failed=self._failed,
+            links=self._links,
+            began_at=self._began_at,
+        )
+
+    @property
+    def silent(self) -> bool:
+        """True while nothing at all was reported: then there is nothing to store."""
+        return (
+            self._done == 0
+            and self._total is None
+            and self._text is None
+            and not self._output
+            and not self._messages
+            and not self._failed_items
+            and self._stage is None
+            and not self._links
+            and not self._checkpoint_changed
+        )
+
+
+def current_job() -> JobContext | None:
+    """The job this code runs in; None outside any task."""
+    return _current.get()
+
+
+@contextmanager
+def entered(context: JobContext) -> Iterator[JobContext]:
+    """Make `context` the current job for a while."""
+    token = _current.set(context)
+    try:
+        yield context
+    finally:
+        _current.reset(token)
+
+
+@overload
+def track(
+    items: Iterable[T],
+    *,
+    total: float | None = None,
+    unit: str | None = None,
+    resume: bool = False,
+    key: Callable[[T], object] | None = None,
+    on_error: Literal["raise"] = "raise",
+) -> Iterator[T]: ...
+
+
+@overload
+def track(
+    items: Iterable[T],
+    *,
+    total: float | None = None,
+    unit: str | None = None,
+    resume: bool = False,
+    key: Callable[[T], object] | None = None,
+    on_error: Literal["collect"],
+) -> Iterator[Guard[T]]: ...
+
+
+def track(items: Iterable[T], **options: Any) -> Iterator[Any]:
+    """Go through `items` with progress, in a job or outside; see `JobContext.track`."""
+    return (_current.get() or JobContext()).track(items, **options)
+
+
+class PrintCapture:
+    """A stand-in for `sys.stdout` that sends what a job prints to its log, and all else where it went before."""
+
+    def __init__(self, real: IO[str]) -> None:
+        self._real = real
+
+    def write(self, text: str) -> int:
+        context = _captured.get()
+        if context is not None and text.strip():
+            context.log(text)
+        return self._real.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+_captured: ContextVar[JobContext | None] = ContextVar("backburner_capture", default=None)
+
+
+@contextmanager
+def prints_to_log(context: JobContext) -> Iterator[None]:
+    """Send what is printed meanwhile, in this thread or task, to the job's log too."""
+    if not isinstance(sys.stdout, PrintCapture):
+        sys.stdout = PrintCapture(sys.stdout)  # type: ignore[assignment]
+    token = _captured.set(context)
+    try:
+        yield
+    finally:
+        _captured.reset(token)
+
+
+def _is_safe_link(href: str) -> bool:
+    if not href or any(ord(c) < 33 or ord(c) == 127 for c in href):
+        return False
+    if href.startswith(("/", "?", "#")):
+        return not href.startswith(("//", "/\\"))
+    return href.lower().startswith(("http://", "https://"))
+

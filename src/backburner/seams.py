@@ -1,0 +1,25 @@
+"""Named points in the life of an attempt where tests may stop, delay or end a process. Nothing happens there
+otherwise."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+SeamName = Literal[
+    "before claim",
+    "after claim",
+    "before body",
+    "after body",
+    "before finish",
+    "after finish",
+    "before beat",
+    "before rescue",
+]
+
+
+class Seams:
+    """The production seams: reaching one does nothing. Tests pass a subclass."""
+
+    def reach(self, name: SeamName) -> None:
+        """Called at each point; runs in the thread that does the work."""
+        return None
