@@ -1,0 +1,339 @@
+"""`Settings`: every knob of the engine, where its value came from, and what contradicts what.
+
+Durations are seconds, sizes are bytes of UTF-8. A value is looked for in this order: arguments, the
+environment (`BACKBURNER_LEASE=60`), `backburner.toml` or `[tool.backburner]` in `pyproject.toml` (the nearest
+folder upwards from the working directory that has one; `backburner.toml` wins), the default.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import os
+import re
+import tomllib
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from backburner.errors import SettingsError
+
+PREFIX = "BACKBURNER_"
+_NOT_SETTINGS = frozenset({"BACKBURNER_APP"})
+_DAY = 86_400.0
+_LOWEST_PRIORITY, _HIGHEST_PRIORITY = -32_768, 32_767
+_QUEUE_CHARACTERS = 100
+_SECRET_CHARACTERS = 16
+# Greedy up to the last @: a password may hold one, and hiding too much does no harm.
+_PASSWORD = re.compile(r"(://[^:/@]*:).*(?=@)")
+_PASSWORD_OPTION = re.compile(r"([?&](?:[\w-]*(?:password|secret|token|key))=)[^&#]*", re.IGNORECASE)
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
+_TABLE_PREFIX = re.compile(r"[a-z_][a-z0-9_]{0,30}\Z")
+_WORDS = {
+    "true": True,
+    "yes": True,
+    "on": True,
+    "1": True,
+    "false": False,
+    "no": False,
+    "off": False,
+    "0": False,
+}
+
+
+def _knob(default: Any, text: str, low: float | None = None, high: float | None = None) -> Any:
+    return field(default=default, metadata={"help": text, "low": low, "high": high})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Settings:
+    """The settings of one `Backburner`, checked. Raises `SettingsError`.
+
+    `Settings(...)` takes only its arguments; `Settings.resolve(...)` looks in all places.
+    """
+
+    url: str = _knob("sqlite:///jobs.db", "Database URL, as SQLAlchemy writes it")
+    schema: str | None = _knob(None, "Database schema of the tables; none: the connection's own")
+    table_prefix: str = _knob("backburner_", "What the names of all tables begin with")
+    auto_migrate: bool | None = _knob(None, "Make and update the tables at first use; none: only on SQLite")
+    queues: tuple[str, ...] | None = _knob(None, "The queue names that may be used; none: any")
+    default_queue: str = _knob("default", "The queue of tasks that name none")
+    priorities: tuple[int, ...] | None = _knob(None, "The priorities that may be used; none: -32768 to 32767")
+    default_priority: int = _knob(50, "The priority of tasks that name none; lower runs first")
+    max_args_bytes: int = _knob(262_144, "Limit of the stored arguments of one job, bytes", 2)
+    max_result_bytes: int = _knob(1_048_576, "Limit of the stored result of one job, bytes", 4)
+    max_message_bytes: int = _knob(4_096, "Limit of one progress message, bytes", 16)
+    max_messages: int = _knob(200, "How many messages of one job are kept", 0)
+    max_log_bytes: int = _knob(1_048_576, "How much of the end of one job's log is kept, bytes", 0)
+    lease: float = _knob(30.0, "How long a worker owns its jobs without a beat, seconds", 0.001)
+    beat: float = _knob(5.0, "How often a worker renews its lease, seconds; at most a third of it", 0.001)
+    poll: float = _knob(1.0, "How often an idle worker looks for jobs when nothing wakes it, seconds", 0.001)
+    concurrency: int = _knob(10, "How many jobs one worker process runs at once", 1)
+    grace: float = _knob(25.0, "How long running jobs may go on after a stop was asked for, seconds", 0)
+    max_crashes: int = _knob(3, "How often a job may kill its process before it fails", 1)
+    max_losses: int = _knob(10, "How often a job may lose its worker before it fails", 1)
+    keep_succeeded: float = _knob(30 * _DAY, "How long succeeded jobs are kept, seconds; 0: for ever", 0)
+    keep_skipped: float = _knob(30 * _DAY, "How long skipped jobs are kept, seconds; 0: for ever", 0)
+    keep_failed: float = _knob(60 * _DAY, "How long failed jobs are kept, seconds; 0: for ever", 0)
+    keep_cancelled: float = _knob(60 * _DAY, "How long cancelled jobs are kept, seconds; 0: for ever", 0)
+    keep_interrupted: float = _knob(60 * _DAY, "How long interrupted jobs are kept, seconds; 0: for ever", 0)
+    files: str = _knob("backburner-files", "Folder or fsspec URL of attached files")
+    secret: str | None = _knob(None, "Key that signs tokens, 16 characters or more")
+
+    def __post_init__(self) -> None:
+        """Check types, ranges and contradictions."""
+        values = {name: getattr(self, name) for name in _names()}
+        for name, value in _checked(values, {}).items():
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def resolve(
+        cls,
+        arguments: Mapping[str, Any] | None = None,
+        environ: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+    ) -> Settings:
+        """Settings from all places; `environ` and `folder` default to the process's own.
+
+        Raises `SettingsError`, which names the setting, its value, where it came from, and the remedy.
+        """
+        values: dict[str, Any] = {}
+        sources: dict[str, str] = {}
+        environ = os.environ if environ is None else environ
+        for found in (
+            _from_files(folder or Path.cwd()),
+            _from_environ(environ),
+            _from_arguments(arguments or {}),
+        ):
+            for name, value, source in found:
+                _refuse_unknown(name, value, source)
+                values[name], sources[name] = value, source
+        defaults = {knob.name: knob.default for knob in dataclasses.fields(cls)}
+        return cls(**_checked({**defaults, **values}, sources))
+
+    @property
+    def migrates_itself(self) -> bool:
+        """Whether the tables are made and updated at first use."""
+        return self.url.startswith("sqlite") if self.auto_migrate is None else self.auto_migrate
+
+    def __repr__(self) -> str:
+        """All settings that are not the default, without secrets."""
+        changed = [knob.name for knob in dataclasses.fields(self) if getattr(self, knob.name) != knob.default]
+        return f"Settings({', '.join(f'{name}={masked(name, getattr(self, name))!r}' for name in changed)})"
+
+
+def masked(name: str, value: Any) -> Any:
+    """The value of a setting as it may be shown: no secret, no password in a URL."""
+    if name == "secret" and value is not None:
+        return "***"
+    if isinstance(value, str):
+        return _PASSWORD_OPTION.sub(r"\1***", _PASSWORD.sub(r"\1***", value))
+    return value
+
+
+def describe() -> Iterator[tuple[str, str, Any, str]]:
+    """Name, environment variable, default and meaning of every setting, in order."""
+    for knob in dataclasses.fields(Settings):
+        yield knob.name, PREFIX + knob.name.upper(), knob.default, knob.metadata["help"]
+
+
+def _names() -> tuple[str, ...]:
+    return tuple(knob.name for knob in dataclasses.fields(Settings))
+
+
+def _from_arguments(arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
+    for name, value in arguments.items():
+        yield name, value, "argument"
+
+
+def _from_environ(environ: Mapping[str, str]) -> Iterator[tuple[str, Any, str]]:
+    hints = typing.get_type_hints(Settings)
+    for variable in sorted(environ):
+        if variable.startswith(PREFIX) and variable not in _NOT_SETTINGS:
+            source, name = f"environment variable {variable}", variable.removeprefix(PREFIX).lower()
+            _refuse_unknown(name, environ[variable], source)
+            yield name, _parse(name, environ[variable], hints[name], source), source
+
+
+def _from_files(folder: Path) -> Iterator[tuple[str, Any, str]]:
+    for place in (folder.absolute(), *folder.absolute().parents):
+        own, project = place / "backburner.toml", place / "pyproject.toml"
+        if own.is_file():
+            table, source = _toml(own), str(own)
+        elif project.is_file():
+            table, source = (
+                _table(_table(_toml(project), "tool", project), "backburner", project),
+                str(project),
+            )
+            if not table:
+                continue
+        else:
+            continue
+        for name, value in table.items():
+            yield name.replace("-", "_"), value, source
+        return
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        problem = f"cannot be read: {error}"
+        raise SettingsError(path.name, str(path), problem, "Correct the file", str(path)) from error
+
+
+def _table(parent: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
+    table = parent.get(name, {})
+    if not isinstance(table, dict):
+        raise SettingsError(name, table, "is no table", f"Write [tool.{name}]", str(path))
+    return table
+
+
+def _refuse_unknown(name: str, value: Any, source: str) -> None:
+    names = _names()
+    if name in names:
+        return
+    close = difflib.get_close_matches(name.lower(), names, 1)
+    remedy = f"Did you mean {close[0]!r}?" if close else f"Settings are: {', '.join(names)}"
+    # What is meant by an unknown name is unknown too: it may be a secret.
+    raise SettingsError(name, _Untold(value), "there is no such setting", remedy, source)
+
+
+class _Untold:
+    def __init__(self, value: object) -> None:
+        self._type = type(value).__name__
+
+    def __repr__(self) -> str:
+        return f"<{self._type}, not shown>"
+
+
+def _parse(name: str, text: str, hint: Any, source: str) -> Any:
+    """The value of an environment variable; lists are separated by commas."""
+    text = text.strip()
+    options = typing.get_args(hint) or (hint,)
+    if type(None) in options and text.lower() in ("", "none"):
+        return None
+    if bool in options:
+        if text.lower() not in _WORDS:
+            raise SettingsError(name, text, "is neither yes nor no", "Write true or false", source)
+        return _WORDS[text.lower()]
+    try:
+        if hint == tuple[int, ...] | None:
+            return tuple(int(part) for part in text.split(","))
+        if hint == tuple[str, ...] | None:
+            return tuple(part.strip() for part in text.split(","))
+        return hint(text) if hint in (int, float) else text
+    except ValueError as error:
+        raise SettingsError(name, text, f"is no {_wanted(hint)}", "Correct it", source) from error
+
+
+def _checked(values: Mapping[str, Any], sources: Mapping[str, str]) -> dict[str, Any]:
+    hints = typing.get_type_hints(Settings)
+    knobs = {knob.name: knob for knob in dataclasses.fields(Settings)}
+    checked: dict[str, Any] = {}
+
+    def fail(name: str, problem: str, remedy: str) -> SettingsError:
+        shown = masked(name, values[name])
+        return SettingsError(name, shown, problem, remedy, sources.get(name, "argument"))
+
+    for name, value in values.items():
+        checked[name] = fitting = _fit(value, hints[name])
+        if fitting is _WRONG:
+            raise fail(name, f"is no {_wanted(hints[name])}", f"Pass {_wanted(hints[name])}")
+        low = knobs[name].metadata["low"]
+        if low is not None and not low <= fitting < math.inf:
+            raise fail(name, "is out of range", f"Pass {low:g} or more")
+    for name, problem, remedy in _contradictions(checked):
+        raise fail(name, problem, remedy)
+    return checked
+
+
+_WRONG = object()
+
+
+def _fit(value: Any, hint: Any) -> Any:
+    """The value as the setting's type, or `_WRONG`; only int for float and list for tuple are converted."""
+    options = typing.get_args(hint)
+    if hint is float:
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else _WRONG
+    if hint is int:
+        return value if isinstance(value, int) and not isinstance(value, bool) else _WRONG
+    if hint in (str, bool):
+        return value if isinstance(value, hint) else _WRONG
+    if value is None:
+        return None
+    if typing.get_origin(options[0]) is tuple:
+        item = typing.get_args(options[0])[0]
+        good = isinstance(value, list | tuple) and all(_fit(each, item) is not _WRONG for each in value)
+        return tuple(value) if good else _WRONG
+    return _fit(value, options[0])
+
+
+def _wanted(hint: Any) -> str:
+    words = {
+        str: "text",
+        int: "whole number",
+        float: "number of seconds",
+        bool: "true or false",
+        type(None): "None",
+    }
+    options = typing.get_args(hint)
+    if typing.get_origin(hint) is tuple:
+        return f"list of {words[options[0]]}s"
+    return " or ".join(_wanted(option) for option in options) if options else words[hint]
+
+
+def _contradictions(v: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Setting, problem and remedy of each value that is wrong by itself or beside another."""
+    if not v["url"]:
+        yield "url", "is empty", "For example sqlite:///jobs.db"
+    if not _TABLE_PREFIX.match(v["table_prefix"]):
+        yield "table_prefix", "is no table prefix", "Use a-z, 0-9 and _, at most 31, no digit first"
+    if v["schema"] is not None and not _IDENTIFIER.match(v["schema"]):
+        yield "schema", "is no schema name", "Use letters, digits and _, at most 63, no digit first"
+    if v["schema"] is not None and v["url"].startswith("sqlite"):
+        yield "schema", "SQLite has no schemas", "Leave it out, or use table_prefix"
+    if v["beat"] * 3 > v["lease"]:
+        yield (
+            "beat",
+            f"is more than a third of lease ({v['lease']:g})",
+            "A worker must be able to miss two beats",
+        )
+    if v["secret"] is not None and len(v["secret"]) < _SECRET_CHARACTERS:
+        yield (
+            "secret",
+            "is too short",
+            f"Use {_SECRET_CHARACTERS} characters or more, from secrets.token_urlsafe()",
+        )
+    if not v["files"]:
+        yield "files", "is empty", "Give a folder or an fsspec URL"
+    yield from _queue_contradictions(v)
+    yield from _priority_contradictions(v)
+
+
+def _queue_contradictions(v: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    listed = v["queues"]
+    if listed is not None and not listed:
+        yield "queues", "names no queue", "Name one, or leave it out to allow any"
+    for setting, names in (("queues", listed or ()), ("default_queue", (v["default_queue"],))):
+        for name in names:
+            if not name or len(name) > _QUEUE_CHARACTERS or name != name.strip() or "," in name:
+                problem = f"{name!r} is no queue name"
+                yield setting, problem, f"Use 1 to {_QUEUE_CHARACTERS} characters, no comma, no space around"
+    if listed is not None and v["default_queue"] not in listed:
+        yield "default_queue", f"is not among queues {listed}", "Add it there, or choose one of them"
+
+
+def _priority_contradictions(v: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    listed = v["priorities"]
+    if listed is not None and not listed:
+        yield "priorities", "names no priority", "Name one, or leave it out to allow any"
+    for setting, numbers in (("priorities", listed or ()), ("default_priority", (v["default_priority"],))):
+        for number in numbers:
+            if not _LOWEST_PRIORITY <= number <= _HIGHEST_PRIORITY:
+                yield setting, f"{number} is no priority", f"Use {_LOWEST_PRIORITY} to {_HIGHEST_PRIORITY}"
+    if listed is not None and v["default_priority"] not in listed:
+        yield "default_priority", f"is not among priorities {listed}", "Add it there, or choose one of them"
