@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sets up what the scripts beside it need: Python packages in .venv, programs from the system.
 # To be sourced with the project's folder as working directory. Plain enough for the bash 3.2 of a Mac.
 
