@@ -92,7 +92,7 @@ class Claims:
         query = select(t.id).where(t.worker == worker, t.cancel_requested)
         return set(self._store.read(lambda c: c.execute(query).scalars().all()))
 
-    def ready_queues(self) -> list[str]:
+    def ready_queues(self, lane: Lane) -> list[str]:
         """The names of queues with queued jobs: one index probe per queue, however many jobs wait."""
         jobs = self._store.schema.qualified("jobs")
         query = f"""
@@ -102,4 +102,4 @@ class Claims:
                 SELECT (SELECT min(j.queue) FROM {jobs} AS j WHERE j.state = 'queued' AND j.queue > names.queue)
                 FROM names WHERE names.queue IS NOT NULL
             ) SELECT queue FROM names WHERE queue IS NOT NULL"""  # noqa: S608 (validated names)
-        return [row[0] for row in self._store.read(lambda c: c.exec_driver_sql(query).all())]
+        return lane.run(lambda c: [row[0] for row in c.execute(query).fetchall()], read_only=True)

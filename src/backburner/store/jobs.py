@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from backburner.store.store import Store
 
 _DELETE_BATCH = 500
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Jobs:
@@ -47,8 +49,7 @@ class Jobs:
 
     def get(self, job_id: str) -> Job:
         """One job. Raises `JobNotFound`."""
-        if not _is_id(job_id):
-            raise JobNotFound(job_id)
+        _check_id(job_id)
         row = self._store.read(lambda c: c.execute(self._select.where(self._t.c.id == job_id)).first())
         if row is None:
             raise JobNotFound(job_id)
@@ -62,7 +63,8 @@ class Jobs:
 
     def states(self, ids: Sequence[str]) -> dict[str, JobState]:
         """The state of each of these jobs that exists: the cheapest way to watch."""
-        query = select(self._t.c.id, self._t.c.state).where(self._t.c.id.in_(ids))
+        known = [job_id for job_id in ids if _is_id(job_id)]
+        query = select(self._t.c.id, self._t.c.state).where(self._t.c.id.in_(known))
         rows = self._store.read(lambda c: c.execute(query).all())
         return {row.id: JobState(row.state) for row in rows}
 
@@ -89,6 +91,8 @@ class Jobs:
 
     def attempts(self, job_id: str) -> list[tuple[int, AttemptRecord]]:
         """What is kept of the attempts of a job, the oldest first; a clean short success leaves none."""
+        if not _is_id(job_id):
+            return []
         t = self._store.schema.attempts
         rows = self._store.read(
             lambda c: c.execute(select(t).where(t.c.job == job_id).order_by(t.c.attempt)).mappings().all()
@@ -116,6 +120,7 @@ class Jobs:
 
         Raises `JobNotFound`, and `WrongState` when the job is done.
         """
+        _check_id(job_id)
         t, now = self._t, self._store.clock.now()
         at_once = (
             update(t)
@@ -138,6 +143,7 @@ class Jobs:
 
         Its outcome stays as an attempt. Raises `JobNotFound` and `WrongState`.
         """
+        _check_id(job_id)
         t, now = self._t, self._store.clock.now()
 
         def work(connection: Connection) -> str | None:
@@ -164,6 +170,7 @@ class Jobs:
 
     def delete(self, job_id: str) -> None:
         """Remove a job that is not running. Raises `JobNotFound` and `WrongState`."""
+        _check_id(job_id)
         if self._store.run(lambda c: self.delete_rows(c, [job_id])) == 0:
             raise WrongState(job_id, self.get(job_id).state, "delete", "a job that is not running")
 
@@ -241,7 +248,13 @@ def _state_is(state: str, column: Any) -> ColumnElement[bool]:
 
 
 def _is_id(text: str) -> bool:
-    return len(text) == 36 and text.count("-") == 4 and all(c in "0123456789abcdef-" for c in text)
+    return _ID.fullmatch(text) is not None
+
+
+def _check_id(text: str) -> None:
+    # PostgreSQL refuses to compare a uuid with what is none.
+    if not _is_id(text):
+        raise JobNotFound(text)
 
 
 def _value(job: NewJob, name: str, now: datetime) -> Any:

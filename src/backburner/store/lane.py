@@ -33,18 +33,26 @@ class Lane:
         self._lock = threading.Lock()
 
     def run(
-        self, work: Callable[[DriverConnection], T], *, atomic: bool = True, hurried: bool = True
+        self,
+        work: Callable[[DriverConnection], T],
+        *,
+        atomic: bool = True,
+        hurried: bool = True,
+        read_only: bool = False,
     ) -> T:
         """Run `work(connection)`; `atomic=False` leaves out BEGIN and COMMIT where one statement needs none.
 
-        `hurried=False` says that the work waits on purpose and is never overdue.
+        `hurried=False` says that the work waits on purpose and is never overdue. `read_only=True` says that it
+        writes nothing: it waits for no writer, not even for the caller's own open transaction.
         Is asked again when another transaction was in the way (8 times, with jitter). Raises
         `StoreUnavailable` when the database is away: the work may or may not have been committed.
         """
         for attempt in range(BUSY_TRIES):
             try:
-                with self._dialect.turn(self._urgency):
-                    return self._once(work, atomic, hurried)
+                with nullcontext() if read_only else self._dialect.turn(self._urgency):
+                    # SQLite writes are always in a transaction of their own words.
+                    begin = not read_only and (atomic or self._dialect.single_writer)
+                    return self._once(work, begin, hurried)
             except Exception as error:
                 trouble = self._dialect.trouble(error)
                 if trouble is Trouble.LOST:
@@ -57,15 +65,13 @@ class Lane:
                 time.sleep(random.uniform(0, 0.005 * 2**attempt))  # noqa: S311 (jitter, no secret)
         raise AssertionError("unreachable")
 
-    def _once(self, work: Callable[[DriverConnection], T], atomic: bool, hurried: bool) -> T:
+    def _once(self, work: Callable[[DriverConnection], T], begin: bool, hurried: bool) -> T:
         self._since = boot_seconds() if hurried else None
         try:
             connection = self._connection
             if connection is None:
                 connection = self._connect()
-            # SQLite writes are always in a transaction of their own words.
-            whole = self._dialect.transaction(connection) if atomic or self._dialect.single_writer else nullcontext()
-            with whole:
+            with self._dialect.transaction(connection) if begin else nullcontext():
                 return work(connection)
         finally:
             self._since = None

@@ -92,22 +92,9 @@ class Store:
         Migrates where that is allowed, in a transaction of its own. Raises `SchemaMissing`, `SchemaTooNew`
         and `StoreUnavailable`.
         """
-        if self._ready:
-            return
-        with self._ready_lock:
-            if self._ready:
-                return
-            self._read_clock()
-            found = self.version()
-            if found != versions.NEEDED and self._auto_migrate and not versions.is_newer(found):
-                self.migrate()
-                found = self.version()
-            if found is not None and versions.is_newer(found):
-                if not versions.can_work_with(found):
-                    raise SchemaTooNew(self.shown_url, found, versions.NEEDED)
-            elif found != versions.NEEDED:
-                raise SchemaMissing(self.shown_url, found, versions.NEEDED)
-            self._ready = True
+        if not self._ready:
+            with self._ready_lock:
+                self._make_ready()
 
     def version(self) -> str | None:
         """The version of the tables that are there; None when there are none."""
@@ -121,10 +108,10 @@ class Store:
         """The statements that `migrate` would run, for someone else to run them."""
         return versions.as_sql(self.engine, self.schema, self.version())
 
-    def run(self, work: Callable[[Connection], T]) -> T:
+    def run(self, work: Callable[[Connection], T], urgency: int = OTHER) -> T:
         """Run `work` in a write transaction of our own; repeated when another one was in the way."""
         self.ready()
-        return self._retried(work)
+        return self._retried(work, urgency=urgency)
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction that only reads."""
@@ -166,7 +153,7 @@ class Store:
 
     def read_clock(self, lane: Lane) -> None:
         """Read the database's time over a lane."""
-        self._take_time(lane.run(self._timed, atomic=False))
+        self._take_time(lane.run(self._timed, read_only=True))
 
     def close(self) -> None:
         """Close every connection."""
@@ -184,6 +171,21 @@ class Store:
         self.dialect.forked()
         self.engine.dispose(close=False)
 
+    def _make_ready(self) -> None:
+        if self._ready:
+            return
+        self._read_clock()
+        found = self.version()
+        if found != versions.NEEDED and self._auto_migrate and not versions.is_newer(found):
+            self.migrate()
+            found = self.version()
+        if found is not None and versions.is_newer(found):
+            if not versions.can_work_with(found):
+                raise SchemaTooNew(self.shown_url, found, versions.NEEDED)
+        elif found != versions.NEEDED:
+            raise SchemaMissing(self.shown_url, found, versions.NEEDED)
+        self._ready = True
+
     def _timed(self, connection: DriverConnection) -> tuple[float, object, float]:
         asked = boot_seconds()
         moment = self.dialect.read_time(connection)
@@ -196,14 +198,16 @@ class Store:
     def _read_clock(self) -> None:
         lane = Lane(self.engine, self.dialect, OTHER)
         try:
-            self._take_time(lane.run(self._timed, atomic=False))
+            self._take_time(lane.run(self._timed, read_only=True))
         finally:
             lane.close()
 
-    def _retried(self, work: Callable[[Connection], T], *, read_only: bool = False) -> T:
+    def _retried(
+        self, work: Callable[[Connection], T], *, read_only: bool = False, urgency: int = OTHER
+    ) -> T:
         for attempt in range(BUSY_TRIES):
             try:
-                return self._once(work, read_only)
+                return self._once(work, read_only, urgency)
             except Exception as error:
                 trouble = self.dialect.trouble(error)
                 if trouble is Trouble.LOST:
@@ -216,8 +220,8 @@ class Store:
                 time.sleep(random.uniform(0, 0.005 * 2**attempt))  # noqa: S311 (jitter, no secret)
         raise AssertionError("unreachable")
 
-    def _once(self, work: Callable[[Connection], T], read_only: bool) -> T:
-        turn = nullcontext() if read_only else self.dialect.turn(OTHER)
+    def _once(self, work: Callable[[Connection], T], read_only: bool, urgency: int) -> T:
+        turn = nullcontext() if read_only else self.dialect.turn(urgency)
         with turn, self.engine.connect() as connection:
             if read_only:
                 connection = connection.execution_options(**{READ_ONLY: True})

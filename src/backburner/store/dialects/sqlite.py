@@ -235,8 +235,8 @@ def _best_first(row: Sequence[Any]) -> tuple[int, int]:
 
 def _claimed(row: Sequence[Any]) -> ClaimedJob:
     expires = row[16]
-    return ClaimedJob(
-        *row[:12], bool(row[12]), *row[13:16], None if expires is None else from_microseconds(expires)
+    return ClaimedJob._make(
+        (*row[:12], bool(row[12]), *row[13:16], None if expires is None else from_microseconds(expires))
     )
 
 
