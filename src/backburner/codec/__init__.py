@@ -1,0 +1,27 @@
+"""Arguments and results as JSON text: types in, types out, and nothing is ever imported by name.
+
+`Parameters.of(function)` is built once per task; its `bind` makes the stored text of a call, its `load` what
+to call the function with. `encode_result` and `decode_result` do the same for what it returned. `plan.py`
+lists the stored forms.
+"""
+
+from __future__ import annotations
+
+from backburner.codec.parameters import MAX_ARGS_BYTES, Parameters
+from backburner.codec.plan import MAX_DEPTH
+from backburner.codec.result import MAX_RESULT_BYTES, decode_result, encode_result
+from backburner.codec.signature import hints_of
+
+CODEC = "json"
+"""The name a stored row gives to this form."""
+
+__all__ = [
+    "CODEC",
+    "MAX_ARGS_BYTES",
+    "MAX_DEPTH",
+    "MAX_RESULT_BYTES",
+    "Parameters",
+    "decode_result",
+    "encode_result",
+    "hints_of",
+]

@@ -1,0 +1,312 @@
+"""`Parameters`: the arguments of one task, from a Python call to the stored text and back."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from backburner.codec import text as json_text
+from backburner.codec.compile import plan_for
+from backburner.codec.fast import FastForm, fast_form
+from backburner.codec.plan import MAX_DEPTH, Misfit, Plan
+from backburner.codec.signature import hints_of, refuse_methods
+from backburner.errors import DecodeError, InvalidArgument, InvalidTask, NotSerializable, TooLarge
+
+MAX_ARGS_BYTES = 262_144
+"""256 KiB: the default limit of the stored arguments of one job."""
+
+_P = inspect.Parameter
+_EMPTY = _P.empty
+# Each argument may be nested as deep as a result; the object that holds them is one level more.
+_LEVELS = MAX_DEPTH + 1
+_VARIADIC = (_P.VAR_POSITIONAL, _P.VAR_KEYWORD)
+_SENSITIVE = re.compile(
+    r"pass(word|wd|phrase)?$|secret|token|credential|api_?key|private_?key", re.IGNORECASE
+)
+
+
+class Parameters:
+    """What a task can be called with. Built once per task with `of`, then used from any thread."""
+
+    def __init__(
+        self, task: str, signature: inspect.Signature, hints: Mapping[str, Any], max_bytes: int
+    ) -> None:
+        self._task, self._whole, self._max_bytes = task, signature, max_bytes
+        self._plans: dict[str, Plan] = {}
+        self._stored: list[_P] = []
+        self._signature = signature
+        self._fast: FastForm | None = None
+        self._result = hints.get("return", Any)
+
+    @classmethod
+    def of(
+        cls,
+        function: Callable[..., Any],
+        *,
+        task: str | None = None,
+        skip: frozenset[str] = frozenset(),
+        max_bytes: int = MAX_ARGS_BYTES,
+    ) -> Parameters:
+        """The parameters of `function`, without those named in `skip`, which the worker passes itself.
+
+        Raises `InvalidTask` for methods, for annotations that do not exist at run time, and for required
+        parameters of a type that cannot be stored.
+        """
+        name = task or str(getattr(function, "__qualname__", function))
+        refuse_methods(function, name)
+        hints = hints_of(function)
+        parameters = cls(name, inspect.signature(function), hints, max_bytes)
+        parameters._read(hints, skip)
+        return parameters
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the parameters that are stored, in order."""
+        return tuple(parameter.name for parameter in self._stored)
+
+    @property
+    def returns(self) -> Any:
+        """The return annotation; `Any` when there is none or it does not exist at run time."""
+        return Any if isinstance(self._result, str) else self._result
+
+    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+        """The stored text of a call.
+
+        Raises `InvalidArgument`, `NotSerializable` or `TooLarge` (`max_bytes`, as UTF-8).
+        """
+        text = self._fast.write(args, kwargs) if self._fast is not None else None
+        if text is None:
+            text = self._write(args, kwargs)
+        if len(text) > self._max_bytes:
+            raise TooLarge(
+                f"task {self._task!r}: the arguments",
+                len(text),
+                self._max_bytes,
+                "Store the data and pass its id or path, or raise max_args_bytes",
+            )
+        return text.decode()
+
+    def load(self, text: str, injected: Mapping[str, Any] | None = None) -> tuple[list[Any], dict[str, Any]]:
+        """What to call the function with; `injected` are the values of the skipped parameters.
+
+        Raises `DecodeError`, and nothing else, for any text.
+        """
+        named = self._fast.read(text) if self._fast is not None else None
+        if named is not None:
+            if injected:
+                named.update(injected)
+            return [], named
+        try:
+            return self._arrange(self._unpack(json_text.read(text, _LEVELS)), injected or {})
+        except Misfit as misfit:
+            raise DecodeError(f"arguments of task {self._task!r}", misfit.sentence()) from misfit
+        except Exception as error:
+            raise DecodeError(
+                f"arguments of task {self._task!r}", f"{type(error).__name__}: {error}"
+            ) from error
+
+    def named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of a call by parameter name, defaults included; raises `InvalidArgument`."""
+        bound = self._bound(args, kwargs)
+        bound.apply_defaults()
+        return dict(bound.arguments)
+
+    def schema(self) -> dict[str, Any]:
+        """The JSON schema (2020-12) of the stored arguments."""
+        defs: dict[str, Any] = {}
+        properties = {parameter.name: self._schema_of(parameter, defs) for parameter in self._stored}
+        required = [p.name for p in self._stored if p.default is _EMPTY and p.kind not in _VARIADIC]
+        shape = {
+            "type": "object",
+            "properties": properties,
+            "required": required,
+            "additionalProperties": False,
+        }
+        return {**shape, "$defs": defs} if defs else shape
+
+    def _read(self, hints: Mapping[str, Any], skip: frozenset[str]) -> None:
+        self._stored = [p for p in self._whole.parameters.values() if p.name not in skip]
+        self._signature = inspect.Signature(self._stored)
+        for parameter in self._stored:
+            self._plans[parameter.name] = self._plan(parameter, hints.get(parameter.name, Any))
+        self._fast = fast_form(self._stored, self._plans)
+
+    def _plan(self, parameter: _P, hint: Any) -> Plan:
+        if isinstance(hint, str):
+            raise InvalidTask(
+                self._task,
+                f"the annotation {hint!r} of parameter {parameter.name!r} does not exist at run time",
+                "Import it at module level, not under TYPE_CHECKING",
+            )
+        if typing.get_origin(hint) is typing.Unpack and parameter.kind is _P.VAR_KEYWORD:
+            hint = Any
+        plan = plan_for(hint)
+        if not plan.usable and parameter.default is _EMPTY and parameter.kind not in _VARIADIC:
+            problem = getattr(plan, "problem", "cannot be stored")
+            raise InvalidTask(
+                self._task, f"parameter {parameter.name!r}: {problem}", "Pass an id and load it in the task"
+            )
+        return plan
+
+    def _write(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
+        packed: dict[str, Any] = {}
+        arguments = self._bound(args, kwargs).arguments
+        for name, value in arguments.items():
+            try:
+                packed[name] = self._pack(name, value)
+            except RecursionError as error:
+                raise self._refuse(name, value, json_text.too_deep()) from error
+            except Misfit as misfit:
+                raise self._refuse(name, value, misfit) from misfit.__cause__
+        try:
+            return json_text.write(packed, _LEVELS)
+        except Misfit as whole:
+            for name, value in arguments.items():
+                try:
+                    json_text.write(packed[name])
+                except Misfit as misfit:
+                    raise self._refuse(name, value, misfit) from misfit.__cause__
+            raise NotSerializable(
+                f"task {self._task!r}: the call", _Hidden(packed), whole.problem, whole.remedy
+            ) from whole
+
+    def _pack(self, name: str, value: Any) -> Any:
+        plan, kind = self._plans[name], self._signature.parameters[name].kind
+        if kind is _P.VAR_POSITIONAL:
+            return [plan.pack(item) for item in value]
+        if kind is _P.VAR_KEYWORD:
+            return {key: plan.pack(item) for key, item in value.items()}
+        return plan.pack(value)
+
+    def _refuse(self, name: str, value: Any, misfit: Misfit) -> Exception:
+        shown = _Hidden(value) if _SENSITIVE.search(name) else value
+        if misfit.unstorable:
+            what = f"task {self._task!r}, parameter {name!r}"
+            remedy = misfit.remedy.replace("Annotate it with", f"Annotate the parameter {name!r} with")
+            return NotSerializable(what, shown, misfit.sentence(), remedy)
+        return InvalidArgument(self._task, name, shown, misfit.sentence(), misfit.remedy)
+
+    def _bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> inspect.BoundArguments:
+        unknown = [key for key in kwargs if key in self._whole.parameters and key not in self._plans]
+        if unknown:
+            raise InvalidArgument(
+                self._task, unknown[0], kwargs[unknown[0]], "is passed by the worker", "Leave it out"
+            )
+        try:
+            return self._signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise self._explain(args, kwargs, error) from None
+
+    def _explain(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], error: TypeError) -> InvalidArgument:
+        """Which argument `inspect` means by its TypeError."""
+        parameters = self._signature.parameters
+        positional = [
+            p.name for p in self._stored if p.kind in (_P.POSITIONAL_ONLY, _P.POSITIONAL_OR_KEYWORD)
+        ]
+        by_keyword = {p.name for p in self._stored if p.kind in (_P.POSITIONAL_OR_KEYWORD, _P.KEYWORD_ONLY)}
+        listed = f"The task takes {', '.join(map(str, parameters.values())) or 'no arguments'}"
+        for key in kwargs:
+            if key not in by_keyword:
+                close = difflib.get_close_matches(key, by_keyword, 1)
+                hint = f"Did you mean {close[0]!r}?" if close else listed
+                return InvalidArgument(
+                    self._task, key, self._masked(key, kwargs[key]), "is no parameter", hint
+                )
+        if len(args) > len(positional):
+            place = f"positional argument {len(positional) + 1}"
+            return InvalidArgument(self._task, place, args[len(positional)], "is one too many", listed)
+        for key in positional[: len(args)]:
+            if key in kwargs:
+                return InvalidArgument(
+                    self._task, key, self._masked(key, kwargs[key]), "is given twice", "Pass it once"
+                )
+        for p in self._stored:
+            given = p.name in kwargs or p.name in positional[: len(args)]
+            if p.default is _EMPTY and p.kind not in _VARIADIC and not given:
+                return InvalidArgument(self._task, p.name, _Missing(), "is required", f"Pass {p}")
+        return InvalidArgument(self._task, "*", _Missing(), str(error), listed)
+
+    def _masked(self, name: str, value: Any) -> Any:
+        return _Hidden(value) if _SENSITIVE.search(name) else value
+
+    def _unpack(self, stored: Any) -> dict[str, Any]:
+        if type(stored) is not dict:
+            raise Misfit("is no object of arguments by name")
+        named: dict[str, Any] = {}
+        for name, item in stored.items():
+            plan = self._plans.get(name)
+            if plan is None:
+                raise Misfit(f"the task has no parameter {name!r:.40}")
+            try:
+                named[name] = self._unpack_one(plan, self._signature.parameters[name].kind, item)
+            except Misfit as misfit:
+                raise misfit.at(f".{name}") from misfit
+        for p in self._stored:
+            if p.default is _EMPTY and p.kind not in _VARIADIC and p.name not in named:
+                raise Misfit(f"the parameter {p.name!r} is missing")
+        return named
+
+    def _unpack_one(self, plan: Plan, kind: Any, item: Any) -> Any:
+        if kind is _P.VAR_POSITIONAL:
+            if type(item) is not list:
+                raise Misfit("needs an array")
+            return [plan.unpack(each) for each in item]
+        if kind is _P.VAR_KEYWORD:
+            if type(item) is not dict:
+                raise Misfit("needs an object")
+            taken = item.keys() & {
+                p.name for p in self._whole.parameters.values() if p.kind is not _P.POSITIONAL_ONLY
+            }
+            if taken - {p.name for p in self._whole.parameters.values() if p.kind in _VARIADIC}:
+                raise Misfit(f"holds {min(taken)!r}, which is a parameter of its own")
+            return {key: plan.unpack(each) for key, each in item.items()}
+        return plan.unpack(item)
+
+    def _arrange(
+        self, named: dict[str, Any], injected: Mapping[str, Any]
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """Positional where the signature, or a non-empty *args, needs it; by keyword otherwise."""
+        values = {**named, **injected}
+        parameters = list(self._whole.parameters.values())
+        spread = any(p.kind is _P.VAR_POSITIONAL and values.get(p.name) for p in parameters)
+        args: list[Any] = []
+        kwargs: dict[str, Any] = {}
+        for p in parameters:
+            if p.kind is _P.VAR_POSITIONAL:
+                args.extend(values.get(p.name, ()))
+            elif p.kind is _P.VAR_KEYWORD:
+                kwargs.update(values.get(p.name, {}))
+            elif p.kind is _P.POSITIONAL_ONLY or (spread and p.kind is _P.POSITIONAL_OR_KEYWORD):
+                args.append(values.get(p.name, p.default))
+            elif p.name in values:
+                kwargs[p.name] = values[p.name]
+        return args, kwargs
+
+    def _schema_of(self, parameter: _P, defs: dict[str, Any]) -> dict[str, Any]:
+        shape = self._plans[parameter.name].schema(defs)
+        if parameter.kind is _P.VAR_POSITIONAL:
+            return {"type": "array", "items": shape}
+        if parameter.kind is _P.VAR_KEYWORD:
+            return {"type": "object", "additionalProperties": shape}
+        return shape
+
+
+class _Hidden:
+    """Stands in for the value of a parameter whose name says that it is secret."""
+
+    def __init__(self, value: object) -> None:
+        self._type = type(value).__name__
+
+    def __repr__(self) -> str:
+        return f"<{self._type}, not shown>"
+
+
+class _Missing:
+    """Stands in for the value of an argument that was not given."""
+
+    def __repr__(self) -> str:
+        return "<not given>"
