@@ -10,7 +10,10 @@ _SHOWN = 80
 
 def shown(value: object) -> str:
     """A short `repr` of a value for an error message, at most 80 characters."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception as error:  # noqa: BLE001 - the repr is the caller's code; the error at hand matters more
+        text = f"<{type(value).__name__}, its repr raised {type(error).__name__}>"
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
