@@ -1,9 +1,10 @@
 """One table for jobs, or a wide one and a narrow live one? The measurement behind docs/decisions/0002.
 
-    python -m benchmarks.layout [--rows N] [--jobs N] [--database sqlite|postgresql] [--rounds N] [--compare layouts]
+    python -m benchmarks.layout [--rows N] [--jobs N] [--database sqlite|postgresql]
+                                [--rounds N] [--compare layouts|variants|forms] [--setting name=value]
 
-Raw drivers, no Backburner code: what each layout allows at best. The layouts take turns, so that whatever else
-the machine does meets all of them; the table gives medians, the spread, and the ratio to the first layout.
+Raw drivers, no Backburner code: what each layout allows at best. The layouts take turns, so that whatever
+else the machine does meets all of them; the table gives medians, the spread, and the ratio to the first.
 """
 
 import argparse
@@ -22,14 +23,25 @@ import psycopg
 from benchmarks import layout_postgresql as postgresql
 from benchmarks import layout_postgresql_sql as postgresql_sql
 from benchmarks import layout_sqlite as sqlite
-from benchmarks.servers import SETTINGS, private_postgresql
+from tests.servers import PostgresServer
 
 SINGLE_INSERTS = 3000
+# PostgreSQL looks for tables to vacuum once a minute; every 15 s, some rounds fall into a drain of 30 s.
+SETTINGS = {
+    "shared_buffers": "1GB",
+    "max_wal_size": "4GB",
+    "maintenance_work_mem": "512MB",
+    "autovacuum_naptime": "15s",
+}
 
 
 @dataclass(frozen=True)
 class Round:
-    """One layout measured once; rates in rows or jobs per second, log in bytes of write-ahead log per job."""
+    """One layout measured once: rates in rows or jobs per second, log in bytes of write-ahead log per job.
+
+    `cpu` is processor time per job, in microseconds: the workers' server processes on PostgreSQL, the worker
+    itself on SQLite. Other load on the machine hardly changes it: it tells layouts apart where rates do not.
+    """
 
     single: float
     bulk: float
@@ -37,6 +49,7 @@ class Round:
     first: float
     last: float
     log: float
+    cpu: float
 
 
 Measure = Callable[[int], Round]
@@ -55,7 +68,7 @@ def alternate(measures: Sequence[tuple[str, Measure]], rounds: int) -> dict[str,
 
 
 def table(results: dict[str, list[Round]]) -> str:
-    """Return a Markdown table: median (lowest to highest) of each figure, and the ratio to the first layout."""
+    """Return a Markdown table: median (lowest to highest) of each figure, ratio to the first layout."""
     names = [field.name for field in fields(Round)]
     lines = ["| layout | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     base = next(iter(results.values()))
@@ -74,17 +87,21 @@ def table(results: dict[str, list[Round]]) -> str:
 def measure_postgresql(
     layouts: Sequence[postgresql_sql.Layout], rows: int, jobs: int, rounds: int, settings: Sequence[str]
 ) -> str:
-    """Measure the layouts on a private server: two processes, batches of 200, cleaning on when there is history."""
-    with private_postgresql((*SETTINGS, *settings)) as conninfo:
+    """Measure on a private server: two processes, batches of 200, cleaning on when there is history."""
+    chosen = SETTINGS | dict(setting.split("=", 1) for setting in settings)
+    with PostgresServer(fsync=True, settings=chosen) as server:
+        conninfo = f"host=127.0.0.1 port={server.port} user=postgres"
         postgresql.load_history(conninfo, rows)
 
         def measured(layout: postgresql_sql.Layout) -> Measure:
-            def measure(_: int) -> Round:
+            def measure(number: int) -> Round:
                 postgresql.copy_history(conninfo, layout, "run")
                 bulk = postgresql.insert_bulk(conninfo, layout, "run", jobs)
                 drain = postgresql.drain(conninfo, layout, "run", batch=200, processes=2, prune=rows > 0)
                 single = postgresql.insert_single(conninfo, layout, "run", SINGLE_INSERTS)
-                return Round(single, bulk, drain.rate, drain.first, drain.last, drain.log_bytes)
+                if number == 0:
+                    print(postgresql.explain(conninfo, layout, "run"), file=sys.stderr)
+                return Round(single, bulk, drain.rate, drain.first, drain.last, drain.log_bytes, drain.cpu)
 
             return measure
 
@@ -102,7 +119,7 @@ def measure_sqlite(layouts: Sequence[sqlite.Layout], rows: int, jobs: int, round
                 bulk = sqlite.insert(path, layout, jobs, per_commit=1000)
                 drain = sqlite.drain(path, layout, batch=100)
                 single = sqlite.insert(path, layout, SINGLE_INSERTS, per_commit=1)
-                return Round(single, bulk, drain.rate, drain.first, drain.last, drain.log_bytes)
+                return Round(single, bulk, drain.rate, drain.first, drain.last, drain.log_bytes, drain.cpu)
 
         return measure
 
@@ -129,7 +146,8 @@ def main() -> None:
     version = sqlite3.sqlite_version if asked.database == "sqlite" else f"psycopg {psycopg.__version__}"
     print(
         f"{asked.database} ({version}, Python {platform.python_version()}, {os.cpu_count()} cores): "
-        f"{asked.rows:,} finished rows, {asked.jobs:,} jobs, {asked.rounds} rounds, comparing {asked.compare}\n"
+        f"{asked.rows:,} finished rows, {asked.jobs:,} jobs, {asked.rounds} rounds, "
+        f"comparing {asked.compare}\n"
     )
     if asked.database == "sqlite":
         of_sqlite = {
@@ -141,7 +159,7 @@ def main() -> None:
         return
     of_postgresql = {
         "layouts": (postgresql_sql.ONE, postgresql_sql.TWO),
-        "variants": (postgresql_sql.ONE, *postgresql_sql.VARIANTS),
+        "variants": (postgresql_sql.ONE, postgresql_sql.TWO, *postgresql_sql.VARIANTS),
         "forms": postgresql_sql.FORMS,
     }
     layouts = of_postgresql[asked.compare]

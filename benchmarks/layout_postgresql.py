@@ -8,6 +8,7 @@ from multiprocessing.synchronize import Barrier, Event
 from typing import Any
 from uuid import uuid4
 
+import psutil
 import psycopg
 
 from benchmarks.layout_postgresql_sql import (
@@ -105,10 +106,11 @@ def insert_single(conninfo: str, layout: Layout, database: str, jobs: int) -> fl
 def drain_process(
     conninfo: str, layout: Layout, database: str, batch: int, ready: Barrier, report: Pipe
 ) -> None:
-    """Claim and finish batches until the queue is empty; send [(time, jobs)] up the pipe."""
+    """Claim and finish until the queue is empty; send [(time, jobs)] and the server's processor seconds."""
     events: list[tuple[float, int]] = []
     me = uuid4()
     with connect(conninfo, database) as connection, connection.cursor(binary=True) as cursor:
+        serving = psutil.Process(connection.info.backend_pid)
         ready.wait()
         bound, rescan = HEAD, time.monotonic() + RESCAN_SECONDS
         while True:
@@ -135,7 +137,8 @@ def drain_process(
                         f"{layout.name}: finished {cursor.rowcount} of {len(claimed)} claimed jobs"
                     )
                 events.append((time.monotonic(), len(claimed)))
-    report.send(events)
+        times = serving.cpu_times()
+        report.send((events, times.user + times.system))
 
 
 def prune_process(conninfo: str, database: str, stop: Event) -> None:
@@ -168,20 +171,26 @@ def drain(conninfo: str, layout: Layout, database: str, *, batch: int, processes
         writer.close()
     ready.wait(timeout=60)
     start = time.monotonic()
-    events = [event for reader, _ in pipes for event in reader.recv()]
+    reports = [reader.recv() for reader, _ in pipes]
+    events = [event for report, _ in reports for event in report]
     stop.set()
     for process in [*workers, *([cleaner] if prune else [])]:
         process.join()
     with connect(conninfo, database) as after:
         wal = after.execute("SELECT pg_current_wal_lsn() - %s::pg_lsn", first).fetchone()
-    return Drain.of(start, events, written=0 if wal is None else int(wal[0]))
+    return Drain.of(
+        start,
+        events,
+        cpu_seconds=sum(seconds for _, seconds in reports),
+        written=0 if wal is None else int(wal[0]),
+    )
 
 
 def explain(conninfo: str, layout: Layout, database: str) -> str:
     """Return the plans of the claim and the finish, as PostgreSQL would run them now."""
     values = {
-        "worker": uuid4(), "now": datetime.now(UTC), "started": datetime.now(UTC), "queue": QUEUE, "limit": 200,
-        "priority": HEAD[0], "position": HEAD[1], "count": 1, "ids": [uuid4()], "attempts": [1],
+        "worker": uuid4(), "now": datetime.now(UTC), "started": datetime.now(UTC), "queue": QUEUE,
+        "limit": 200, "priority": HEAD[0], "position": HEAD[1], "count": 1, "ids": [uuid4()], "attempts": [1],
         "states": ["succeeded"], "results": [RESULT],
     }  # fmt: skip
     with connect(conninfo, database) as connection:

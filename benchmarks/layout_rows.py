@@ -22,15 +22,21 @@ def new_id() -> UUID:
 
 @dataclass(frozen=True)
 class Drain:
-    """Jobs per second over a whole drain, its first fifth and its last fifth; bytes of log written per job."""
+    """Jobs per second over a whole drain, its first fifth and its last fifth; log and processor time per job.
+
+    Log in bytes, processor time in microseconds.
+    """
 
     rate: float
     first: float
     last: float
     log_bytes: float
+    cpu: float
 
     @classmethod
-    def of(cls, start: float, events: Iterable[tuple[float, int]], *, written: int = 0) -> "Drain":
+    def of(
+        cls, start: float, events: Iterable[tuple[float, int]], *, cpu_seconds: float, written: int = 0
+    ) -> "Drain":
         """Count from (time, jobs finished) pairs; times in seconds of the clock that gave `start`."""
         ordered = sorted(events)
         total = sum(jobs for _, jobs in ordered)
@@ -46,4 +52,5 @@ class Drain:
             first=fifth / (marks[1] - marks[0]),
             last=fifth / (marks[5] - marks[4]),
             log_bytes=written / total,
+            cpu=cpu_seconds * 1e6 / total,
         )
