@@ -34,13 +34,14 @@ class Orphan(NamedTuple):
 class Death:
     """What is known of how a worker ended.
 
-    `begun` are the ids whose bodies had begun, None when nobody saw; `crashed` says that the process ended by
-    itself, `cause` says how in words.
+    `begun` are the ids whose bodies had begun, None when nobody saw. `crashed` says that the process ended by
+    itself; `stopped` that it was told to: then nobody is to blame. `cause` says how in words.
     """
 
     cause: str
     begun: frozenset[str] | None = None
     crashed: bool = False
+    stopped: bool = False
     host: str = ""
     pid: int = 0
 
@@ -62,7 +63,8 @@ def judge(orphan: Orphan, death: Death, limits: Limits, now: datetime) -> Settle
     if not begun:
         return Settlement(orphan.id, orphan.position, orphan.attempt, JobState.QUEUED)
     crash = death.crashed and death.begun is not None and len(death.begun) == 1
-    crashes, losses = orphan.crashes + crash, orphan.losses + (not crash)
+    loss = not crash and not death.stopped
+    crashes, losses = orphan.crashes + crash, orphan.losses + loss
     state, reason = JobState.QUEUED, f"Its worker went away ({death.cause}); it runs again."
     if orphan.cancel_requested:
         state, reason = JobState.CANCELLED, f"Cancelled; its worker went away ({death.cause})."
@@ -79,9 +81,9 @@ def judge(orphan: Orphan, death: Death, limits: Limits, now: datetime) -> Settle
         state,
         reason=reason,
         crashes=int(crash),
-        losses=int(not crash),
+        losses=int(loss),
         record=AttemptRecord(
-            outcome="crashed" if crash else "lost",
+            outcome="crashed" if crash else "lost" if loss else "interrupted",
             started_at=orphan.started_at or now,
             finished_at=now,
             host=death.host,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
@@ -81,10 +82,10 @@ class JobContext:
         self._text: str | None = None
         self._failed = 0
         self._links: tuple[Link, ...] = ()
-        self._output: list[tuple[str, datetime]] = []
-        self._messages: list[Message] = []
+        self._output: deque[tuple[str, datetime]] = deque()
+        self._messages: deque[Message] = deque()
         self._message_count = 0
-        self._failed_items: list[FailedItem] = []
+        self._failed_items: deque[FailedItem] = deque()
         self._checkpoint: dict[str, Any] | None = None
         self._checkpoint_changed = False
         self._resumable = False
@@ -405,7 +406,7 @@ _captured: ContextVar[JobContext | None] = ContextVar("backburner_capture", defa
 def prints_to_log(context: JobContext) -> Iterator[None]:
     """Send what is printed meanwhile, in this thread or task, to the job's log too."""
     if not isinstance(sys.stdout, PrintCapture):
-        sys.stdout = PrintCapture(sys.stdout)  # type: ignore[assignment]
+        sys.stdout = PrintCapture(sys.stdout)
     token = _captured.set(context)
     try:
         yield

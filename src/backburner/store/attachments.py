@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from sqlalchemy import insert, or_, select
 
+from backburner.attachment import Attachment as Attachment
+
 if TYPE_CHECKING:
     from backburner.store.store import Store
-
-
-@dataclass(frozen=True, slots=True)
-class Attachment:
-    """A file a job made or was given. `place` is where the file store finds its bytes; size in bytes."""
-
-    id: str
-    job: str
-    name: str
-    media_type: str
-    size: int
-    place: str
-    created_at: datetime
-    expires_at: datetime | None
 
 
 class Attachments:

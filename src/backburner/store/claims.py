@@ -28,7 +28,7 @@ class Claims:
         """Take jobs of one queue. Raises `StoreUnavailable`; then jobs may be owned without being held."""
         return lane.run(lambda connection: self._store.dialect.claim(connection, order), atomic=False)
 
-    def begin(self, lane: Lane, job: ClaimedJob) -> bool:
+    def begin(self, job: ClaimedJob) -> bool:
         """Mark, just before the body, that a job that must not run twice begins; False when it is not ours."""
         store, t = self._store, self._store.schema.jobs
         statement = (
@@ -36,7 +36,6 @@ class Claims:
             .where(t.c.id == job.id, t.c.attempt == job.attempt, t.c.state == JobState.RUNNING)
             .values(began_at=store.clock.now())
         )
-        del lane
         return store.run(lambda connection: connection.execute(statement).rowcount == 1)
 
     def settle(self, lane: Lane, settlements: Sequence[Settlement], by: str) -> set[str]:
@@ -45,6 +44,8 @@ class Claims:
         May be repeated after `StoreUnavailable`: what was written already counts as accepted. Raises
         `ValueError` when a value cannot be stored; then nothing was written.
         """
+        if not settlements:
+            return set()
         dialect, now = self._store.dialect, self._store.clock.now()
         try:
             if all(s.record is None and s.progress is None for s in settlements):

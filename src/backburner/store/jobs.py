@@ -231,8 +231,8 @@ class Jobs:
         )
         found += [column == value for column, value in exact if value is not None]
         if which.tag is not None:
-            # Tags are stored as a JSON list of strings.
-            found.append(t.tags.contains(json.dumps(which.tag), autoescape=True))
+            # Tags are stored as a JSON list of strings. Not LIKE: on SQLite it takes "Red" for "red".
+            found.append(func.replace(t.tags, json.dumps(which.tag), "") != t.tags)
         if which.created_after is not None:
             found.append(t.created_at >= which.created_after)
         if which.created_before is not None:

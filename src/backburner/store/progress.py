@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, delete, func, select, tuple_
+from sqlalchemy import Connection, case, delete, func, select, tuple_
 from sqlalchemy.sql import ColumnElement
 
 from backburner.progress import FailedItem, LogLine, Message, Progress, ProgressWrite
@@ -97,23 +97,33 @@ class ProgressRows:
         self._store.run(lambda c: c.execute(delete(t).where(t.c.job == job_id, t.c.start < below)))
 
     def _upsert(self, connection: Connection, writes: Sequence[ProgressWrite]) -> None:
+        shown = [write for write in writes if write.progress is not None]
+        silent = [write for write in writes if write.progress is None and write.checkpoint is not None]
+        self._upsert_rows(connection, shown, _KEPT, ())
+        self._upsert_rows(connection, silent, ("checkpoint",), tuple(_row(Progress())))
+
+    def _upsert_rows(
+        self,
+        connection: Connection,
+        writes: Sequence[ProgressWrite],
+        kept: Sequence[str],
+        kept_within_attempt: Sequence[str],
+    ) -> None:
+        if not writes:
+            return
         t, now = self._s.progress, self._store.clock.now()
         rows = [
             _row(write.progress or Progress()) | {
                 "job": write.job, "attempt": write.attempt, "updated_at": now, "checkpoint": write.checkpoint,
             }
             for write in writes
-            if write.progress is not None or write.checkpoint is not None
         ]  # fmt: skip
-        if not rows:
-            return
         statement = self._store.dialect.upsert(t)
         new = statement.excluded
-        changes: dict[str, ColumnElement[Any]] = {
-            name: func.coalesce(new[name], t.c[name]) if name in _KEPT else new[name]
-            for name in rows[0]
-            if name != "job"
-        }
+        changes: dict[str, ColumnElement[Any]] = {name: new[name] for name in rows[0] if name != "job"}
+        changes |= {name: func.coalesce(new[name], t.c[name]) for name in kept}
+        same = t.c.attempt == new["attempt"]
+        changes |= {name: case((same, t.c[name]), else_=new[name]) for name in kept_within_attempt}
         connection.execute(
             statement.on_conflict_do_update(
                 index_elements=["job"], set_=changes, where=t.c.attempt <= new["attempt"]

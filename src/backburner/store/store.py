@@ -19,9 +19,11 @@ from backburner.clock import DatabaseClock, boot_seconds
 from backburner.errors import InvalidUrl, MissingExtra, SchemaMissing, SchemaTooNew, StoreUnavailable
 from backburner.store import dialects, versions
 from backburner.store.attachments import Attachments
+from backburner.store.callers import Callers
 from backburner.store.claims import Claims
 from backburner.store.dialects.base import DriverConnection, Trouble
 from backburner.store.dialects.sqlite import READ_ONLY, CommitWatch
+from backburner.store.inserts import Inserts
 from backburner.store.jobs import Jobs
 from backburner.store.lane import BUSY_TRIES, OTHER, Lane
 from backburner.store.locks import Locks
@@ -69,6 +71,8 @@ class Store:
         self.upkeep = Upkeep(self)
         self.locks = Locks(self)
         self.attachments = Attachments(self)
+        self.inserts = Inserts(self)
+        self.callers = Callers(self)
         _forget_after_fork(self)
 
     @classmethod

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from backburner.blame import Orphan
 from backburner.outcome import Settlement
+from backburner.store.lane import BEAT
 
 if TYPE_CHECKING:
     from backburner.store.store import Store
@@ -61,7 +62,7 @@ class Workers:
             .values(beat_at=now, lease_until=now + timedelta(seconds=lease))
             .returning(t.c.id)
         )
-        return set(self._store.run(lambda c: c.execute(statement).scalars().all()))
+        return set(self._store.run(lambda c: c.execute(statement).scalars().all(), BEAT))
 
     def end(self, worker: str, reason: str) -> None:
         """Say that a worker ended in good order. It must own nothing any more."""

@@ -49,6 +49,13 @@ class ClaimOrder(NamedTuple):
     bound: tuple[int, int] | None = None
 
 
+class Life(NamedTuple):
+    """A sign of life: `end` takes it away, `forget` only lets go of it, in a process that is not meant."""
+
+    end: Callable[[], None]
+    forget: Callable[[], None]
+
+
 class Dialect(ABC):
     """One database's way of doing things."""
 
@@ -122,9 +129,9 @@ class Dialect(ABC):
         """Forget in a forked child what belongs to threads of the parent."""
         return None
 
-    def hold_life(self, worker: str) -> Callable[[], None]:
-        """Show for as long as this process lives that `worker` does; call the answer to let go."""
-        return lambda: None
+    def hold_life(self, worker: str) -> Life:
+        """Show for as long as this process lives that `worker` does."""
+        return Life(lambda: None, lambda: None)
 
 
 def first_state(job: NewJob, now: datetime) -> str:

@@ -8,7 +8,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ from backburner.store.dialects.base import (
     ClaimOrder,
     Dialect,
     DriverConnection,
+    Life,
     Trouble,
     inserted_row,
 )
@@ -205,18 +206,13 @@ class SQLite(Dialect):
             os.close(file)
         return True
 
-    def hold_life(self, worker: str) -> Callable[[], None]:
+    def hold_life(self, worker: str) -> Life:
         path = self._life(worker)
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        # Forked children share this lock: it is free only when the whole tree of the worker is gone.
+        # Shared by the supervisor and its child: the lock can be had alone only when both are gone.
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-        def let_go() -> None:
-            path.unlink(missing_ok=True)
-            os.close(file)
-
-        return let_go
+        fcntl.flock(file, fcntl.LOCK_SH)
+        return Life(lambda: path.unlink(missing_ok=True), lambda: os.close(file))
 
     def bury(self, worker: str) -> None:
         """Remove what a dead worker left of its sign of life."""

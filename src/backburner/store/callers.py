@@ -1,0 +1,318 @@
+"""Transactions of the caller's: any connection to the jobs' database, and the proof that it leads there."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import UnboundExecutionError
+from sqlalchemy.orm import Session, scoped_session
+
+from backburner.errors import ForeignTransaction, InvalidOption, SchemaMissing, TransactionMustRetry
+from backburner.job import NewJob
+from backburner.store import versions
+from backburner.store.dialects.base import INSERTED, DriverConnection, Trouble, inserted_row
+from backburner.store.schema import to_microseconds
+
+if TYPE_CHECKING:
+    from backburner.store.store import Store
+
+Ended = Callable[[Sequence[NewJob]], None]
+
+_ACCEPTED = (
+    "Pass a SQLAlchemy Connection, Session, AsyncConnection or AsyncSession, or a DB-API connection such as "
+    "that of sqlite3 or psycopg"
+)
+_MUST_RETRY = {"40001", "40P01", "55P03"}
+_WHICH_DATABASE = (
+    "SELECT oid::text, extract(epoch FROM pg_postmaster_start_time())::text "
+    "FROM pg_database WHERE datname = current_database()"
+)
+_WHICH_FILE = "PRAGMA database_list"
+
+
+class CallersConnection(Protocol):
+    """A connection of the caller's that leads to the jobs' database."""
+
+    def insert(self, jobs: Sequence[NewJob]) -> None:
+        """Insert jobs in its transaction. Raises `TransactionMustRetry`."""
+        ...
+
+    def when_ended(self, jobs: Sequence[NewJob], tell: Ended) -> bool:
+        """Have `tell(jobs)` called when the transaction is over; False when nobody can know when that is."""
+        ...
+
+
+class Callers:
+    """The door for connections of others."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._prepared = False
+        self._ours: tuple[str, ...] | None = None
+        # Engines and connections known to lead here: asked once each.
+        self._known: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._ends = SessionEnds()
+
+    def of(self, target: object) -> CallersConnection:
+        """The caller's connection, ready to insert.
+
+        Raises `ForeignTransaction` when it leads to another database, `InvalidOption` when it is none.
+        """
+        session = target() if isinstance(target, scoped_session) else target
+        if isinstance(session, Session):
+            connection = _of_session(session)
+            self._admit(connection.engine, connection.dialect.name, _fetch_core(connection))
+            return OnSession(self._store, connection, session, self._ends)
+        if isinstance(session, Connection):
+            self._admit(session.engine, session.dialect.name, _fetch_core(session))
+            return OnConnection(self._store, session)
+        driver = _dbapi(target)
+        self._admit(driver, None, _fetch_dbapi(driver))
+        return OnDriver(self._store, driver)
+
+    @property
+    def prepared(self) -> bool:
+        """Whether `prepare` has been done."""
+        return self._prepared
+
+    def prepare(self) -> None:
+        """Make sure that the tables are there, over a connection of our own."""
+        self._store.ready()
+        self._prepared = True
+
+    def refuse_to_block(self, target: object) -> None:
+        """Raise `SchemaMissing` when the tables must be made first and the caller's transaction is in the way."""
+        store = self._store
+        if self._prepared or not store.dialect.single_writer:
+            return
+        driver: Any = target
+        if isinstance(target, Session):
+            driver = _of_session(target).connection.driver_connection
+        elif isinstance(target, Connection):
+            driver = target.connection.driver_connection
+        found = store.version() if getattr(driver, "in_transaction", False) is True else versions.NEEDED
+        if found != versions.NEEDED and not versions.is_newer(found):
+            raise SchemaMissing(store.shown_url, found, versions.NEEDED)
+
+    def _admit(self, key: object, dialect: str | None, fetch: Fetch) -> None:
+        """Let pass what leads to our own database."""
+        if not self._prepared:
+            self.refuse_to_block(fetch.source)
+            self.prepare()
+        if self._knows(key):
+            return
+        wanted = self._store.dialect.name
+        if dialect is not None and dialect != wanted:
+            raise self._foreign(f"is a {dialect} connection")
+        if wanted == "sqlite":
+            self._same_file(fetch)
+        else:
+            self._same_server(fetch)
+        try:
+            self._known.add(key)
+        except TypeError:
+            return  # sqlite3 connections cannot be referred to weakly: they are asked each time, at no cost
+
+    def _knows(self, key: object) -> bool:
+        try:
+            return key in self._known
+        except TypeError:
+            return False
+
+    def _same_file(self, fetch: Fetch) -> None:
+        theirs = next((row[2] for row in fetch(_WHICH_FILE) if row[1] == "main"), "")
+        ours = Path(self._store.url.database or "").absolute()
+        same = bool(theirs) and os.path.exists(theirs) and ours.exists() and os.path.samefile(theirs, ours)
+        if not same:
+            raise self._foreign(f"leads to {theirs or 'a database in memory'}")
+
+    def _same_server(self, fetch: Fetch) -> None:
+        theirs = tuple(map(str, next(iter(fetch(_WHICH_DATABASE)), ())))
+        if theirs == self._ours:
+            return
+        # The server may have been restarted since we asked.
+        self._ours = self._store.read(lambda c: tuple(map(str, c.exec_driver_sql(_WHICH_DATABASE).one())))
+        if theirs != self._ours:
+            raise self._foreign("leads to another database or server")
+
+    def _foreign(self, problem: str) -> ForeignTransaction:
+        return ForeignTransaction(
+            f"the connection handed over {problem}, the jobs are in {self._store.shown_url}. Enqueue without it, "
+            "or keep the jobs in the database of that connection: Backburner(its URL)"
+        )
+
+
+class Fetch:
+    """A way to ask the caller's connection one question; `source` is the connection."""
+
+    def __init__(self, source: object, ask: Callable[[str], list[tuple[Any, ...]]]) -> None:
+        self.source, self._ask = source, ask
+
+    def __call__(self, query: str) -> list[tuple[Any, ...]]:
+        """The rows of the answer."""
+        try:
+            return self._ask(query)
+        except Exception as error:
+            raise ForeignTransaction(
+                f"the connection handed over cannot tell which database it leads to: {error}"
+            ) from error
+
+
+class OnConnection:
+    """A SQLAlchemy connection: Core builds the statement, so that its own transaction begins as it should."""
+
+    def __init__(self, store: Store, connection: Connection) -> None:
+        self._store, self._connection = store, connection
+
+    def insert(self, jobs: Sequence[NewJob]) -> None:
+        with _explained(self._store):
+            self._store.jobs.insert_on(self._connection, jobs)
+
+    def when_ended(self, jobs: Sequence[NewJob], tell: Ended) -> bool:
+        # The engine's commit event fires before COMMIT.
+        return False
+
+
+class OnSession(OnConnection):
+    """A SQLAlchemy session, which says when its transaction is over."""
+
+    def __init__(self, store: Store, connection: Connection, session: Session, ends: SessionEnds) -> None:
+        super().__init__(store, connection)
+        self._session, self._ends = session, ends
+
+    def when_ended(self, jobs: Sequence[NewJob], tell: Ended) -> bool:
+        self._ends.expect(self._session, jobs, tell)
+        return True
+
+
+class OnDriver:
+    """A plain DB-API connection: the statement is written in its module's style."""
+
+    def __init__(self, store: Store, connection: DriverConnection) -> None:
+        self._store, self._connection = store, connection
+        self._style = _paramstyle(connection)
+
+    def insert(self, jobs: Sequence[NewJob]) -> None:
+        store, now = self._store, self._store.clock.now()
+        when = to_microseconds if store.dialect.name == "sqlite" else _unchanged
+        rows: list[Any] = [inserted_row(job, now, when) for job in jobs]
+        if self._style == "named":
+            rows = [dict(zip(INSERTED, row, strict=True)) for row in rows]
+        marks = ", ".join(_mark(self._style, i, name) for i, name in enumerate(INSERTED))
+        statement = f"INSERT INTO {store.schema.qualified('jobs')} ({', '.join(INSERTED)}) VALUES ({marks})"
+        with _explained(store), closing(self._connection.cursor()) as cursor:
+            if len(rows) == 1:
+                cursor.execute(statement, rows[0])
+            else:
+                cursor.executemany(statement, rows)
+
+    def when_ended(self, jobs: Sequence[NewJob], tell: Ended) -> bool:
+        return False
+
+
+class SessionEnds:
+    """What to tell when the transaction of a session ends, once for all that was enqueued in it."""
+
+    def __init__(self) -> None:
+        self._waiting: weakref.WeakKeyDictionary[Session, list[tuple[Sequence[NewJob], Ended]]]
+        self._waiting = weakref.WeakKeyDictionary()
+
+    def expect(self, session: Session, jobs: Sequence[NewJob], tell: Ended) -> None:
+        """Call `tell(jobs)` when the outermost transaction of `session` is over, committed or not."""
+        if session not in self._waiting:
+            self._waiting[session] = []
+            event.listen(session, "after_transaction_end", self._ended)
+        self._waiting[session].append((jobs, tell))
+
+    def _ended(self, session: Session, transaction: Any) -> None:
+        if transaction.parent is not None:
+            return
+        entries = self._waiting.get(session, [])
+        told, entries[:] = list(entries), []
+        by_teller: dict[Ended, list[NewJob]] = {}
+        for jobs, tell in told:
+            by_teller.setdefault(tell, []).extend(jobs)
+        for tell, all_jobs in by_teller.items():
+            tell(all_jobs)
+
+
+@contextmanager
+def _explained(store: Store) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        orig = getattr(error, "orig", None) or error
+        code = getattr(orig, "sqlstate", None) or getattr(orig, "pgcode", None)
+        if code in _MUST_RETRY or store.dialect.trouble(error) is Trouble.BUSY:
+            raise TransactionMustRetry(
+                f"the database could not go on with your transaction ({orig}). Roll it back and run all of it again"
+            ) from error
+        raise
+
+
+def _of_session(session: Session) -> Connection:
+    try:
+        return session.connection()
+    except UnboundExecutionError as error:
+        raise InvalidOption(
+            "connection",
+            session,
+            "has several databases",
+            "Pass session.connection(...) of the one with the jobs",
+        ) from error
+
+
+def _dbapi(target: object) -> Any:
+    if isinstance(target, scoped_session) or not all(
+        callable(getattr(target, name, None)) for name in ("cursor", "commit", "rollback")
+    ):
+        raise InvalidOption("connection", target, "is no connection", _ACCEPTED)
+    if inspect.iscoroutinefunction(target.commit):  # type: ignore[attr-defined]
+        raise InvalidOption("connection", target, "is an asynchronous driver's", _ACCEPTED)
+    # SQLAlchemy's raw_connection() wraps the driver's own.
+    return getattr(target, "driver_connection", None) or target
+
+
+def _fetch_core(connection: Connection) -> Fetch:
+    def ask(query: str) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in connection.exec_driver_sql(query)]
+
+    return Fetch(connection, ask)
+
+
+def _fetch_dbapi(connection: DriverConnection) -> Fetch:
+    def ask(query: str) -> list[tuple[Any, ...]]:
+        with closing(connection.cursor()) as cursor:
+            cursor.execute(query)
+            return [
+                tuple(row.values()) if isinstance(row, Mapping) else tuple(row) for row in cursor.fetchall()
+            ]
+
+    return Fetch(connection, ask)
+
+
+def _paramstyle(connection: DriverConnection) -> str:
+    for kind in type(connection).__mro__:
+        parts = kind.__module__.split(".")
+        for end in range(len(parts), 0, -1):
+            style = getattr(sys.modules.get(".".join(parts[:end])), "paramstyle", None)
+            if isinstance(style, str):
+                return style
+    raise InvalidOption("connection", connection, "its module names no paramstyle", _ACCEPTED)
+
+
+def _mark(style: str, index: int, name: str) -> str:
+    marks = {"qmark": "?", "numeric": f":{index + 1}", "numeric_dollar": f"${index + 1}", "named": f":{name}"}
+    return marks.get(style, "%s")
+
+
+def _unchanged(moment: Any) -> Any:
+    return moment

@@ -1,0 +1,64 @@
+"""Storing new jobs for sure: a lost answer neither loses a job nor doubles it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from backburner.errors import StoreUnavailable
+from backburner.job import NewJob
+from backburner.store.dialects.base import DriverConnection, Trouble
+
+if TYPE_CHECKING:
+    from backburner.store.store import Store
+
+
+class Inserts:
+    """The door for new jobs in transactions of our own."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def put(self, jobs: Sequence[NewJob], size: int) -> None:
+        """Insert jobs, up to `size` per statement, all of them or none. Raises `StoreUnavailable`.
+
+        A connection may have died while it was idle, or with the answer under way: then it is done again on a
+        new one, once. The ids, made by us, tell what was stored already.
+        """
+        try:
+            self._insert(jobs, size)
+        except StoreUnavailable as error:
+            cause = error.__cause__
+            if cause is None or self._store.dialect.trouble(cause) is not Trouble.LOST:
+                raise
+            self._insert_again(jobs, size)
+
+    def _insert_again(self, jobs: Sequence[NewJob], size: int) -> None:
+        if self._stored(jobs):
+            return
+        try:
+            self._insert(jobs, size)
+        except StoreUnavailable:
+            raise
+        except Exception:
+            # The first commit may have arrived after we looked.
+            if not self._stored(jobs):
+                raise
+
+    def _insert(self, jobs: Sequence[NewJob], size: int) -> None:
+        if len(jobs) <= size:
+            self._store.jobs.insert(jobs)
+            return
+        store = self._store
+
+        def work(connection: DriverConnection) -> None:
+            now = store.clock.now()
+            for start in range(0, len(jobs), size):
+                store.dialect.insert(connection, jobs[start : start + size], now)
+
+        with store.borrowed_lane() as lane:
+            lane.run(work)
+
+    def _stored(self, jobs: Sequence[NewJob]) -> bool:
+        # All or none: the last one speaks for all.
+        return bool(self._store.jobs.states([jobs[-1].id]))

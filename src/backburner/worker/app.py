@@ -1,0 +1,61 @@
+"""Finds the app's Backburner object: by `module:name`, or by `file.py:name`."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from backburner.backburner import Backburner
+from backburner.errors import SettingsError
+
+_EXAMPLE = "Write it like shop.tasks:jobs"
+
+
+def load_app(spec: str) -> Backburner:
+    """The Backburner object that `spec` names. Raises `SettingsError`; errors of the app's own import pass."""
+    place, _, name = spec.rpartition(":")
+    if not place or not name:
+        raise SettingsError("app", spec, "names no object", _EXAMPLE)
+    module = _from_file(Path(place), spec) if place.endswith(".py") else _from_path(place, spec)
+    found: object = module
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if not isinstance(found, Backburner):
+        what = "is not there" if found is None else f"is a {type(found).__name__}, no Backburner"
+        raise SettingsError("app", spec, f"{name!r} in {place} {what}", _EXAMPLE)
+    return found
+
+
+def spec_of(jobs: Backburner) -> str | None:
+    """How another process can find this object; None when it is no module's attribute."""
+    for module in list(sys.modules.values()):
+        for name, value in list(vars(module).items()) if isinstance(module, ModuleType) else ():
+            if value is jobs:
+                if module.__name__ != "__main__":
+                    return f"{module.__name__}:{name}"
+                file = getattr(module, "__file__", None)
+                if file is not None:
+                    return f"{Path(file).absolute()}:{name}"
+    return None
+
+
+def _from_path(place: str, spec: str) -> ModuleType:
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(place)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (place == error.name or place.startswith(error.name + ".")):
+            raise SettingsError("app", spec, f"there is no module {place!r} here", _EXAMPLE) from error
+        raise
+
+
+def _from_file(path: Path, spec: str) -> ModuleType:
+    if not path.is_file():
+        raise SettingsError("app", spec, f"there is no file {path}", _EXAMPLE)
+    # The name the file would have if it were imported: so tasks are called the same everywhere.
+    sys.path.insert(0, str(path.absolute().parent))
+    return importlib.import_module(path.stem)

@@ -1,0 +1,184 @@
+"""Takes jobs for the pool: as many as can start at once, and short ones ahead so that no thread waits."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+
+from backburner.clock import boot_seconds
+from backburner.errors import StoreError, StoreUnavailable
+from backburner.job import ClaimedJob
+from backburner.notify import Ear
+from backburner.seams import Seams
+from backburner.store.dialects.base import ClaimOrder
+from backburner.store.lane import CLAIM
+from backburner.store.store import Store
+from backburner.worker.options import WorkerOptions
+from backburner.worker.pool import Pool
+
+log = logging.getLogger(__name__)
+
+AHEAD_MOST = 500
+AHEAD_SECONDS = 0.05
+"""How much work of short tasks is claimed ahead, in time at the present rate."""
+STUCK_SECONDS = 0.2
+"""When nothing that was claimed ahead moves for this long, it is given back."""
+HEAD_SECONDS = 0.25
+"""How often a claim looks from the very beginning of a queue, not from where the last one ended."""
+TICK_SECONDS = 0.002
+QUEUES_KEPT = 50
+
+
+class Claimer:
+    """One thread and one connection; `short()` names the tasks that may be claimed ahead."""
+
+    def __init__(
+        self,
+        store: Store,
+        options: WorkerOptions,
+        worker: Callable[[], str],
+        pool: Pool,
+        ear: Ear,
+        short: Callable[[], list[str]],
+        wake: Callable[[list[ClaimedJob]], int],
+        may_claim: Callable[[], bool],
+        claimed: Callable[[list[ClaimedJob]], None],
+        recover: Callable[[], None],
+        give_back: Callable[[list[ClaimedJob]], None],
+        seams: Seams,
+    ) -> None:
+        self._store, self._options, self._worker, self._pool, self._ear = store, options, worker, pool, ear
+        self._short, self._wake, self._may_claim, self._claimed = short, wake, may_claim, claimed
+        self._recover, self._give_back, self._seams = recover, give_back, seams
+        self._lane = store.lane(CLAIM)
+        self._queues: list[str] = list(options.queues)
+        self._bounds: dict[str, tuple[int, int]] = {}
+        self._head_at = 0.0
+        self._looked_at = 0.0
+        self._moved_at = boot_seconds()
+        self._taken = 0
+        self._rate = 0.0
+        self._stopping = threading.Event()
+        self.exhausted = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="backburner-claimer", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Claim nothing more; returns when a claim under way has ended."""
+        self._stopping.set()
+        self._ear.ring()
+        self._thread.join()
+        self._lane.close()
+        self._ear.close()
+
+    def _work(self) -> None:
+        pause = 0.05
+        while not self._stopping.is_set():
+            try:
+                found = self._round()
+                pause = 0.05
+            except StoreUnavailable as error:
+                log.warning("claiming waits: %s", error)
+                self._stopping.wait(random.uniform(0, pause))  # noqa: S311 (jitter, no secret)
+                pause = min(2.0, pause * 2)
+                self._recover()
+                continue
+            except StoreError:
+                log.exception("claiming failed")
+                self._stopping.wait(1.0)
+                continue
+            if not found:
+                self._rest()
+
+    def _round(self) -> bool:
+        """One look at every queue; True when it is worth looking again at once."""
+        self._measure()
+        if not self._may_claim():
+            return False
+        if self._room() == (0, 0):
+            return False
+        found = self._sweep(self._queues)
+        if not found and not self._options.queues:
+            # The productive queues come first, without asking which there are: one round trip to the next job.
+            known = set(self._queues)
+            ready = self._store.claims.ready_queues(self._lane)
+            found = self._sweep([name for name in ready if name not in known])
+            self._queues = (found + self._queues)[:QUEUES_KEPT]
+        if not found:
+            self.exhausted.set()
+        return bool(found)
+
+    def _sweep(self, queues: list[str]) -> list[str]:
+        """Claim from these queues while there is room; those that had something."""
+        found = []
+        for queue in queues:
+            free, ahead = self._room()
+            if free + ahead == 0:
+                break
+            if self._claim(queue, free, ahead, self._short() if ahead else []):
+                found.append(queue)
+        return found
+
+    def _claim(self, queue: str, free: int, ahead: int, short: list[str]) -> list[ClaimedJob]:
+        now = boot_seconds()
+        if now - self._head_at >= HEAD_SECONDS:
+            self._head_at = now
+            self._bounds.clear()
+        bound = self._bounds.get(queue)
+        jobs = self._ask(queue, free, ahead, short, bound)
+        if bound is not None and len(jobs) < free + ahead:
+            # Short behind the bound: something may have come in before it.
+            self._bounds.pop(queue, None)
+            jobs = jobs or self._ask(queue, free, ahead, short, None)
+        elif jobs:
+            self._bounds[queue] = (jobs[-1].priority, jobs[-1].position)
+        return jobs
+
+    def _ask(
+        self, queue: str, free: int, ahead: int, short: list[str], bound: tuple[int, int] | None
+    ) -> list[ClaimedJob]:
+        if free + ahead == 0:
+            return []
+        order = ClaimOrder(self._worker(), queue, free, ahead, short, self._store.clock.now(), bound)
+        self._seams.reach("before claim")
+        jobs = self._store.claims.claim(self._lane, order)
+        self._seams.reach("after claim")
+        if jobs:
+            self.exhausted.clear()
+            self._claimed(jobs)
+            self._pool.add(jobs, self._wake(jobs))
+            self._moved_at = boot_seconds()
+        return jobs
+
+    def _room(self) -> tuple[int, int]:
+        """(free, ahead): jobs that could start at once, and how many short ones to hold besides."""
+        waiting = self._pool.waiting
+        wanted = min(AHEAD_MOST, int(self._rate * AHEAD_SECONDS) + self._options.concurrency)
+        # Half a buffer is claimed at a time: many small claims cost more than they save.
+        ahead = wanted - waiting if waiting <= wanted // 2 else 0
+        return self._pool.free, ahead if self._short() else 0
+
+    def _measure(self) -> None:
+        """Follow how fast jobs are taken from the pool, and give back what does not move."""
+        now, taken = boot_seconds(), self._pool.taken
+        passed = now - self._looked_at
+        if passed >= 0.01:
+            self._rate += ((taken - self._taken) / passed - self._rate) * min(1.0, passed * 10)
+            if taken != self._taken or self._pool.waiting == 0:
+                self._moved_at = now
+            self._looked_at, self._taken = now, taken
+        if self._pool.waiting and now - self._moved_at > STUCK_SECONDS:
+            self._give_back(self._pool.take_back())
+
+    def _rest(self) -> None:
+        if self._pool.waiting:
+            self._stopping.wait(TICK_SECONDS)
+            if self._pool.taken == self._taken:
+                self._pool.nudge()
+            return
+        self._ear.wait(self._options.poll * random.uniform(0.75, 1.25))  # noqa: S311 (jitter, no secret)

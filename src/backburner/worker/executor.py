@@ -1,0 +1,281 @@
+"""Runs one job: in this thread, on the loop, or in a process of its own, and says how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import resource
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from backburner.clock import boot_seconds
+from backburner.codec import CODEC, encode_result
+from backburner.context import JobContext, entered, prints_to_log
+from backburner.errors import DecodeError
+from backburner.job import ClaimedJob
+from backburner.outcome import AttemptRecord, Settlement, StopWorker
+from backburner.states import JobState
+from backburner.store.upkeep import EXPIRED
+from backburner.task import RunOptions, Task
+from backburner.worker import verdict
+from backburner.worker.loop import Loop
+from backburner.worker.pace import Pace
+from backburner.worker.page import Page
+from backburner.worker.reporter import Reporter, Running
+
+if TYPE_CHECKING:
+    from backburner.backburner import Backburner
+    from backburner.worker.isolation import Isolation
+
+log = logging.getLogger(__name__)
+
+LONG_SECONDS = 1.0
+"""A success that took longer leaves an attempt record; a shorter one lives on the job's row alone."""
+
+
+class Executor:
+    """What the pool's threads call. `done(job, settlement)` takes every end; None when there is nothing to write."""
+
+    def __init__(
+        self,
+        jobs: Backburner,
+        page: Page,
+        reporter: Reporter,
+        isolation: Isolation | None,
+        begin: Callable[[ClaimedJob], bool],
+        done: Callable[[ClaimedJob, Settlement | None], None],
+        left: Callable[[], None],
+        stop_worker: Callable[[str], None],
+    ) -> None:
+        self._registry, self._settings, self._clock = jobs.registry, jobs.settings, jobs.store.clock
+        self._seams = jobs.seams
+        self._page, self._reporter, self._isolation = page, reporter, isolation
+        self._begin, self._done, self._left, self._stop_worker = begin, done, left, stop_worker
+        self._loop = Loop()
+        self._away_slots = list(range(page.slots - 1, page.slots // 2 - 1, -1))
+        self.paces: dict[str, Pace] = {}
+        self._host, self._pid = socket.gethostname(), os.getpid()
+
+    def short_tasks(self) -> list[str]:
+        """Tasks whose jobs may be claimed ahead of a free slot."""
+        return [name for name, pace in list(self.paces.items()) if pace.short]
+
+    def is_tiny(self, name: str) -> bool:
+        """True for tasks so short that one thread should run many in a row."""
+        pace = self.paces.get(name)
+        return pace is not None and pace.tiny
+
+    def run(self, job: ClaimedJob, slot: int) -> bool:
+        """Run a job in this thread; True when it goes on on the loop."""
+        try:
+            task = self._registry.get(job.task)
+            if task is None:
+                self._done(job, verdict.unknown_task(job))
+                return False
+            if job.expires_at is not None and job.expires_at <= self._clock.now():
+                self._done(job, Settlement(job.id, job.position, job.attempt, JobState.SKIPPED, reason=EXPIRED))
+                return False
+            try:
+                if job.codec != CODEC:
+                    raise DecodeError("arguments", f"codec {job.codec!r} is not known here")
+                options = task.run_options(job.options)
+                args, kwargs = task.parameters.load(job.args)
+            except Exception as error:
+                self._done(job, verdict.damaged(job, error))
+                return False
+            if not job.repeatable and not self._begin(job):
+                self._done(job, None)
+                return False
+            return self._start(job, task, options, args, kwargs, slot)
+        except BaseException:
+            log.exception("job %s could not be run", job.id)
+            self._done(job, verdict.released(job))
+            return False
+
+    def _start(
+        self, job: ClaimedJob, task: Task[..., Any], options: RunOptions, args: list[Any], kwargs: dict[str, Any],
+        slot: int,
+    ) -> bool:  # fmt: skip
+        context = JobContext(job, self._reporter, only_items=options.items, now=self._clock.now)
+        if task.context_parameter is not None:
+            kwargs[task.context_parameter] = context
+        alone = options.isolate or job.crashes > 0 or job.losses > 0
+        on_loop = task.is_async and not alone
+        if on_loop:
+            slot = self._away_slots.pop()
+        running = Running(
+            job, context, slot, boot_seconds(), timeout=options.timeout, stall_timeout=options.stall_timeout
+        )
+        self._page.begin(slot, job.id, job.attempt, not job.repeatable, running.started)
+        self._reporter.begin(running)
+        if on_loop:
+            running.stop = self._loop.start(lambda: self._on_loop(running, task, options, args, kwargs), slot)
+            return True
+        if alone and self._isolation is not None:
+            outcome = self._isolation.run(running)
+            error = outcome if isinstance(outcome, BaseException) else None
+            self._conclude(running, task, options, outcome, error)
+        else:
+            self._in_thread(running, task, options, args, kwargs)
+        return False
+
+    def _in_thread(
+        self, running: Running, task: Task[..., Any], options: RunOptions, args: list[Any], kwargs: dict[str, Any]
+    ) -> None:
+        error: BaseException | None = None
+        value = None
+        try:
+            self._seams.reach("before body")
+            with entered(running.context):
+                if options.capture_print or task.is_async:
+                    value = self._dressed(running.context, task, options, args, kwargs)
+                else:
+                    value = task.function(*args, **kwargs)
+            self._seams.reach("after body")
+        except BaseException as raised:
+            error = raised
+        self._conclude(running, task, options, value, error)
+
+    def _dressed(
+        self, context: JobContext, task: Task[..., Any], options: RunOptions, args: list[Any], kwargs: dict[str, Any]
+    ) -> Any:
+        with ExitStack() as stack:
+            if options.capture_print:
+                stack.enter_context(prints_to_log(context))
+            if task.is_async:
+                return asyncio.run(task.function(*args, **kwargs))
+            return task.function(*args, **kwargs)
+
+    async def _on_loop(
+        self, running: Running, task: Task[..., Any], options: RunOptions, args: list[Any], kwargs: dict[str, Any]
+    ) -> None:
+        error: BaseException | None = None
+        value = None
+        try:
+            self._seams.reach("before body")
+            with ExitStack() as stack:
+                stack.enter_context(entered(running.context))
+                if options.capture_print:
+                    stack.enter_context(prints_to_log(running.context))
+                value = await task.function(*args, **kwargs)
+            self._seams.reach("after body")
+        except asyncio.CancelledError as raised:
+            # Cancelled from outside: for the reason the context was told.
+            error = running.context._stop or raised
+        except BaseException as raised:
+            error = raised
+        try:
+            self._conclude(running, task, options, value, error)
+        finally:
+            self._away_slots.append(running.slot)
+            self._left()
+
+    def _conclude(
+        self, running: Running, task: Task[..., Any], options: RunOptions, value: Any, error: BaseException | None
+    ) -> None:
+        """One attempt has ended: build its settlement and hand it over."""
+        job, ended = running.job, boot_seconds()
+        settlement = value if isinstance(value, Settlement) else None
+        if settlement is None and error is None and not running.context._finished:
+            try:
+                result = encode_result(value, task.returns, self._settings.max_result_bytes)
+                settlement = Settlement(job.id, job.position, job.attempt, JobState.SUCCEEDED, result)
+            except Exception as raised:
+                error = raised
+        if settlement is None and error is not None:
+            settlement = self._failed(job, options, error)
+        took = ended - running.started
+        self._pace(job.task).ran(took)
+        complete = settlement is None or settlement.state is JobState.SUCCEEDED
+        write = self._reporter.end(running, complete)
+        if settlement is not None:
+            if write is not None:
+                settlement = settlement._replace(progress=write)
+            if settlement.record is None and (error is not None or took >= LONG_SECONDS):
+                settlement = settlement._replace(record=self._record(settlement, took, error))
+        self._page.end(running.slot)
+        self._done(job, settlement)
+        if isinstance(error, StopWorker):
+            self._stop_worker(error.reason or "a task asked for it")
+
+    def verdict_of_stop(self, running: Running) -> Settlement | None:
+        """How a job ends that was told to stop and did not: by what it was told."""
+        task, error = self._registry.get(running.job.task), running.context._stop
+        if task is None or error is None:
+            return None
+        return self._failed(running.job, task.run_options(running.job.options), error)
+
+    def _failed(self, job: ClaimedJob, options: RunOptions, error: BaseException) -> Settlement | None:
+        if verdict.is_lost(error):
+            return None
+        limit = job.max_attempts if job.max_attempts is not None else options.max_attempts
+        rules = verdict.Rules(options.retry, limit, job.repeatable)
+        settlement = verdict.of_error(job, error, rules, self._clock.now(), random.random)
+        if settlement.error is not None:
+            level = logging.ERROR if settlement.state is JobState.FAILED else logging.WARNING
+            log.log(level, "job %s (%s) is %s: %s", job.id, job.task, settlement.state, settlement.error)
+        return settlement
+
+    def _pace(self, name: str) -> Pace:
+        pace = self.paces.get(name)
+        if pace is None:
+            pace = self.paces.setdefault(name, Pace())
+        return pace
+
+    def _record(self, settlement: Settlement, took: float, error: BaseException | None) -> AttemptRecord:
+        now: datetime = self._clock.now()
+        shown = error is not None and settlement.error is not None
+        return AttemptRecord(
+            outcome=settlement.state if settlement.state.final else _OUTCOMES[settlement.state],
+            started_at=now - timedelta(seconds=took),
+            finished_at=now,
+            host=self._host,
+            pid=self._pid,
+            reason=settlement.reason,
+            error_type=type(error).__name__ if shown else None,
+            error=str(error)[:4000] if shown else None,
+            traceback=trace_of(error) if shown and error is not None else None,
+            memory_after=resident_bytes(),
+            memory_peak=peak_bytes(),
+        )
+
+    def close(self) -> None:
+        """Stop the loop."""
+        self._loop.close()
+
+
+_OUTCOMES = {
+    JobState.RETRYING: "failed",
+    JobState.SCHEDULED: "waited",
+    JobState.BLOCKED: "held",
+    JobState.QUEUED: "interrupted",
+    JobState.RUNNING: "running",
+}
+
+
+def trace_of(error: BaseException) -> str:
+    """The traceback as text, from the task's own frame on, at most 20,000 characters (its end)."""
+    text = "".join(traceback.format_exception(error))[-20_000:]
+    return text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
+
+
+def resident_bytes() -> int | None:
+    """Resident memory of this process; None where the system does not tell."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+    except OSError:
+        return None
+
+
+def peak_bytes() -> int:
+    """The most resident memory this process has had."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

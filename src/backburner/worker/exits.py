@@ -1,0 +1,20 @@
+"""Exit codes of worker processes; the first three are also those of the commands."""
+
+from __future__ import annotations
+
+STOPPED = 0
+"""Ended because it was asked to, or because there was nothing left to do."""
+FAILED = 1
+"""Something unexpected."""
+BUSY = 75
+"""The command is running elsewhere already (EX_TEMPFAIL: a later try may go through)."""
+CONFIG = 78
+"""The app or its settings cannot be used (EX_CONFIG: starting again will not help)."""
+RECYCLE = 90
+"""A child process wants to be replaced: a limit was reached, or a thread of its was given up."""
+GRACE_OVER = 91
+"""A child process was told to stop, and jobs were still running when the grace was over."""
+LEASE_OVER = 92
+"""A child process ended itself because it could not show its lease while a guarded job ran."""
+ORPHANED = 93
+"""A child process ended because its supervisor was gone."""

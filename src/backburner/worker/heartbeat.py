@@ -1,0 +1,115 @@
+"""Keeps leases alive, from a thread and a connection of its own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from backburner.clock import boot_seconds
+from backburner.errors import StoreError
+from backburner.seams import Seams
+from backburner.store.lane import BEAT
+from backburner.store.store import Store
+from backburner.worker.page import Page
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Beating:
+    """A worker to beat for: its page learns of the lease, `died` is called when others marked it dead."""
+
+    worker: str
+    page: Page
+    died: Callable[[], None]
+
+
+class Heartbeat:
+    """Beats every `beat` seconds for everything in `whom()`; `also()` runs between, in the same thread.
+
+    `also` gets woken early by `hurry()`: a supervisor rescues the jobs of a dead child there.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        lease: float,
+        beat: float,
+        whom: Callable[[], list[Beating]],
+        seams: Seams,
+        also: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._store, self._lease, self._beat, self._whom = store, lease, beat, whom
+        self._seams, self._also = seams, also
+        self._lane = store.lane(BEAT)
+        self._good_since = float("inf")
+        self._last_good = float("-inf")
+        self._hurry = threading.Event()
+        self._closing = False
+        self._soon = False
+        self._thread = threading.Thread(target=self._work, name="backburner-heartbeat", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def hurry(self) -> None:
+        """Run `also` now."""
+        self._hurry.set()
+
+    def beat_now(self) -> None:
+        """Beat at once: somebody new waits for a lease."""
+        self._soon = True
+        self._hurry.set()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._closing = True
+        self._hurry.set()
+        self._thread.join(5.0)
+        self._lane.close()
+
+    def once(self) -> None:
+        """One beat for everybody."""
+        beating = self._whom()
+        if not beating:
+            return
+        self._seams.reach("before beat")
+        asked = boot_seconds()
+        self._store.read_clock(self._lane)
+        alive = self._store.workers.beat([one.worker for one in beating], self._lease)
+        # A gap of a whole lease: others may have seen us dead, and we have not seen others beat.
+        if asked - self._last_good > self._lease or self._good_since == float("inf"):
+            self._good_since = asked
+        self._last_good = asked
+        # The lease as the owner knows it ends a little before others may think so.
+        until = asked + self._lease * 0.95
+        for one in beating:
+            if one.worker in alive:
+                one.page.good_since = self._good_since
+                one.page.lease_until = until
+            else:
+                log.error("worker %s was marked dead by others", one.worker)
+                one.page.lease_until = 0.0
+                one.died()
+
+    def _work(self) -> None:
+        next_beat = 0.0
+        while not self._closing:
+            try:
+                self._also()
+                if self._soon or boot_seconds() >= next_beat:
+                    self._soon = False
+                    self.once()
+                    next_beat = boot_seconds() + self._beat
+            except StoreError as error:
+                log.warning("no heartbeat: %s", error)
+                next_beat = boot_seconds() + min(1.0, self._beat)
+            except Exception:
+                log.exception("heartbeat failed")
+                next_beat = boot_seconds() + min(1.0, self._beat)
+            if not self._soon:
+                self._hurry.wait(max(0.02, next_beat - boot_seconds()))
+            self._hurry.clear()

@@ -1,0 +1,77 @@
+"""The other side of `isolation`: runs one job in this process and sends back how it ended."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import sys
+import threading
+from contextlib import suppress
+
+import msgspec
+
+from backburner.errors import StoreError
+from backburner.job import ClaimedJob
+from backburner.outcome import Settlement
+from backburner.worker.app import load_app
+from backburner.worker.bench import Bench
+from backburner.worker.isolation import ALIVE
+from backburner.worker.page import Page
+
+_ALIVE_SECONDS = 0.25
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """`python -m backburner.worker.isolated APP FD WORKER`."""
+    app, number, worker = sys.argv[1:4]
+    _die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    line = socket.socket(fileno=int(number))
+    job = msgspec.json.decode(_read_line(line), type=ClaimedJob)
+    jobs = load_app(app)
+    ended: list[Settlement | None] = []
+    # No isolation in here: this is the process of its own.
+    bench = Bench(jobs, Page(4), lambda: worker, isolation=None, done=lambda _, settlement: ended.append(settlement))
+    bench.reporter.start()
+    threading.Thread(target=_tell_alive, args=(line, bench, job), daemon=True).start()
+    bench.executor.run(job._replace(crashes=0, losses=0), 0)
+    if ended and ended[0] is not None:
+        line.sendall(msgspec.json.encode(ended[0]) + b"\n")
+    line.close()
+    sys.stdout.flush()
+    # Without atexit and without waiting for threads the task may have left behind.
+    os._exit(0)
+
+
+def _read_line(line: socket.socket) -> bytes:
+    buffer = b""
+    while not buffer.endswith(b"\n"):
+        piece = line.recv(65_536)
+        if not piece:
+            os._exit(1)
+        buffer += piece
+    return buffer
+
+
+def _tell_alive(line: socket.socket, bench: Bench, job: ClaimedJob) -> None:
+    pause = threading.Event()
+    with suppress(OSError, StoreError):
+        while True:
+            if any(running.alive_at for running in list(bench.reporter.running.values())):
+                line.sendall(ALIVE + b"\n")
+            pause.wait(_ALIVE_SECONDS)
+    os._exit(1)
+
+
+def _die_with_parent() -> None:
+    """Linux ends this process with the one that started it, however that ends."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""A job in a process of its own: it may be killed without harm to others, and a crash is surely its own."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+
+import msgspec
+
+from backburner.blame import Death, Limits, Orphan, judge
+from backburner.clock import Clock, boot_seconds
+from backburner.outcome import Settlement
+from backburner.worker.reporter import Running
+
+ALIVE = b"."
+"""A line the process sends while its job gives signs of life."""
+_LOOK_SECONDS = 0.1
+
+_settlement = msgspec.json.Decoder(Settlement)
+
+
+class Isolation:
+    """Starts `python -m backburner.worker.isolated` for one job and waits for its verdict."""
+
+    def __init__(self, app: str, worker: Callable[[], str], limits: Limits, clock: Clock, host: str, stop_grace: float) -> None:
+        self._app, self._worker, self._limits, self._clock = app, worker, limits, clock
+        self._host, self._stop_grace = host, stop_grace
+
+    def run(self, running: Running) -> Settlement | BaseException:
+        """How the job ended: its own verdict, what stopped it, or a proven crash."""
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "backburner.worker.isolated", self._app, str(theirs.fileno()), self._worker()],
+                pass_fds=[theirs.fileno()],
+            )
+            theirs.close()
+            try:
+                ours.sendall(msgspec.json.encode(running.job) + b"\n")
+                verdict = self._listen(ours, running, process)
+            except OSError:
+                verdict = None
+            finally:
+                if process.poll() is None and not _ended(process, 5.0):
+                    process.kill()
+                    process.wait()
+        if verdict is not None:
+            return _settlement.decode(verdict)
+        why = running.context._stop
+        return why if why is not None else self._crash(running, process.returncode)
+
+    def _listen(self, ours: socket.socket, running: Running, process: subprocess.Popen[bytes]) -> bytes | None:
+        """Lines until the verdict; kills the process when it was told to stop and does not."""
+        ours.settimeout(_LOOK_SECONDS)
+        buffer, stopped_at = b"", None
+        while True:
+            try:
+                piece = ours.recv(65_536)
+                if not piece:
+                    return None
+                buffer += piece
+                *lines, buffer = buffer.split(b"\n")
+                for line in lines:
+                    if line != ALIVE:
+                        return line
+                    running.context._alive = True
+            except TimeoutError:
+                pass
+            if running.context._stop is not None:
+                stopped_at = stopped_at or boot_seconds()
+                if boot_seconds() - stopped_at > self._stop_grace:
+                    process.kill()
+                    process.wait()
+                    return None
+
+    def _crash(self, running: Running, code: int) -> Settlement:
+        job, now = running.job, self._clock.now()
+        cause = f"signal {-code}" if code < 0 else f"exit code {code}"
+        orphan = Orphan(
+            job.id, job.position, job.attempt, job.task, job.crashes, job.losses, job.repeatable,
+            began_at=now, started_at=now, cancel_requested=False,
+        )  # fmt: skip
+        death = Death(cause, frozenset({job.id}), crashed=True, host=self._host)
+        return judge(orphan, death, self._limits, now)
+
+
+def _ended(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True

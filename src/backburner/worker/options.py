@@ -1,0 +1,43 @@
+"""What a worker is told when it starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backburner.errors import InvalidOption
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """How a worker works. Times are seconds, memory is bytes of one process.
+
+    `queues` empty means every queue. `concurrency` is the number of jobs one process runs at the same time.
+    `max_jobs`, `max_memory` and `max_time` end a process between jobs; its supervisor starts another.
+    `burst` ends the worker when nothing is ready any more, `budget` after that many seconds.
+    """
+
+    queues: tuple[str, ...] = ()
+    processes: int = 1
+    concurrency: int = 10
+    label: str | None = None
+    max_jobs: int | None = None
+    max_memory: int | None = None
+    max_time: float | None = None
+    burst: bool = False
+    budget: float | None = None
+    grace: float = 25.0
+    lease: float = 30.0
+    beat: float = 5.0
+    poll: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, least in (("processes", 1), ("concurrency", 1), ("max_jobs", 1), ("max_memory", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise InvalidOption(name, value, "is too small", f"Give {least} or more")
+        if self.concurrency > 1000:
+            raise InvalidOption("concurrency", self.concurrency, "is too large", "Start more processes instead")
+        if not 0 < self.beat <= self.lease / 3:
+            raise InvalidOption(
+                "beat", self.beat, f"does not fit a lease of {self.lease} s", "Give a third of the lease at most"
+            )

@@ -1,0 +1,148 @@
+"""Threads that run what was claimed: started when needed, woken the last idle one first."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from backburner.job import ClaimedJob
+
+
+class Pool:
+    """Up to `size` bodies at the same time; async ones count too, while they run on the loop.
+
+    `room()` is called when there is room for another. `run(job, slot)` runs one job in the calling thread; when it answers True the job went on elsewhere (the
+    loop) and the slot's place stays taken until `left()` is called.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        run: Callable[[ClaimedJob, int], bool],
+        may_start: Callable[[], bool],
+        room: Callable[[], None],
+    ) -> None:
+        self.size = size
+        self._run, self._may_start, self._room = run, may_start, room
+        self._lock = threading.Lock()
+        self._ready: deque[ClaimedJob] = deque()
+        self._idle: list[tuple[int, threading.Semaphore]] = []
+        self._threads = 0
+        self._active = 0
+        self._away = 0
+        self._lost: set[int] = set()
+        self._closed = False
+        self.taken = 0
+
+    @property
+    def free(self) -> int:
+        """How many more jobs could start at once."""
+        return max(0, self.size - self._active - self._away - len(self._lost) - len(self._ready))
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs are claimed and not begun."""
+        return len(self._ready)
+
+    @property
+    def running(self) -> int:
+        """How many bodies are under way, about."""
+        return self._active + self._away
+
+    @property
+    def idle(self) -> bool:
+        """True when nothing waits and nothing runs."""
+        return not self._ready and self._active == 0 and self._away == 0
+
+    def add(self, jobs: Iterable[ClaimedJob], wake: int) -> None:
+        """Take jobs over and wake up to `wake` threads for them."""
+        with self._lock:
+            self._ready.extend(jobs)
+            self._wake(wake)
+
+    def nudge(self) -> None:
+        """Wake one more thread: what waits does not move."""
+        with self._lock:
+            self._wake(1)
+
+    def take_back(self) -> list[ClaimedJob]:
+        """All jobs that have not begun; they are the caller's again."""
+        with self._lock:
+            jobs = list(self._ready)
+            self._ready.clear()
+        return jobs
+
+    def left(self) -> None:
+        """A body that went on elsewhere has ended."""
+        with self._lock:
+            self._away -= 1
+            self._wake(1)
+        self._room()
+
+    def write_off(self, slot: int) -> None:
+        """The thread of this slot does not come back: do not count on it any more."""
+        with self._lock:
+            self._lost.add(slot)
+            self._active -= 1
+
+    def close(self) -> None:
+        """End the idle threads; busy ones end after their job."""
+        with self._lock:
+            self._closed = True
+            self._active += len(self._idle)
+            for _, signal in self._idle:
+                signal.release()
+            self._idle.clear()
+
+    def _wake(self, count: int) -> None:
+        room = self.size - self._active - self._away - len(self._lost)
+        for _ in range(min(count, room, len(self._ready))):
+            self._active += 1
+            if self._idle:
+                self._idle.pop()[1].release()
+            else:
+                slot, self._threads = self._threads, self._threads + 1
+                threading.Thread(
+                    target=self._work, args=(slot,), name=f"backburner-job-{slot}", daemon=True
+                ).start()
+
+    def _work(self, slot: int) -> None:
+        signal = threading.Semaphore(0)
+        while (job := self._next(slot, signal)) is not None:
+            self.taken += 1
+            went_on = self._run(job, slot)
+            if slot in self._lost:
+                with self._lock:
+                    self._lost.discard(slot)
+                return
+            if went_on:
+                self._hand_over(slot, signal)
+
+    def _next(self, slot: int, signal: threading.Semaphore) -> ClaimedJob | None:
+        """The next job, after a rest if need be; None when the pool is closed."""
+        while True:
+            try:
+                if not self._closed and self._may_start():
+                    return self._ready.popleft()
+            except IndexError:
+                pass
+            with self._lock:
+                if self._ready and not self._closed and self._may_start():
+                    continue
+                self._active -= 1
+                if self._closed:
+                    return None
+                self._idle.append((slot, signal))
+            self._room()
+            signal.acquire()
+
+    def _hand_over(self, slot: int, signal: threading.Semaphore) -> None:
+        """The body went on elsewhere and keeps its place: this thread rests when there is no other."""
+        with self._lock:
+            self._away += 1
+            if self._active + self._away + len(self._lost) <= self.size:
+                return
+            self._active -= 1
+            self._idle.append((slot, signal))
+        signal.acquire()

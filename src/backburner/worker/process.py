@@ -1,0 +1,224 @@
+"""One worker process: its parts, their wiring, and how it ends."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from backburner.blame import Limits
+from backburner.clock import boot_seconds
+from backburner.job import ClaimedJob
+from backburner.outcome import Settlement
+from backburner.states import JobState
+from backburner.worker import verdict
+from backburner.worker.app import spec_of
+from backburner.worker.bench import Bench
+from backburner.worker.chores import Chores
+from backburner.worker.claimer import Claimer
+from backburner.worker.executor import resident_bytes
+from backburner.worker.finisher import Finisher
+from backburner.worker.isolation import Isolation
+from backburner.worker.options import WorkerOptions
+from backburner.worker.page import Page
+from backburner.worker.pool import Pool
+from backburner.worker.promoter import Expirer, Promoter, Unholder
+from backburner.worker.pruner import Pruner
+from backburner.worker.reporter import Running
+from backburner.worker.rescuer import Rescuer
+
+if TYPE_CHECKING:
+    from backburner.backburner import Backburner
+
+log = logging.getLogger(__name__)
+
+HUNG_SECONDS = 20.0
+"""A database call that takes longer is cut off: the lease would be over before it came back."""
+STOP_GRACE = 10.0
+"""How long a job that was told to stop may take to notice, before it is ended or written off."""
+
+
+class WorkerProcess:
+    """Claims, runs and settles jobs as `worker_id`, under the lease that its page shows."""
+
+    def __init__(
+        self, jobs: Backburner, options: WorkerOptions, page: Page, worker_id: str, *, may_exit: bool
+    ) -> None:
+        self.id, self.page, self.options = worker_id, page, options
+        self._jobs, self._store, self._may_exit = jobs, jobs.store, may_exit
+        self._held: dict[str, ClaimedJob] = {}
+        self._deaf: list[Running] = []
+        self._started = boot_seconds()
+        self._quiet: str | None = None
+        self._ended_jobs = 0
+        self.woken = threading.Event()
+        limits = Limits(jobs.settings.max_crashes, jobs.settings.max_losses)
+        self.bench = Bench(
+            jobs, page, self._my_id, isolation=self._isolation(limits), done=self._done, deaf=self._on_deaf,
+            left=self._on_left, stop_worker=self.become_quiet, begin=self._begin, stop_grace=STOP_GRACE,
+        )  # fmt: skip
+        self._ear = jobs.bell.ear()
+        self.pool = Pool(options.concurrency, self.bench.executor.run, self.may_start, self._ear.ring)
+        self.finisher = Finisher(
+            self._store, self._my_id, lambda: self.pool.waiting > 0, self._settled, jobs.seams
+        )
+        self._claimer = Claimer(
+            self._store, options, self._my_id, self.pool, self._ear, self.bench.executor.short_tasks,
+            self._to_wake, self._may_claim, self._hold, self._recover, self._give_back, jobs.seams,
+        )  # fmt: skip
+        self.rescuer = Rescuer(self._store, jobs.bell, self._my_id, page, limits, options.lease, jobs.seams)
+        self._chores = Chores(
+            [
+                Promoter(self._store, jobs.bell, options.poll),
+                Expirer(self._store),
+                Unholder(self._store, jobs.bell, lambda: list(jobs.registry.names())),
+                self.rescuer,
+                Pruner(self._store, jobs.files, jobs.settings),
+            ]
+        )
+
+    def start(self) -> None:
+        """Start every part."""
+        self.finisher.start()
+        self.bench.reporter.start()
+        self._chores.start()
+        self._claimer.start()
+
+    def may_start(self) -> bool:
+        """True while the lease is proven and there is room for outcomes: else no body begins."""
+        return self.page.lease_until > boot_seconds() and not self.finisher.full
+
+    def become_quiet(self, reason: str) -> None:
+        """Claim nothing more, and end when what runs has ended."""
+        if self._quiet is None:
+            self._quiet = reason
+            self.woken.set()
+
+    @property
+    def quiet(self) -> str | None:
+        """Why nothing more is claimed; None while all is normal."""
+        return self._quiet
+
+    def look_around(self) -> None:
+        """Called about ten times a second by the thread that owns this worker: limits, hangs, nothing left."""
+        options, now = self.options, boot_seconds()
+        self._store.abandon_overdue(HUNG_SECONDS)
+        if options.max_jobs is not None and self._ended_jobs >= options.max_jobs:
+            self.become_quiet(f"{self._ended_jobs} jobs are done")
+        if options.max_time is not None and now - self._started >= options.max_time:
+            self.become_quiet(f"it has run for {options.max_time:g} s")
+        if options.max_memory is not None and (resident_bytes() or 0) > options.max_memory:
+            self.become_quiet("it uses too much memory")
+        if options.burst and self._claimer.exhausted.is_set() and self.pool.idle and self.finisher.empty:
+            self.become_quiet("nothing is ready any more")
+
+    @property
+    def guarded_past_lease(self) -> bool:
+        """True when a body that must not outlive the lease runs without one."""
+        return self.page.lease_until < boot_seconds() and any(one.guarded for one in self.page.begun())
+
+    def wind_down(self, grace: float, wait: Callable[[float], None]) -> bool:
+        """Give back what has not begun, wait for what runs; True when everything ended in time.
+
+        `wait(seconds)` pauses the calling thread and may raise to stop at once.
+        """
+        self._claimer.stop()
+        self._give_back(self.pool.take_back())
+        until = boot_seconds() + grace
+        while not self.pool.idle and boot_seconds() < until:
+            if self._deaf and self._only_deaf_left():
+                return self._end_deaf()
+            wait(0.02)
+        ended = self.pool.idle
+        self._chores.close()
+        self.bench.reporter.close()
+        self.finisher.close(max(2.0, until - boot_seconds()))
+        self.pool.close()
+        self.bench.executor.close()
+        return ended
+
+    def abandon(self, new_id: str) -> None:
+        """Others marked this worker dead: nothing it holds is its own any more; go on under a new id."""
+        self.pool.take_back()
+        self._held.clear()
+        self.id = new_id
+
+    def _my_id(self) -> str:
+        return self.id
+
+    def _isolation(self, limits: Limits) -> Isolation | None:
+        app = self._jobs.app or spec_of(self._jobs)
+        if app is None:
+            log.warning("jobs that ask for a process of their own run in threads: the app has no importable name")
+            return None
+        return Isolation(app, self._my_id, limits, self._store.clock, socket.gethostname(), STOP_GRACE)
+
+    def _may_claim(self) -> bool:
+        return self._quiet is None and self.may_start()
+
+    def _to_wake(self, jobs: list[ClaimedJob]) -> int:
+        """One thread per job, but for a run of tiny ones: there a single thread is faster than many."""
+        tiny = self.bench.executor.is_tiny
+        return max(1, sum(1 for job in jobs if not tiny(job.task)))
+
+    def _hold(self, jobs: list[ClaimedJob]) -> None:
+        self._held.update((job.id, job) for job in jobs)
+
+    def _begin(self, job: ClaimedJob) -> bool:
+        return self._store.claims.begin(job)
+
+    def _done(self, job: ClaimedJob, settlement: Settlement | None) -> None:
+        self._ended_jobs += 1
+        if settlement is None:
+            self._held.pop(job.id, None)
+        else:
+            self.finisher.add(settlement)
+
+    def _settled(self, batch: Sequence[Settlement], accepted: set[str]) -> None:
+        ready = False
+        for settlement in batch:
+            self._held.pop(settlement.id, None)
+            ready = ready or settlement.state is JobState.QUEUED
+        if ready:
+            self._jobs.bell.ring(())
+
+    def _give_back(self, jobs: list[ClaimedJob]) -> None:
+        for job in jobs:
+            self.finisher.add(verdict.released(job))
+
+    def _recover(self) -> None:
+        """After a claim whose answer was lost: what we own and do not hold goes back."""
+        held = set(self._held)
+        for job_id, position, attempt in self._store.claims.owned(self.id):
+            if job_id not in held and job_id not in self._held:
+                self.finisher.add(Settlement(job_id, position, attempt, JobState.QUEUED))
+
+    def _on_left(self) -> None:
+        self.pool.left()
+
+    def _on_deaf(self, running: Running) -> None:
+        """A job was told to stop and does not listen."""
+        log.error("job %s does not stop (%s); giving up its thread", running.job.id, running.context._stop)
+        if self._may_exit:
+            # It is settled when its body surely has ended: with this process, after the others.
+            self._deaf.append(running)
+            self.become_quiet(f"job {running.job.id} does not stop")
+            return
+        self.pool.write_off(running.slot)
+        self._settle_deaf(running)
+
+    def _only_deaf_left(self) -> bool:
+        deaf = {one.slot for one in self._deaf}
+        return set(self.bench.reporter.running) <= deaf and self.pool.waiting == 0
+
+    def _end_deaf(self) -> bool:
+        for running in self._deaf:
+            self._settle_deaf(running)
+        return self.finisher.close(10.0)
+
+    def _settle_deaf(self, running: Running) -> None:
+        settlement = self.bench.executor.verdict_of_stop(running)
+        if settlement is not None:
+            self.finisher.add(settlement)

@@ -1,0 +1,54 @@
+"""Queues what has become due, and ends what came too late."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from backburner.notify import Bell
+from backburner.store.store import Store
+from backburner.store.upkeep import BATCH
+
+
+class Promoter:
+    """Looks once per `every` seconds, and exactly when the next job is due."""
+
+    def __init__(self, store: Store, bell: Bell, every: float) -> None:
+        self._store, self._bell, self.every = store, bell, every
+
+    def once(self) -> float | None:
+        """Promote; the seconds until the next job is due."""
+        queues = self._store.upkeep.promote()
+        if queues:
+            self._bell.ring(queues)
+        due = self._store.upkeep.next_due()
+        if due is None:
+            return None
+        return max(0.0, (due - self._store.clock.now()).total_seconds())
+
+
+class Expirer:
+    """Ends waiting jobs that were not started in time."""
+
+    every = 5.0
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def once(self) -> float | None:
+        """Expire a batch; at once again when there may be more."""
+        return 0.0 if self._store.upkeep.expire() == BATCH else None
+
+
+class Unholder:
+    """Queues jobs held for an unknown task that this worker knows."""
+
+    every = 60.0
+
+    def __init__(self, store: Store, bell: Bell, tasks: Callable[[], list[str]]) -> None:
+        self._store, self._bell, self._tasks = store, bell, tasks
+
+    def once(self) -> float | None:
+        """Free what this worker can run."""
+        if self._store.upkeep.unhold(self._tasks()):
+            self._bell.ring(())
+        return None

@@ -1,0 +1,41 @@
+"""Deletes finished jobs whose time is over, and files past their life."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from backburner.files import FileStore
+from backburner.settings import Settings
+from backburner.states import FINAL, JobState
+from backburner.store.store import Store
+from backburner.store.upkeep import BATCH
+
+_WORKERS_KEPT = timedelta(days=7)
+
+
+class Pruner:
+    """One bounded batch per state and round; at once again while there is more."""
+
+    every = 60.0
+
+    def __init__(self, store: Store, files: FileStore, settings: Settings) -> None:
+        self._store, self._files = store, files
+        self._keep = {state: float(getattr(settings, f"keep_{state}")) for state in sorted(FINAL)}
+
+    def once(self) -> float | None:
+        """Prune a batch of each state."""
+        more = [self._prune(state, keep) for state, keep in self._keep.items() if keep > 0]
+        self._prune_files()
+        self._store.workers.prune(self._store.clock.now() - _WORKERS_KEPT, BATCH)
+        return 0.1 if any(more) else None
+
+    def _prune(self, state: JobState, keep: float) -> bool:
+        return self._store.upkeep.prune(state, keep) == BATCH
+
+    def _prune_files(self) -> None:
+        expired = self._store.upkeep.expired_files()
+        for _, place in expired:
+            # First the bytes, then the row: a crash between them leaves a row that is tried again.
+            self._files.delete(place)
+        if expired:
+            self._store.upkeep.forget_files([file_id for file_id, _ in expired])

@@ -1,0 +1,257 @@
+"""Stores what running jobs report, four times a second, and brings them what others want of them: stop."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import IO, TYPE_CHECKING, Any
+
+import json
+
+from backburner.clock import boot_seconds
+from backburner.context import JobContext
+from backburner.errors import LeaseLost, StoreError
+from backburner.files import FileStore
+from backburner.job import ClaimedJob
+from backburner.outcome import Cancelled, Settlement, TimedOut
+from backburner.progress import LogLine, Progress, ProgressWrite
+from backburner.states import JobState
+from backburner.store.attachments import Attachment
+from backburner.store.store import Store
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+log = logging.getLogger(__name__)
+
+FLUSH_SECONDS = 0.25
+WATCH_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class Running:
+    """One body under way, and what of its reports is stored already."""
+
+    job: ClaimedJob
+    context: JobContext
+    slot: int
+    started: float
+    timeout: float | None = None
+    stall_timeout: float | None = None
+    stop: Callable[[], None] | None = None
+    alive_at: float = 0.0
+    stopped_at: float | None = None
+    stored: Progress | None = None
+    log_end: int | None = None
+    trimmed: int = 0
+    unwritten: ProgressWrite | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Reporter:
+    """One thread. Also the desk that running jobs turn to."""
+
+    def __init__(
+        self,
+        store: Store,
+        files: FileStore,
+        worker: Callable[[], str],
+        encode: Callable[[JobContext, Any], str],
+        *,
+        max_log: int,
+        deaf: Callable[[Running], None],
+        grace: float = 10.0,
+    ) -> None:
+        self._store, self._files, self._worker, self._encode = store, files, worker, encode
+        self._max_log, self._deaf, self._grace = max_log, deaf, grace
+        self.running: dict[int, Running] = {}
+        self._hurry = threading.Event()
+        self._closing = False
+        self._watched_at = 0.0
+        self._thread = threading.Thread(target=self._work, name="backburner-reporter", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._closing = True
+        self._hurry.set()
+        self._thread.join(5.0)
+
+    def begin(self, running: Running) -> None:
+        """A body begins."""
+        self.running[running.slot] = running
+
+    def end(self, running: Running, complete: bool) -> ProgressWrite | None:
+        """A body has ended: what is left to store goes with its settlement."""
+        self.running.pop(running.slot, None)
+        if running.context.silent and running.stored is None:
+            return None
+        with running.lock:
+            write = self._collect(running, last=True)
+        if write is not None and write.progress is not None and complete:
+            progress = write.progress
+            # Finished means complete, whatever the last count was.
+            if progress.total is not None and progress.done < progress.total:
+                write = replace(write, progress=replace(progress, done=progress.total))
+        return write
+
+    def urgent(self, context: JobContext) -> None:
+        self._hurry.set()
+
+    def flush(self, context: JobContext) -> None:
+        running = self._running_of(context)
+        if running is not None and running.job.id not in self._write([running]):
+            raise LeaseLost(running.job.id, running.job.attempt)
+
+    @contextmanager
+    def transaction(self, context: JobContext) -> Iterator[Connection]:
+        running = self._running_of(context)
+        if running is None:
+            raise LeaseLost(context.id or "", context.attempt)
+        job = running.job
+        # The store's own transactions are not repeated here: the app's writes are its to repeat.
+        with self._store.engine.begin() as connection:
+            yield connection
+            with running.lock:
+                write = self._collect(running, last=True) or ProgressWrite(job.id, job.attempt)
+                owned = self._store.progress.write_on(connection, [write])
+            if job.id not in owned:
+                raise LeaseLost(job.id, job.attempt)
+            if context._finished:
+                result = self._encode(context, context._result)
+                end = Settlement(job.id, job.position, job.attempt, JobState.SUCCEEDED, result=result)
+                if not self._store.claims.settle_on(connection, [end], self._worker()):
+                    raise LeaseLost(job.id, job.attempt)
+        running.unwritten = None
+
+    def attach(
+        self, context: JobContext, name: str, source: str | IO[bytes], media_type: str | None
+    ) -> Attachment:
+        attachment = self._files.keep(context.id or "", name, source, media_type, self._store.clock.now())
+        self._store.attachments.add(attachment)
+        return attachment
+
+    def stored_checkpoint(self, context: JobContext) -> str | None:
+        return self._store.progress.checkpoint(context.id or "") if context.attempt > 1 else None
+
+    def _running_of(self, context: JobContext) -> Running | None:
+        return next((r for r in list(self.running.values()) if r.context is context), None)
+
+    def _work(self) -> None:
+        while not self._closing:
+            self._hurry.wait(FLUSH_SECONDS)
+            self._hurry.clear()
+            running = list(self.running.values())
+            if not running:
+                continue
+            try:
+                self._write(running)
+                if boot_seconds() - self._watched_at >= WATCH_SECONDS:
+                    self._watched_at = boot_seconds()
+                    self._bring_cancels(running)
+            except StoreError as error:
+                log.warning("progress waits: %s", error)
+            except Exception:
+                log.exception("progress could not be stored")
+            self._enforce(running)
+            # Urgent reports of many jobs still make one transaction.
+            threading.Event().wait(0.02)
+
+    def _write(self, running: Sequence[Running]) -> set[str]:
+        writes = []
+        for one in running:
+            with one.lock:
+                write = self._collect(one)
+            if write is not None:
+                writes.append(write)
+        if not writes:
+            return {one.job.id for one in running}
+        owned = self._store.progress.write(writes)
+        written = {write.job for write in writes}
+        for one in running:
+            if one.job.id not in written:
+                continue
+            one.unwritten = None
+            if one.job.id not in owned and self.running.get(one.slot) is one:
+                one.context._stop = LeaseLost(one.job.id, one.job.attempt)
+            elif one.log_end is not None and one.log_end - one.trimmed > self._max_log * 1.25:
+                one.trimmed = one.log_end - self._max_log
+                self._store.progress.trim_log(one.job.id, one.trimmed)
+        return owned | {one.job.id for one in running if one.job.id not in written}
+
+    def _collect(self, one: Running, last: bool = False) -> ProgressWrite | None:
+        """What is new since the last flush, with what an earlier flush could not write."""
+        context, earlier = one.context, one.unwritten
+        if context._began_at is None:
+            began = self._store.clock.now() - timedelta(seconds=boot_seconds() - one.started)
+            context._began_at = began
+        reported = context.reported
+        lines = _drain(context._output)
+        messages, failed = _drain(context._messages), _drain(context._failed_items)
+        changed = context._checkpoint_changed
+        context._checkpoint_changed = False
+        if not (changed or lines or messages or failed or reported != one.stored or earlier):
+            return None
+        write = ProgressWrite(
+            job=one.job.id,
+            attempt=one.job.attempt,
+            progress=reported,
+            checkpoint=json.dumps(dict(context._saved())) if changed else earlier and earlier.checkpoint,
+            log=(*(earlier.log if earlier else ()), *self._log_line(one, lines)),
+            messages=(*(earlier.messages if earlier else ()), *messages),
+            failed_items=(*(earlier.failed_items if earlier else ()), *failed),
+        )
+        one.stored, one.unwritten = reported, write
+        return write
+
+    def _log_line(self, one: Running, lines: list[Any]) -> list[LogLine]:
+        if not lines:
+            return []
+        if one.log_end is None:
+            one.log_end = self._store.progress.log_end(one.job.id) if one.job.attempt > 1 else 0
+        text = "".join(line for line, _ in lines)
+        start, one.log_end = one.log_end, one.log_end + len(text)
+        return [LogLine(start, text, lines[-1][1])]
+
+    def _bring_cancels(self, running: Sequence[Running]) -> None:
+        for job_id in self._store.claims.cancelled(self._worker()):
+            for one in running:
+                if one.job.id == job_id and one.context._stop is None:
+                    self._stop(one, Cancelled("Cancelled on request."))
+
+    def _enforce(self, running: Sequence[Running]) -> None:
+        """Time limits: total, and since the last sign of life; and what was told to stop and does not."""
+        now = boot_seconds()
+        for one in running:
+            context = one.context
+            if context._alive or one.alive_at == 0.0:
+                context._alive, one.alive_at = False, now
+            if one.stopped_at is not None:
+                if now - one.stopped_at > self._grace:
+                    one.stopped_at = float("inf")
+                    self._deaf(one)
+            elif one.timeout is not None and now - one.started > one.timeout:
+                self._stop(one, TimedOut(f"It took longer than {one.timeout:g} s."))
+            elif one.stall_timeout is not None and now - one.alive_at > one.stall_timeout:
+                self._stop(one, TimedOut(f"It gave no sign of life for {one.stall_timeout:g} s."))
+
+    def _stop(self, one: Running, why: BaseException) -> None:
+        one.context._stop, one.stopped_at = why, boot_seconds()
+        if one.stop is not None:
+            one.stop()
+
+
+def _drain(entries: deque[Any]) -> list[Any]:
+    """Take all entries out; the job's thread may append meanwhile."""
+    taken = []
+    while entries:
+        taken.append(entries.popleft())
+    return taken

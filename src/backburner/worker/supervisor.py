@@ -1,0 +1,379 @@
+"""The parent of worker processes: holds their leases and the kill switch, runs no code of the app.
+
+It beats for its children from a thread and a connection of its own, so that a child that is busy, stopped or
+stuck in C code keeps its jobs; and when a child dies it knows for certain, and has its jobs rescued at once.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from backburner.blame import Death, Limits, judge
+from backburner.clock import boot_seconds
+from backburner.errors import BackburnerError, StoreError
+from backburner.ids import Ids
+from backburner.seams import Seams
+from backburner.settings import Settings
+from backburner.store.dialects.base import Life
+from backburner.store.store import Store
+from backburner.store.workers import WorkerRow
+from backburner.version import VERSION
+from backburner.worker import child, exits
+from backburner.worker.heartbeat import Beating, Heartbeat
+from backburner.worker.options import WorkerOptions
+from backburner.worker.page import Page
+
+log = logging.getLogger(__name__)
+
+HELLO_SECONDS = 60.0
+"""How long a child may take to import the app."""
+_SOON_SECONDS = 5.0
+"""A child that dies within this time of its start is started again after a growing pause."""
+_LAST_RESCUE_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class Child:
+    """One child process."""
+
+    worker: str
+    pid: int
+    page: Page
+    started: float
+    greeting: int
+    life: Life | None = None
+    ready: bool = False
+    killed: bool = False
+    buffer: bytes = b""
+
+
+@dataclass(slots=True)
+class Grave:
+    """A child that ended, and what is known of how."""
+
+    worker: str
+    death: Death
+    life: Life | None = field(default=None, repr=False)
+
+
+class Supervisor:
+    """`run()` stays until it is told to stop; its answer is the exit code."""
+
+    def __init__(self, app: str, options: WorkerOptions, seams: Seams | None = None) -> None:
+        self._app, self._options, self._seams = app, options, seams or Seams()
+        self._id = Ids().new()
+        self._ids = Ids()
+        self._children: dict[int, Child] = {}
+        self._graves: deque[Grave] = deque()
+        self._store: Store | None = None
+        self._limits = Limits()
+        self._heartbeat: Heartbeat | None = None
+        self._signals: deque[int] = deque()
+        self._stopping: float | None = None
+        self._reloading: deque[int] = deque()
+        self._restart_at: deque[float] = deque()
+        self._quick_deaths = 0
+        self._exit_code = exits.STOPPED
+
+    def run(self) -> int:
+        """Start the children and look after them."""
+        reading, writing = os.pipe()
+        os.set_blocking(writing, False)
+        os.set_blocking(reading, False)
+        previous = self._take_signals(writing)
+        try:
+            for _ in range(self._options.processes):
+                self._start_child()
+            while self._children or self._restart_at:
+                self._look(reading)
+        finally:
+            self._close()
+            signal.set_wakeup_fd(-1)
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+            os.close(reading)
+            os.close(writing)
+        return self._exit_code
+
+    def _look(self, reading: int) -> None:
+        waiting = [reading] + [c.greeting for c in self._children.values() if c.greeting >= 0]
+        readable, _, _ = select.select(waiting, [], [], 0.2)
+        if reading in readable:
+            os.read(reading, 4096)
+        for one in list(self._children.values()):
+            if one.greeting in readable:
+                self._hear(one)
+        while self._signals:
+            self._on_signal(self._signals.popleft())
+        self._reap()
+        self._enforce()
+        self._restart()
+
+    # Signals
+
+    def _take_signals(self, writing: int) -> dict[int, Any]:
+        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+        return {number: signal.signal(number, lambda n, _: self._signals.append(n)) for number in numbers}
+
+    def _on_signal(self, number: int) -> None:
+        if number in (signal.SIGTERM, signal.SIGINT):
+            if self._stopping is not None and number == signal.SIGINT:
+                log.warning("told to stop at once")
+                for one in self._children.values():
+                    self._kill(one)
+            self._stop()
+        elif number == signal.SIGHUP and self._stopping is None:
+            log.info("starting all workers anew, one after the other")
+            self._reloading = deque(self._children)
+            self._reload_next()
+
+    def _stop(self) -> None:
+        if self._stopping is not None:
+            return
+        log.info("stopping; running jobs have %g s", self._options.grace)
+        self._stopping = boot_seconds()
+        self._restart_at.clear()
+        for one in self._children.values():
+            self._tell_to_stop(one)
+
+    def _tell_to_stop(self, one: Child) -> None:
+        one.page.quiet = True
+        _signal(one.pid, signal.SIGTERM)
+
+    def _kill(self, one: Child) -> None:
+        one.killed = True
+        _signal(one.pid, signal.SIGKILL)
+
+    def _reload_next(self) -> None:
+        while self._reloading:
+            pid = self._reloading.popleft()
+            if pid in self._children:
+                self._tell_to_stop(self._children[pid])
+                return
+
+    # Children
+
+    def _start_child(self) -> None:
+        page = Page(2 * self._options.concurrency)
+        worker = self._ids.new()
+        reading, writing = os.pipe()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid == 0:
+            os.close(reading)
+            self._become_child()
+            child.main(self._app, self._options, page, worker, writing)
+        os.close(writing)
+        self._children[pid] = Child(worker, pid, page, boot_seconds(), reading)
+
+    def _become_child(self) -> None:
+        """Let go, in the forked process, of what is the parent's."""
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        for other in self._children.values():
+            if other.greeting >= 0:
+                os.close(other.greeting)
+            if other.life is not None:
+                other.life.forget()
+
+    def _hear(self, one: Child) -> None:
+        piece = os.read(one.greeting, 65_536)
+        one.buffer += piece
+        if piece and not one.buffer.endswith(b"\n"):
+            return
+        os.close(one.greeting)
+        one.greeting = -1
+        if not one.buffer:
+            return
+        said = json.loads(one.buffer)
+        if "error" in said:
+            log.error("the app %s cannot be used: %s\n%s", self._app, said["error"], said["trace"])
+            if self._store is None:
+                # It never worked: starting again will not help.
+                self._exit_code = exits.CONFIG
+                self._stop()
+            return
+        try:
+            self._welcome(one, said["settings"])
+        except (BackburnerError, OSError) as error:
+            log.warning("worker %s cannot be registered: %s", one.worker, error)
+            self._kill(one)
+
+    def _welcome(self, one: Child, settings: dict[str, Any]) -> None:
+        store = self._open(settings)
+        one.life = store.dialect.hold_life(one.worker)
+        now, options = store.clock.now(), self._options
+        store.workers.register(
+            WorkerRow(
+                id=one.worker,
+                supervisor=self._id,
+                host=socket.gethostname(),
+                pid=one.pid,
+                label=options.label,
+                queues=json.dumps(options.queues) if options.queues else None,
+                concurrency=options.concurrency,
+                version=VERSION,
+                started_at=now,
+                beat_at=now,
+                # Over already: the first beat, which follows at once, grants it.
+                lease_until=now,
+            )
+        )
+        one.ready = True
+        if self._heartbeat is None:
+            self._heartbeat = Heartbeat(
+                store, options.lease, options.beat, self._beating, self._seams, also=self._bury
+            )
+            self._heartbeat.start()
+        self._heartbeat.beat_now()
+        log.info("worker %s is ready (process %d)", one.worker, one.pid)
+
+    def _open(self, settings: dict[str, Any]) -> Store:
+        if self._store is None:
+            # The child has made sure of the tables.
+            self._limits = Limits(settings["max_crashes"], settings["max_losses"])
+            self._store = Store(
+                settings["url"],
+                schema=settings["schema"],
+                prefix=settings["table_prefix"],
+                auto_migrate=False,
+            )
+        return self._store
+
+    def _beating(self) -> list[Beating]:
+        return [
+            Beating(one.worker, one.page, _later(self._kill, one)) for one in list(self._children.values()) if one.ready
+        ]
+
+    def _reap(self) -> None:
+        for pid in list(self._children):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                self._ended(self._children.pop(pid), status)
+
+    def _ended(self, one: Child, status: int) -> None:
+        code = os.waitstatus_to_exitcode(status)
+        begun = frozenset(body.job for body in one.page.begun())
+        if one.greeting >= 0:
+            os.close(one.greeting)
+        if one.ready:
+            told = one.killed or code in (exits.STOPPED, exits.RECYCLE, exits.GRACE_OVER)
+            lease_over = code == exits.LEASE_OVER
+            death = Death(
+                _cause(code, one.killed),
+                begun,
+                crashed=not told and not lease_over,
+                stopped=told and self._stopping is not None or code in (exits.STOPPED, exits.GRACE_OVER),
+                host=socket.gethostname(),
+                pid=one.pid,
+            )
+            if not told:
+                log.error("worker %s (process %d) ended: %s", one.worker, one.pid, death.cause)
+            self._graves.append(Grave(one.worker, death, one.life))
+            if self._heartbeat is not None:
+                self._heartbeat.hurry()
+        if self._stopping is None and not (self._options.burst and code == exits.STOPPED):
+            self._plan_restart(one, code)
+        if self._reloading:
+            self._reload_next()
+
+    def _plan_restart(self, one: Child, code: int) -> None:
+        quick = boot_seconds() - one.started < _SOON_SECONDS and code not in (exits.STOPPED, exits.RECYCLE)
+        self._quick_deaths = self._quick_deaths + 1 if quick else 0
+        # The first one may be chance and is started at once.
+        pause = 0.0 if self._quick_deaths <= 1 else min(30.0, 0.5 * 2 ** (self._quick_deaths - 2))
+        self._restart_at.append(boot_seconds() + pause)
+
+    def _restart(self) -> None:
+        while self._restart_at and self._restart_at[0] <= boot_seconds() and self._stopping is None:
+            self._restart_at.popleft()
+            self._start_child()
+
+    def _enforce(self) -> None:
+        """The kill switch: no greeting in time, guarded bodies past the lease, grace over."""
+        now = boot_seconds()
+        for one in list(self._children.values()):
+            if not one.ready and now - one.started > HELLO_SECONDS:
+                log.error("process %d did not come up within %g s", one.pid, HELLO_SECONDS)
+                self._kill(one)
+            elif one.ready and one.page.lease_until < now and any(body.guarded for body in one.page.begun()):
+                log.error("worker %s has lost its lease with jobs that must not run twice; ending it", one.worker)
+                self._kill(one)
+            elif self._stopping is not None and now - self._stopping > self._options.grace + 5.0:
+                self._kill(one)
+
+    # Graves: in the heartbeat's thread
+
+    def _bury(self) -> None:
+        """Rescue the jobs of children that ended; those that cannot be reached now stay for the next round."""
+        while self._graves and self._store is not None:
+            grave = self._graves[0]
+            store, now = self._store, self._store.clock.now()
+            self._seams.reach("before rescue")
+            settled = store.workers.rescue(
+                grave.worker,
+                lambda orphan: judge(orphan, grave.death, self._limits, now),  # noqa: B023 (used at once)
+                self._id,
+                grave.death.cause,
+                certain=True,
+            )
+            if settled:
+                log.warning("took over %d jobs of worker %s", len(settled), grave.worker)
+            if grave.life is not None:
+                grave.life.end()
+            self._graves.popleft()
+
+    def _close(self) -> None:
+        if self._heartbeat is not None:
+            self._heartbeat.close()
+        until = boot_seconds() + _LAST_RESCUE_SECONDS
+        while self._graves and boot_seconds() < until:
+            try:
+                self._bury()
+            except StoreError as error:
+                log.warning("jobs of ended workers wait for rescue: %s", error)
+                time.sleep(0.5)
+        if self._store is not None:
+            self._store.close()
+
+
+def _cause(code: int, killed: bool) -> str:
+    if killed:
+        return "ended by its supervisor"
+    if code < 0:
+        try:
+            return f"signal {signal.Signals(-code).name}"
+        except ValueError:
+            return f"signal {-code}"
+    return {
+        exits.STOPPED: "stopped",
+        exits.RECYCLE: "replaced",
+        exits.GRACE_OVER: "stopped before its jobs had ended",
+        exits.LEASE_OVER: "its lease was over",
+        exits.ORPHANED: "its supervisor was gone",
+    }.get(code, f"exit code {code}")
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _later(call: Callable[[Child], None], one: Child) -> Callable[[], None]:
+    return lambda: call(one)

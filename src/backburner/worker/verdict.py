@@ -1,0 +1,117 @@
+"""From what a body raised to how its attempt ends. Pure: no clock, no chance, no store of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from backburner.errors import DecodeError, LeaseLost, NotSerializable, TooLarge
+from backburner.job import ClaimedJob
+from backburner.outcome import Cancelled, PermanentError, Retry, Settlement, Skip, StopWorker, TimedOut, Wait
+from backburner.retry import RetryPolicy
+from backburner.states import JobState
+from backburner.store.upkeep import DAMAGED, UNKNOWN_TASK
+
+STOPPED_WITH_ERROR = "It stopped with an error."
+"""What people read of an unexpected exception: its text is for operators."""
+
+
+class Rules(NamedTuple):
+    """What decides about a failure: the task's policy, the job's own limit, and whether it may run twice."""
+
+    retry: RetryPolicy
+    max_attempts: int | None
+    repeatable: bool
+
+
+def of_error(
+    job: ClaimedJob, error: BaseException, rules: Rules, now: datetime, random: Callable[[], float]
+) -> Settlement:
+    """How an attempt ends that raised `error`."""
+    ended = _Ending(job)
+    if isinstance(error, StopWorker):
+        error = error.cause or PermanentError(error.reason or "The task asked its worker to stop.")
+    private = f"{type(error).__name__}: {error}"[:1000]
+    if isinstance(error, Cancelled):
+        return ended(JobState.CANCELLED, str(error) or "Cancelled on request.")
+    if isinstance(error, Skip):
+        return ended(JobState.SKIPPED, str(error) or "Not needed.")
+    if isinstance(error, Wait):
+        run_at = error.until or now + timedelta(seconds=error.after or 0.0)
+        return ended(JobState.SCHEDULED, error.reason or "Waits.", run_at=run_at)
+    if isinstance(error, PermanentError | NotSerializable | TooLarge):
+        public = str(error) if isinstance(error, PermanentError) else "Its result cannot be stored."
+        return ended(JobState.FAILED, public or STOPPED_WITH_ERROR, error=private, tries=1)
+    return _temporary(ended, job, error, rules, now, random, private)
+
+
+def _temporary(
+    ended: _Ending,
+    job: ClaimedJob,
+    error: BaseException,
+    rules: Rules,
+    now: datetime,
+    random: Callable[[], float],
+    private: str,
+) -> Settlement:
+    asked = isinstance(error, Retry)
+    public = str(error) if isinstance(error, Retry | TimedOut) and str(error) else STOPPED_WITH_ERROR
+    if not rules.repeatable and not asked:
+        return ended(JobState.FAILED, public, error=private, tries=1)
+    delay = rules.retry.decide(job.tries + 1, error, random, rules.max_attempts)
+    if delay is None:
+        return ended(JobState.FAILED, public, error=private, tries=1)
+    if isinstance(error, Retry) and error.after is not None:
+        delay = error.after
+    return ended(JobState.RETRYING, public, error=private, tries=1, run_at=now + timedelta(seconds=delay))
+
+
+def unknown_task(job: ClaimedJob) -> Settlement:
+    """Nobody here knows the task: held until a worker comes that does."""
+    reason = f"No worker here knows the task {job.task!r}."
+    return Settlement(job.id, job.position, job.attempt, JobState.BLOCKED, reason=reason, blocked_on=UNKNOWN_TASK)
+
+
+def damaged(job: ClaimedJob, error: DecodeError | Exception) -> Settlement:
+    """The row cannot be read: held and visible, for a person."""
+    return Settlement(
+        job.id,
+        job.position,
+        job.attempt,
+        JobState.BLOCKED,
+        reason="Its stored call cannot be read.",
+        error=f"{type(error).__name__}: {error}"[:1000],
+        blocked_on=DAMAGED,
+    )
+
+
+def released(job: ClaimedJob) -> Settlement:
+    """It was claimed and never begun: back in line, without blame."""
+    return Settlement(job.id, job.position, job.attempt, JobState.QUEUED)
+
+
+def is_lost(error: BaseException | None) -> bool:
+    """True when the attempt is not ours any more: then there is nothing to write."""
+    return isinstance(error, LeaseLost)
+
+
+class _Ending:
+    """Builds the settlement of one job."""
+
+    def __init__(self, job: ClaimedJob) -> None:
+        self._job = job
+
+    def __call__(
+        self,
+        state: JobState,
+        reason: str,
+        *,
+        error: str | None = None,
+        tries: int = 0,
+        run_at: datetime | None = None,
+    ) -> Settlement:
+        job = self._job
+        return Settlement(
+            job.id, job.position, job.attempt, state, reason=reason, error=error, tries=tries, run_at=run_at
+        )
