@@ -29,16 +29,14 @@ apt_install() {
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
-# Debian's Python comes without ensurepip until python3-venv is there, so look for it, not only for the version.
-# A pyenv shim of a version that is not active is on PATH and fails: hence it is run, not just found.
-makes_environments() {
-    "$1" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
-}
-
+# A pyenv shim of a version that is not active is on PATH and fails: hence a candidate is run, not just found.
+# find_python MODULE...: prints the first Python that is new enough and has these modules.
 find_python() {
     local candidate
     for candidate in ${PYTHON:-} python3 python3.13 python3.12 python3.11 /usr/bin/python3; do
-        if makes_environments "$candidate"; then
+        if "$candidate" -c 'import importlib, sys
+[importlib.import_module(name) for name in sys.argv[1:]]
+sys.exit(sys.version_info < (3, 11))' "$@" >/dev/null 2>&1; then
             printf '%s' "$candidate"
             return 0
         fi
@@ -50,20 +48,35 @@ environment_works() {
     .venv/bin/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
 }
 
+# Makes .venv with a pip from PyPI, where Python comes without one of its own (Debian without python3-venv).
+make_environment_with_fetched_pip() {
+    local python folder wheel ended=0
+    python=$(find_python venv) || return 1
+    heading "virtual environment in .venv, from $("$python" --version), pip from PyPI"
+    folder=$(mktemp -d)
+    { "$python" -m venv --clear --without-pip .venv &&
+        wheel=$("$python" scripts/fetch_pip.py "$folder") &&
+        .venv/bin/python "$wheel/pip" install -q --no-index "$wheel"; } || ended=1
+    rm -rf "$folder"
+    return "$ended"
+}
+
 # Makes .venv unless it is there and works.
 make_environment() {
     environment_works && return 0
     local python
-    if ! python=$(find_python); then
-        can_apt && apt_install python3 python3-venv
-        if ! python=$(find_python); then
-            printf 'Python 3.11 or newer with its venv module is missing. Type:\n    %s\n' \
-                "$(apt_line python3 python3-venv)" >&2
-            return 1
-        fi
+    if ! find_python ensurepip venv >/dev/null && can_apt; then
+        heading "system packages: python3 python3-venv"
+        apt_install python3 python3-venv || true
     fi
-    heading "virtual environment in .venv, from $("$python" --version)"
-    "$python" -m venv --clear .venv
+    if python=$(find_python ensurepip venv); then
+        heading "virtual environment in .venv, from $("$python" --version)"
+        "$python" -m venv --clear .venv
+    elif ! make_environment_with_fetched_pip; then
+        printf 'Python 3.11 or newer with its venv module is missing. Type:\n    %s\n' \
+            "$(apt_line python3 python3-venv)" >&2
+        return 1
+    fi
 }
 
 # install_packages NAME PIP-ARGUMENT...: installs into .venv, at the versions of constraints.txt.
