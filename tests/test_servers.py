@@ -15,6 +15,9 @@ from tests.waiting import NeverHappened, wait_until
 
 ROOT = Path(__file__).parent.parent
 
+# So that all of these are left out, and said to be, where PostgreSQL is not installed.
+pytestmark = pytest.mark.usefixtures("postgres")
+
 
 def gone(process: psutil.Process) -> bool:
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
