@@ -89,7 +89,7 @@ class Callers:
         self._prepared = True
 
     def refuse_to_block(self, target: object) -> None:
-        """Raise `SchemaMissing` when the tables must be made first and the caller's transaction is in the way."""
+        """Raise `SchemaMissing` when tables must be made and the caller's transaction is in the way."""
         store = self._store
         if self._prepared or not store.dialect.single_writer:
             return
@@ -145,8 +145,8 @@ class Callers:
 
     def _foreign(self, problem: str) -> ForeignTransaction:
         return ForeignTransaction(
-            f"the connection handed over {problem}, the jobs are in {self._store.shown_url}. Enqueue without it, "
-            "or keep the jobs in the database of that connection: Backburner(its URL)"
+            f"the connection handed over {problem}, the jobs are in {self._store.shown_url}. "
+            "Enqueue without it, or keep the jobs in the database of that connection: Backburner(its URL)"
         )
 
 
@@ -253,7 +253,8 @@ def _explained(store: Store) -> Iterator[None]:
         code = getattr(orig, "sqlstate", None) or getattr(orig, "pgcode", None)
         if code in _MUST_RETRY or store.dialect.trouble(error) is Trouble.BUSY:
             raise TransactionMustRetry(
-                f"the database could not go on with your transaction ({orig}). Roll it back and run all of it again"
+                f"the database could not go on with your transaction ({orig}). "
+                "Roll it back and run all of it again"
             ) from error
         raise
 
