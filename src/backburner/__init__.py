@@ -1,1 +1,35 @@
 """Long jobs for Python web apps, durable in the SQL database the app already has."""
+
+from __future__ import annotations
+
+from importlib.metadata import version as _version
+
+from backburner.backburner import Backburner
+from backburner.context import JobContext, current_job, track
+from backburner.errors import BackburnerError
+from backburner.job import Job
+from backburner.outcome import Cancelled, PermanentError, Retry, Skip, StopWorker, TimedOut, Wait
+from backburner.retry import RetryPolicy
+from backburner.states import JobState
+from backburner.task import Task
+
+__version__ = _version("backburner")
+
+__all__ = [
+    "Backburner",
+    "BackburnerError",
+    "Cancelled",
+    "Job",
+    "JobContext",
+    "JobState",
+    "PermanentError",
+    "Retry",
+    "RetryPolicy",
+    "Skip",
+    "StopWorker",
+    "Task",
+    "TimedOut",
+    "Wait",
+    "current_job",
+    "track",
+]

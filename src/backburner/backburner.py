@@ -1,0 +1,261 @@
+"""`Backburner`: the object an app has one of. It declares tasks, enqueues, finds and steers jobs.
+
+It builds neither worker nor web app: those take it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
+
+from backburner.control import Control
+from backburner.database import Database
+from backburner.enqueue import Bulk, JobEnqueuer, again
+from backburner.errors import InvalidOption
+from backburner.files import FileStore, open_files
+from backburner.ids import Ids
+from backburner.job import Job, JobFilter
+from backburner.options import TaskOptions
+from backburner.registry import Registry
+from backburner.seams import Seams
+from backburner.selection import Selection, checked_limit, filter_of
+from backburner.settings import Settings
+from backburner.task import Task, declare, stored_items
+from backburner.transaction import STATEMENT_ROWS, TransactionBlock
+from backburner.waiting import JobWatch
+
+if TYPE_CHECKING:
+    from backburner.notify import Bell
+    from backburner.store.store import Store
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Backburner:
+    """Long jobs in the database at `url`, "sqlite:///jobs.db" by default.
+
+    Making one connects to nothing. `settings` are those of `Settings`; what is not given comes from the
+    environment, `backburner.toml` or `pyproject.toml`. Raises `SettingsError`.
+
+        jobs = Backburner("sqlite:///jobs.db")
+
+        @jobs.task
+        def greet(name: str) -> str:
+            return f"Hello {name}"
+
+        job = greet.enqueue("Ada")
+    """
+
+    def __init__(self, url: str | None = None, **settings: Any) -> None:
+        given = settings if url is None else {"url": url, **settings}
+        self.settings = Settings.resolve(given)
+        self.registry = Registry()
+        self.ids = Ids()
+        self._database = Database(self.settings)
+        self._watch = JobWatch(self._database)
+        self.control = Control(self._database, self.registry, self._watch)
+        self._enqueuer = JobEnqueuer(self._database, self.ids, self.control)
+        self._files: FileStore | None = None
+        self.app: str | None = None
+        """How another process finds this object, module:name; a worker that was told so says so here."""
+        self.seams = Seams()
+
+    @property
+    def store(self) -> Store:
+        """The database, opened at first use. Raises `InvalidUrl` and `MissingExtra`."""
+        return self._database.store
+
+    @property
+    def bell(self) -> Bell:
+        """What tells workers that there may be something to do."""
+        return self._database.bell
+
+    @property
+    def files(self) -> FileStore:
+        """Where files of jobs are kept. Raises `MissingExtra`."""
+        if self._files is None:
+            self._files = open_files(self.settings.files, self.ids)
+        return self._files
+
+    @overload
+    def task(self, function: Callable[P, R], /) -> Task[P, R]: ...
+
+    @overload
+    def task(self, /, **options: Unpack[TaskOptions]) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+
+    def task(
+        self, function: Callable[..., Any] | None = None, /, **options: Unpack[TaskOptions]
+    ) -> Task[..., Any] | Callable[[Callable[..., Any]], Task[..., Any]]:
+        """Make a function, plain or async, a task; with or without options in parentheses.
+
+        The name is module.function unless `name` says otherwise; a script is named as the module a worker
+        would import. A task goes on answering to `aliases`. `title` may name parameters: "Export {month}".
+        Raises `InvalidTask`, `DuplicateTask` and `InvalidOption`.
+        """
+
+        def register(function: Callable[..., Any]) -> Task[..., Any]:
+            made = declare(function, self._enqueuer, options)
+            self.registry.add(made)
+            return made
+
+        return register if function is None else register(function)
+
+    def enqueue_many(
+        self, task: Task[..., Any], calls: Iterable[tuple[Any, ...] | Mapping[str, Any]]
+    ) -> list[str]:
+        """Store many calls of one task in one transaction: all or none. The ids, in order.
+
+        Each call is a tuple of positional or a dict of named arguments. Raises what `task.enqueue` raises.
+        """
+        return self._enqueuer.enqueue_many(task, calls)
+
+    def bulk(self, size: int = STATEMENT_ROWS) -> AbstractContextManager[Bulk]:
+        """`with jobs.bulk():` stores what is enqueued inside, by this thread or asyncio task, at its end.
+
+        Everything is stored in one transaction, `size` rows per statement; nothing when the block raises.
+        Ids are known at once.
+        """
+        if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= 100_000:
+            raise InvalidOption("size", size, "is no number of rows per statement", "Use 1 to 100,000")
+        return self._enqueuer.bulk(size)
+
+    def transaction(self, connection: object) -> TransactionBlock:
+        """`with jobs.transaction(connection):` enqueues inside the caller's own transaction.
+
+        `connection` is a SQLAlchemy `Connection` or `Session`, `AsyncConnection` or `AsyncSession` (then
+        `async with`, and `await task.aenqueue(...)`), or a plain DB-API connection to the jobs' database.
+        The block neither commits nor rolls back. Enqueueing raises `ForeignTransaction` when the connection
+        leads elsewhere, `TransactionMustRetry` when the database has ended the transaction.
+        """
+        return self._enqueuer.transaction(connection)
+
+    def get(self, job_id: str) -> Job:
+        """One job. Raises `JobNotFound`."""
+        return self.control.get(job_id)
+
+    def find(self, *, limit: int = 50, **chosen: Unpack[Selection]) -> list[Job]:
+        """Jobs that match, the newest first, at most `limit` (1000); the next page is `before=` the last.
+
+        Keywords: state, task, queue, tag, identifier, owner, done, created_after, created_before, before.
+        """
+        return self.control.find(filter_of(chosen), checked_limit(limit))
+
+    def wait(self, job: Job | str, seconds: float) -> bool:
+        """True as soon as the job is done, False after `seconds` at most."""
+        return self.control.wait(self._job(job), seconds)
+
+    @overload
+    def cancel(self, job: Job | str, /) -> Job: ...
+
+    @overload
+    def cancel(self, /, **chosen: Unpack[Selection]) -> int: ...
+
+    def cancel(self, job: Job | str | None = None, /, **chosen: Unpack[Selection]) -> Job | int:
+        """Cancel a job (by id: the job as it then is), or all that match (how many).
+
+        Waiting jobs end at once; running ones are asked to stop. Raises `JobNotFound` and `WrongState`.
+        """
+        if job is not None:
+            return self.control.cancel(_one(job, chosen))
+        return self.control.cancel_all(_some("cancel", chosen))
+
+    @overload
+    def retry(self, job: Job | str, /) -> Job: ...
+
+    @overload
+    def retry(self, /, **chosen: Unpack[Selection]) -> int: ...
+
+    def retry(self, job: Job | str | None = None, /, **chosen: Unpack[Selection]) -> Job | int:
+        """Run a finished or held job again, or all that match (how many); succeeded ones only if named.
+
+        Raises `JobNotFound` and `WrongState`.
+        """
+        if job is not None:
+            return self.control.retry(_one(job, chosen))
+        return self.control.retry_all(_some("retry", chosen))
+
+    def retry_items(self, job: Job | str) -> Job:
+        """A new job that does again only the items of `job` that could not be done.
+
+        Items are those of `track(..., key=...)`. Raises `WrongState` while the job is not finished and
+        `InvalidOption` when no item failed.
+        """
+        old, keys = self.control.items_to_retry(_one(job, {}))
+        options = stored_items(old.options, keys, old.id)
+        return self._enqueuer.put(again(old, self.ids.new(), self.store.clock.now(), options))
+
+    @overload
+    def delete(self, job: Job | str, /) -> None: ...
+
+    @overload
+    def delete(self, /, **chosen: Unpack[Selection]) -> int: ...
+
+    def delete(self, job: Job | str | None = None, /, **chosen: Unpack[Selection]) -> int | None:
+        """Remove a job that is not running, or all such that match (how many), with all that is kept of them.
+
+        Raises `JobNotFound` and `WrongState`.
+        """
+        if job is not None:
+            self.control.delete(_one(job, chosen))
+            return None
+        return self.control.delete_all(_some("delete", chosen))
+
+    def unfinished_identifiers(self, identifiers: Iterable[str], *, include_running: bool = True) -> set[str]:
+        """Which of these identifiers belong to jobs that are not finished."""
+        return self.control.unfinished_identifiers(list(identifiers), include_running=include_running)
+
+    async def aget(self, job_id: str) -> Job:
+        """`get` in a thread."""
+        return await asyncio.to_thread(self.get, job_id)
+
+    async def afind(self, *, limit: int = 50, **chosen: Unpack[Selection]) -> list[Job]:
+        """`find` in a thread."""
+        return await asyncio.to_thread(lambda: self.find(limit=limit, **chosen))
+
+    async def await_done(self, job: Job | str, seconds: float) -> bool:
+        """`wait` for a coroutine; holds no thread while it waits."""
+        return await self._watch.await_done(await asyncio.to_thread(self._job, job), seconds)
+
+    async def acancel(self, job: Job | str) -> Job:
+        """`cancel` of one job in a thread."""
+        return await asyncio.to_thread(self.control.cancel, _one(job, {}))
+
+    async def aretry(self, job: Job | str) -> Job:
+        """`retry` of one job in a thread."""
+        return await asyncio.to_thread(self.control.retry, _one(job, {}))
+
+    async def adelete(self, job: Job | str) -> None:
+        """`delete` of one job in a thread."""
+        await asyncio.to_thread(self.control.delete, _one(job, {}))
+
+    def close(self) -> None:
+        """Close all connections. What is used again opens them again."""
+        self._database.close()
+
+    def __repr__(self) -> str:
+        """The database, without its password, and how many tasks there are."""
+        return f"<Backburner {self.settings!r}, {len(self.registry)} tasks>"
+
+    def _job(self, job: Job | str) -> Job:
+        return job if isinstance(job, Job) else self.get(job)
+
+
+def _one(job: Job | str, chosen: Mapping[str, Any]) -> str:
+    if chosen:
+        raise InvalidOption(
+            "job", job, f"is given beside {', '.join(chosen)}", "Say either which job, or which jobs"
+        )
+    if not isinstance(job, Job | str):
+        raise InvalidOption("job", job, "is neither a job nor an id", "Pass a Job or its id")
+    return job.id if isinstance(job, Job) else job
+
+
+def _some(verb: str, chosen: Selection) -> JobFilter:
+    if not chosen:
+        raise InvalidOption(
+            verb, None, "would mean every job there is", "Say which: a job, an id, or keywords such as state="
+        )
+    return filter_of(chosen)

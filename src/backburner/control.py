@@ -1,0 +1,201 @@
+"""`Control`: everything that is asked of stored jobs; the one door for REST, command line and dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from backburner.codec import decode_result
+from backburner.database import Database
+from backburner.errors import InvalidOption, JobFailed, NotFinished, WrongState
+from backburner.job import Job, JobFilter
+from backburner.outcome import AttemptRecord
+from backburner.progress import FailedItem, LogLine, Message
+from backburner.registry import Registry
+from backburner.states import WAITING, JobState, allowed
+from backburner.waiting import JobWatch
+from backburner.why import Why
+
+if TYPE_CHECKING:
+    from backburner.store.attachments import Attachment
+
+COUNT_LIMIT = 10_000
+"""Counts stop here: a list of a million jobs says "10,000 or more", at the price of ten thousand."""
+BATCH = 200
+"""Jobs per step of an action on many."""
+CANCELLED = "Cancelled by request."
+
+
+@dataclass(frozen=True, slots=True)
+class JobDetails:
+    """One job with all that is kept of it. `log` is its first part, `log_end` the offset where it ends."""
+
+    job: Job
+    attempts: tuple[tuple[int, AttemptRecord], ...]
+    messages: tuple[Message, ...]
+    failed_items: tuple[FailedItem, ...]
+    failed_count: int
+    log: tuple[LogLine, ...]
+    log_end: int
+    files: tuple[Attachment, ...]
+    why: tuple[str, ...]
+
+
+class Control:
+    """Look at stored jobs and act on them. `cause` in reasons is who or what asked.
+
+    Methods that take an id raise `JobNotFound`, those that act also `WrongState`.
+    """
+
+    def __init__(self, database: Database, registry: Registry, watch: JobWatch) -> None:
+        self._database, self._registry, self._watch = database, registry, watch
+        self._why = Why(database)
+
+    def get(self, job_id: str) -> Job:
+        """One job as it is now."""
+        return self._ours(self._database.store.jobs.get(job_id))
+
+    def get_many(self, ids: Sequence[str]) -> dict[str, Job]:
+        """The jobs of these ids that exist."""
+        return {job_id: self._ours(job) for job_id, job in self._database.store.jobs.get_many(ids).items()}
+
+    def find(self, which: JobFilter, limit: int) -> list[Job]:
+        """Jobs that match, the newest first; the last one's id as `before` gives the next page."""
+        return [self._ours(job) for job in self._database.store.jobs.find(which, limit)]
+
+    def count(self, which: JobFilter, limit: int = COUNT_LIMIT) -> int:
+        """How many match; `limit` means that many or more."""
+        return self._database.store.jobs.count(which, limit)
+
+    def counts(self, which: JobFilter | None = None, limit: int = COUNT_LIMIT) -> dict[JobState, int]:
+        """How many of the jobs that match are in each state; `limit` means that many or more."""
+        which = which or JobFilter()
+        states = JobState if which.states is None else sorted(which.states)
+        return {state: self.count(replace(which, states=frozenset({state})), limit) for state in states}
+
+    def show(self, job_id: str, *, log_after: int = 0, failed_limit: int = 1000) -> JobDetails:
+        """One job with its attempts, messages, failed items, live output, files, and why it waits."""
+        store, job = self._database.store, self.get(job_id)
+        return JobDetails(
+            job=job,
+            attempts=tuple(store.jobs.attempts(job_id)),
+            messages=tuple(store.progress.messages(job_id)),
+            failed_items=tuple(store.progress.failed_items(job_id, failed_limit)),
+            failed_count=store.progress.failed_count(job_id),
+            log=tuple(store.progress.log(job_id, log_after)),
+            log_end=store.progress.log_end(job_id),
+            files=tuple(store.attachments.of_job(job_id)),
+            why=tuple(self.why_not_running(job)),
+        )
+
+    def why_not_running(self, job: Job) -> list[str]:
+        """Why a waiting job does not run, in sentences for people; none when it runs or is done."""
+        return self._why.sentences(job)
+
+    def wait(self, job: Job, seconds: float) -> bool:
+        """True as soon as the job is done, False after `seconds` at most."""
+        return self._watch.wait(job, seconds)
+
+    def result_of(self, job: Job) -> Any:
+        """What the task returned, as the type it says it returns when the task is known here.
+
+        Raises `NotFinished`, `JobFailed`, `JobNotFound` and `DecodeError`.
+        """
+        if not job.done:
+            job = self.get(job.id)
+        if not job.done:
+            raise NotFinished(job.id, job.state)
+        if job.state is not JobState.SUCCEEDED:
+            raise JobFailed(job.id, job.state, job.reason or job.error)
+        if job.result_text is None:
+            return None
+        task = self._registry.get(job.task)
+        return decode_result(job.result_text, task.returns if task is not None else None)
+
+    def cancel(self, job_id: str, reason: str = CANCELLED) -> Job:
+        """Cancel a job: at once while it waits, by request while it runs."""
+        self._database.store.jobs.cancel(job_id, reason)
+        return self.get(job_id)
+
+    def retry(self, job_id: str) -> Job:
+        """Run a finished or held job again under the same id, at the end of the line."""
+        self._database.store.jobs.retry(job_id)
+        job = self.get(job_id)
+        self._database.bell.ring([job.queue])
+        return job
+
+    def delete(self, job_id: str) -> None:
+        """Remove a job that is not running, with all that is kept of it."""
+        self._database.store.jobs.delete(job_id)
+
+    def cancel_all(self, which: JobFilter, reason: str = CANCELLED) -> int:
+        """Cancel every job that matches and is not done; how many were."""
+        cancel = self._database.store.jobs.cancel
+        return self._each(which, WAITING | {JobState.RUNNING}, lambda job_id: cancel(job_id, reason))
+
+    def retry_all(self, which: JobFilter) -> int:
+        """Retry every job that matches and is finished or held; how many were."""
+        states = frozenset(state for state in JobState if allowed("retry", state))
+        if which.states is None and which.task is None:
+            # Nobody who says "retry all" means what went well.
+            states -= {JobState.SUCCEEDED, JobState.SKIPPED}
+        retried = self._each(which, states, self._database.store.jobs.retry)
+        if retried:
+            store = self._database.store
+            with store.borrowed_lane() as lane:
+                queues = store.claims.ready_queues(lane)
+            self._database.bell.ring(queues)
+        return retried
+
+    def delete_all(self, which: JobFilter) -> int:
+        """Delete every job that matches and is not running; how many were."""
+        store, gone = self._database.store, 0
+        for batch in self._batches(which, frozenset(JobState) - {JobState.RUNNING}):
+            gone += store.run(lambda connection, ids=batch: store.jobs.delete_rows(connection, ids))  # type: ignore[misc]
+        return gone
+
+    def items_to_retry(self, job_id: str) -> tuple[Job, list[str]]:
+        """A finished job and the keys of its items that could not be done.
+
+        Raises `WrongState` while it is not finished, `InvalidOption` when every item was done.
+        """
+        job = self.get(job_id)
+        if not job.done:
+            raise WrongState(job_id, job.state, "retry of failed items", "a finished job")
+        progress = self._database.store.progress
+        keys = [item.key for item in progress.failed_items(job_id, max(1, progress.failed_count(job_id)))]
+        if not keys:
+            raise InvalidOption("job", job_id, "has no failed items", "Retry the whole job: jobs.retry(id)")
+        return job, keys
+
+    def unfinished_identifiers(self, identifiers: Sequence[str], *, include_running: bool = True) -> set[str]:
+        """Which of these identifiers belong to jobs that are not finished."""
+        found: set[str] = set()
+        for start in range(0, len(identifiers), BATCH):
+            part = identifiers[start : start + BATCH]
+            found |= self._database.store.jobs.unfinished_identifiers(part, include_running)
+        return found
+
+    def _ours(self, job: Job) -> Job:
+        return replace(job, control=self)
+
+    def _each(self, which: JobFilter, states: frozenset[JobState], act: Callable[[str], None]) -> int:
+        count = 0
+        for batch in self._batches(which, states):
+            for job_id in batch:
+                # Others move jobs meanwhile: what no longer fits is left alone.
+                try:
+                    act(job_id)
+                    count += 1
+                except (WrongState, LookupError):
+                    continue
+        return count
+
+    def _batches(self, which: JobFilter, states: frozenset[JobState]) -> Iterator[list[str]]:
+        """The ids that match now, the newest first, page by page."""
+        wanted = states if which.states is None else which.states & states
+        page = replace(which, states=wanted)
+        while batch := self._database.store.jobs.ids(page, BATCH):
+            yield batch
+            page = replace(page, before=batch[-1])

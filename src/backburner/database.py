@@ -1,0 +1,49 @@
+"""`Database`: the store and its bell, opened when first needed."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from backburner import store as stores
+from backburner.settings import Settings
+
+if TYPE_CHECKING:
+    from backburner.notify import Bell
+    from backburner.store.store import Store
+
+
+class Database:
+    """The one store of a `Backburner`. Opening it connects to nothing yet.
+
+    There is no lock: a fork could inherit it locked. Two threads that come first at once make two stores, and
+    both use the one that was put down first.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._stores: dict[str, Store] = {}
+        self._bells: dict[str, Bell] = {}
+
+    @property
+    def store(self) -> Store:
+        """The store. Raises `InvalidUrl` and `MissingExtra`."""
+        found = self._stores.get("store")
+        return found if found is not None else self._stores.setdefault("store", stores.open(self.settings))
+
+    @property
+    def bell(self) -> Bell:
+        """What to ring after a commit that made jobs ready."""
+        found = self._bells.get("bell")
+        if found is None:
+            # By name, as the store: bells import SQLAlchemy.
+            made: Bell = import_module("backburner.notify").open_bell(self.store)
+            found = self._bells.setdefault("bell", made)
+        return found
+
+    def close(self) -> None:
+        """Close connections and bell; the next use opens them again."""
+        for bell in [self._bells.pop(name) for name in list(self._bells)]:
+            bell.close()
+        for store in [self._stores.pop(name) for name in list(self._stores)]:
+            store.close()

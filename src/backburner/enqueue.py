@@ -1,0 +1,174 @@
+"""`JobEnqueuer`: from a call of a task to a stored row, wherever it is to go."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from contextvars import ContextVar
+from datetime import datetime
+from typing import Any, Protocol
+
+from backburner.database import Database
+from backburner.errors import InvalidArgument
+from backburner.ids import Ids
+from backburner.job import Job, JobControl, NewJob
+from backburner.settings import Settings
+from backburner.states import JobState
+from backburner.task import Task
+from backburner.transaction import STATEMENT_ROWS, CallersTransaction, TransactionBlock
+
+
+class Destination(Protocol):
+    """Where new jobs go."""
+
+    def put(self, jobs: Sequence[NewJob], size: int = STATEMENT_ROWS) -> None: ...
+
+
+class OwnTransaction:
+    """Straight into the database, each call a transaction of our own; the bell rings after the commit."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(self, jobs: Sequence[NewJob], size: int = STATEMENT_ROWS) -> None:
+        database = self._database
+        database.store.inserts.put(jobs, size)
+        queues = {job.queue for job in jobs if job.run_at <= job.created_at}
+        if queues:
+            database.bell.ring(queues)
+
+
+class Bulk:
+    """A `with` block whose jobs are stored together when it ends, and not at all when it raises."""
+
+    def __init__(self, current: ContextVar[Destination | None], outer: Destination, size: int) -> None:
+        self._current, self._outer, self._size = current, outer, size
+        self._jobs: list[NewJob] = []
+
+    def put(self, jobs: Sequence[NewJob], size: int = STATEMENT_ROWS) -> None:
+        self._jobs.extend(jobs)
+
+    def __enter__(self) -> Bulk:
+        """Collect what is enqueued from here on, in this thread or asyncio task."""
+        self._token = self._current.set(self)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        """Store it all, in one transaction, unless the block raised."""
+        self._current.reset(self._token)
+        jobs, self._jobs = self._jobs, []
+        if kind is None and jobs:
+            self._outer.put(jobs, self._size)
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of what was enqueued in the block so far."""
+        return [job.id for job in self._jobs]
+
+
+class JobEnqueuer:
+    """Makes rows of calls and puts them where the surrounding block says."""
+
+    def __init__(self, database: Database, ids: Ids, control: JobControl) -> None:
+        self._database, self._ids, self._control = database, ids, control
+        self._own = OwnTransaction(database)
+        self._current: ContextVar[Destination | None] = ContextVar("backburner_destination", default=None)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that say what is allowed."""
+        return self._database.settings
+
+    def enqueue(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Job:
+        """Store one call."""
+        return self._send(task, args, kwargs, self._destination(task))
+
+    async def aenqueue(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Job:
+        """Store one call without blocking the event loop; also in an asynchronous SQLAlchemy transaction."""
+        destination = self._destination(task)
+        if isinstance(destination, CallersTransaction):
+            # It is the caller's connection, so it stays in the caller's thread.
+            return await destination.run(lambda ready: self._send(task, args, kwargs, ready))
+        return await asyncio.to_thread(self._send, task, args, kwargs, destination)
+
+    def enqueue_many(self, task: Task[..., Any], calls: Iterable[object]) -> list[str]:
+        """Store many calls of one task, all of them or none; their ids, in order."""
+        arguments = [_arguments(task, call) for call in calls]
+        now = self._database.store.clock.now()
+        jobs = [
+            task.new_job(job_id, now, args, kwargs)
+            for job_id, (args, kwargs) in zip(self._ids.many(len(arguments)), arguments, strict=True)
+        ]
+        if jobs:
+            self._destination(task).put(jobs)
+        return [job.id for job in jobs]
+
+    def bulk(self, size: int) -> AbstractContextManager[Bulk]:
+        """A block whose jobs are stored together at its end."""
+        return Bulk(self._current, self._current.get() or self._own, size)
+
+    def transaction(self, target: object) -> TransactionBlock:
+        """A block whose jobs are stored on the caller's connection."""
+        return TransactionBlock(self._current, CallersTransaction(self._database, target))
+
+    def put(self, job: NewJob) -> Job:
+        """Store a row that was made elsewhere, where the surrounding block says."""
+        destination = self._current.get() or self._own
+        destination.put([job])
+        return self._stored(job, destination)
+
+    def new_id(self) -> str:
+        """An id for a new job."""
+        return self._ids.new()
+
+    def _destination(self, task: Task[..., Any]) -> Destination:
+        connection = task.enqueue_options.connection
+        if connection is not None:
+            return CallersTransaction(self._database, connection)
+        return self._current.get() or self._own
+
+    def _send(
+        self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], destination: Destination
+    ) -> Job:
+        job = task.new_job(self._ids.new(), self._database.store.clock.now(), args, kwargs)
+        destination.put((job,))
+        return self._stored(job, destination)
+
+    def _stored(self, job: NewJob, destination: Destination) -> Job:
+        return job_of(job, self._control, uncommitted=destination is not self._own)
+
+
+def job_of(new: NewJob, control: JobControl, *, uncommitted: bool) -> Job:
+    """The value of a job that was just enqueued."""
+    return Job(
+        new.id, new.task, JobState.QUEUED if new.run_at <= new.created_at else JobState.SCHEDULED, new.queue,
+        new.priority, new.created_at, new.run_at, new.args, new.codec, max_attempts=new.max_attempts,
+        title=new.title, identifier=new.identifier, owner=new.owner, visibility=new.visibility,
+        tags=tuple(json.loads(new.tags)) if new.tags else (), meta=new.meta, options=new.options,
+        repeatable=new.repeatable, expires_at=new.expires_at, uncommitted=uncommitted, control=control,
+    )  # fmt: skip
+
+
+def again(job: Job, job_id: str, now: datetime, options: str | None) -> NewJob:
+    """A new row that does the same as `job` with other `options`, at once."""
+    return NewJob(
+        job_id, job.task, job.args, job.codec, job.queue, job.priority, now, now, job.title, job.identifier,
+        job.owner, job.visibility, json.dumps(job.tags) if job.tags else None, job.meta, job.context, options,
+        job.max_attempts, job.repeatable,
+    )  # fmt: skip
+
+
+def _arguments(task: Task[..., Any], call: object) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+    if isinstance(call, Mapping):
+        return (), call
+    if isinstance(call, tuple | list):
+        return tuple(call), {}
+    raise InvalidArgument(
+        task.name,
+        "*",
+        call,
+        "is neither a tuple nor a dict of arguments",
+        f"Write one call as ({call!r:.40},)",
+    )

@@ -1,0 +1,53 @@
+"""`Registry`: which function a task name stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from backburner.errors import DuplicateTask, UnknownTask
+from backburner.task import Task
+
+
+class Registry:
+    """Tasks by their exact name and by the older names they still answer to."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, Task[..., Any]] = {}
+
+    def add(self, task: Task[..., Any]) -> None:
+        """Register a task under its name and aliases. Raises `DuplicateTask`; then nothing is registered."""
+        for name in (task.name, *task.aliases):
+            found = self._tasks.get(name)
+            # At a prompt the same function is typed again and again; a module defines it once.
+            if found is not None and not name.startswith("__main__."):
+                raise DuplicateTask(name, found.place, task.place)
+        for name in (task.name, *task.aliases):
+            self._tasks[name] = task
+
+    def get(self, name: str) -> Task[..., Any] | None:
+        """The task of that name or alias; None when there is none."""
+        return self._tasks.get(name)
+
+    def require(self, name: str) -> Task[..., Any]:
+        """The task of that name or alias. Raises `UnknownTask`."""
+        found = self._tasks.get(name)
+        if found is None:
+            raise UnknownTask(name, tuple(task.name for task in self))
+        return found
+
+    def names(self) -> tuple[str, ...]:
+        """Every name that can be run here, aliases included, in alphabetical order."""
+        return tuple(sorted(self._tasks))
+
+    def __iter__(self) -> Iterator[Task[..., Any]]:
+        """Each task once, by name."""
+        return iter([task for name, task in sorted(self._tasks.items()) if name == task.name])
+
+    def __contains__(self, name: object) -> bool:
+        """Whether that name can be run here."""
+        return name in self._tasks
+
+    def __len__(self) -> int:
+        """How many tasks there are, aliases not counted."""
+        return sum(1 for _ in self)

@@ -1,0 +1,82 @@
+"""`Selection`: which jobs are meant, as people say it in keywords, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TypedDict
+
+from backburner.errors import InvalidOption
+from backburner.job import Job, JobFilter
+from backburner.options import checked_moment, refuse_unknown
+from backburner.states import FINAL, JobState
+
+
+class Selection(TypedDict, total=False):
+    """Keywords that choose jobs; what is not given does not matter.
+
+    `state` is one state or several; `done` says final or not. `before` is a job or its id: only older ones.
+    """
+
+    state: JobState | str | Iterable[JobState | str]
+    task: str
+    queue: str
+    tag: str
+    identifier: str
+    owner: str
+    done: bool
+    created_after: datetime
+    created_before: datetime
+    before: str | Job
+
+
+def filter_of(chosen: Selection) -> JobFilter:
+    """The checked filter. Raises `InvalidOption`, naming keyword, value and remedy."""
+    refuse_unknown(chosen, Selection.__annotations__, "a selection of jobs")
+    states = _states(chosen["state"]) if "state" in chosen else None
+    if chosen.get("done") is not None:
+        wanted = FINAL if chosen["done"] else frozenset(JobState) - FINAL
+        states = wanted if states is None else states & wanted
+    before = chosen.get("before")
+    return JobFilter(
+        states=states,
+        task=_text("task", chosen.get("task")),
+        queue=_text("queue", chosen.get("queue")),
+        tag=_text("tag", chosen.get("tag")),
+        identifier=_text("identifier", chosen.get("identifier")),
+        owner=_text("owner", chosen.get("owner")),
+        created_after=_moment("created_after", chosen.get("created_after")),
+        created_before=_moment("created_before", chosen.get("created_before")),
+        before=before.id if isinstance(before, Job) else _text("before", before),
+    )
+
+
+def checked_limit(limit: int, most: int = 1000) -> int:
+    """How many to list. Raises `InvalidOption` outside 1 to `most`."""
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= most:
+        raise InvalidOption(
+            "limit", limit, "is out of range", f"Use 1 to {most}, and `before` for the next page"
+        )
+    return limit
+
+
+def _states(given: object) -> frozenset[JobState]:
+    names = [given] if isinstance(given, str) else list(given) if isinstance(given, Iterable) else [given]
+    found = set()
+    for name in names:
+        try:
+            found.add(JobState(name))  # type: ignore[arg-type]
+        except ValueError as error:
+            known = ", ".join(JobState)
+            raise InvalidOption("state", name, "is no state of a job", f"Use {known}") from error
+    return frozenset(found)
+
+
+def _text(option: str, value: object) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise InvalidOption(option, value, "is no text", "Pass a str")
+    return value
+
+
+def _moment(option: str, value: datetime | None) -> datetime | None:
+    return None if value is None else checked_moment(option, value)

@@ -1,0 +1,269 @@
+"""`Task`: a registered function. Call it and it runs here; `enqueue` it and a worker runs it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast, get_args
+
+from backburner.codec import CODEC, Parameters, hints_of
+from backburner.context import JobContext, current_job, entered
+from backburner.errors import InvalidOption, InvalidTask
+from backburner.job import Job, NewJob
+from backburner.options import (
+    MAX_NAME,
+    CallOptions,
+    EnqueueOptions,
+    SharedOptions,
+    TaskOptions,
+    checked_text,
+    refuse_unknown,
+)
+from backburner.retry import RetryPolicy
+from backburner.run_options import OVERRIDES, RunOptions, flag_of
+from backburner.settings import Settings
+from backburner.title import TitleTemplate
+
+__all__ = ["Enqueuer", "RunOptions", "Task", "declare"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_CACHED_OPTIONS = 256
+
+
+class Enqueuer(Protocol):
+    """What a task asks of the Backburner it belongs to."""
+
+    @property
+    def settings(self) -> Settings: ...
+    def enqueue(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Job: ...
+    async def aenqueue(
+        self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Job: ...
+
+
+class Task(Generic[P, R]):
+    """A registered function with its options; made by `@jobs.task`.
+
+    `name` and `aliases` are what rows call it. `parameters` binds and loads its arguments; the one named
+    `context_parameter` is not stored, it receives the `JobContext`. `returns` is the return annotation, None
+    when there is none. `defaults` says how its jobs run, `enqueue_options` with what they are enqueued.
+    """
+
+    def __init__(
+        self,
+        function: Callable[P, R],
+        enqueuer: Enqueuer,
+        *,
+        name: str,
+        aliases: tuple[str, ...],
+        parameters: Parameters,
+        context_parameter: str | None,
+        template: TitleTemplate | None,
+        defaults: RunOptions,
+        enqueue_options: EnqueueOptions,
+        api: bool,
+    ) -> None:
+        self.function, self.name, self.aliases, self.api = function, name, aliases, api
+        self.parameters, self.context_parameter = parameters, context_parameter
+        self.defaults, self.enqueue_options = defaults, enqueue_options
+        self.is_async = inspect.iscoroutinefunction(function)
+        self.returns = None if parameters.returns is Any else parameters.returns
+        self._enqueuer, self._template = enqueuer, template
+        self._merged: dict[str, RunOptions] = {}
+        functools.update_wrapper(self, function)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the function here and now. Its progress goes to the console, or to the job that calls it."""
+        context = current_job() or JobContext()
+        name = self.context_parameter
+        injected: dict[str, Any] = {name: context} if name is not None and name not in kwargs else {}
+        call = functools.partial(cast("Callable[..., R]", self.function), *args, **kwargs, **injected)
+        if self.is_async:
+            return cast("R", _awaited(context, call))
+        with entered(context):
+            return call()
+
+    def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job:
+        """Store a call for a worker to run; it is durable when this returns.
+
+        Inside a transaction of the caller's or a `bulk` block it is stored when that ends. Raises
+        `InvalidArgument`, `NotSerializable`, `TooLarge`, `InvalidOption` before anything is stored,
+        `StoreUnavailable` when the database does not answer.
+        """
+        return self._enqueuer.enqueue(self, args, kwargs)
+
+    async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job:
+        """`enqueue` for a coroutine: the database is waited for in a thread."""
+        return await self._enqueuer.aenqueue(self, args, kwargs)
+
+    def options(self, **options: Unpack[CallOptions]) -> Task[P, R]:
+        """This task with other options for what is enqueued through it; the task itself stays as it is.
+
+        Times must be aware, durations are seconds or timedeltas. `title` is literal text here. Raises
+        `InvalidOption`.
+        """
+        settings = self._enqueuer.settings
+        return Task(
+            self.function,
+            self._enqueuer,
+            name=self.name,
+            aliases=self.aliases,
+            parameters=self.parameters,
+            context_parameter=self.context_parameter,
+            template=self._template,
+            defaults=self.defaults,
+            enqueue_options=self.enqueue_options.changed(options, settings),
+            api=self.api,
+        )
+
+    def run_options(self, stored: str | None) -> RunOptions:
+        """How one job runs: the task's own options with what the job's `options` text changes.
+
+        The row's columns `max_attempts` and `repeatable` hold beside it. Raises `DecodeError`.
+        """
+        if stored is None:
+            return self.defaults
+        found = self._merged.get(stored)
+        if found is None:
+            found = self.defaults.with_stored(stored)
+            if len(self._merged) < _CACHED_OPTIONS and found.items is None:
+                self._merged[stored] = found
+        return found
+
+    def new_job(self, job_id: str, now: datetime, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> NewJob:
+        """The row of one call, enqueued at `now`. Raises what `enqueue` raises before it stores."""
+        options = self.enqueue_options
+        run_at, expires_at = options.times(now)
+        title = options.title
+        if title is None and self._template is not None:
+            title = self._template.fixed or self._rendered(args, kwargs)
+        return NewJob(
+            job_id, self.name, self.parameters.bind(args, kwargs), CODEC, options.queue, options.priority,
+            now, run_at, title, options.identifier, options.owner, options.visibility, options.tags_text,
+            options.meta, None, options.stored, options.max_attempts, options.repeatable, expires_at,
+        )  # fmt: skip
+
+    @property
+    def place(self) -> str:
+        """Where the function is written, for error messages."""
+        code = getattr(inspect.unwrap(self.function), "__code__", None)
+        where = f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""
+        return f"{self.function.__module__}.{getattr(self.function, '__qualname__', '?')}{where}"
+
+    def __repr__(self) -> str:
+        """The task's name."""
+        return f"<Task {self.name}>"
+
+    def _rendered(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+        assert self._template is not None
+        return self._template.render(self.parameters.named(args, kwargs))
+
+
+async def _awaited(context: JobContext, call: Callable[[], Any]) -> Any:
+    with entered(context):
+        return await call()
+
+
+def declare(function: Callable[P, R], enqueuer: Enqueuer, options: TaskOptions) -> Task[P, R]:
+    """A task from a function and the options of its decorator. Raises `InvalidTask` and `InvalidOption`."""
+    if not callable(function):
+        raise InvalidTask(str(function), "is no function", "Write @jobs.task above a def")
+    refuse_unknown(options, TaskOptions.__annotations__, "@jobs.task")
+    name = checked_text("name", options["name"], MAX_NAME) if "name" in options else _default_name(function)
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise InvalidTask(
+            name, "is a generator, a worker would run nothing of it", "Return a value, and use track()"
+        )
+    settings = enqueuer.settings
+    context_parameter = _context_parameter(function)
+    skip = frozenset({context_parameter} if context_parameter else ())
+    parameters = Parameters.of(function, task=name, skip=skip, max_bytes=settings.max_args_bytes)
+    shared = {key: options[key] for key in SharedOptions.__annotations__ if key in options}  # type: ignore[literal-required]
+    if isinstance(shared.get("expires"), datetime):
+        raise InvalidOption(
+            "expires", shared["expires"], "is one moment for all jobs", "Give seconds, from the enqueue on"
+        )
+    title = shared.pop("title", None)
+    base = EnqueueOptions(queue=settings.default_queue, priority=settings.default_priority)
+    enqueue_options = base.changed(shared, settings)
+    defaults = RunOptions(
+        retry=_policy(options),
+        max_attempts=enqueue_options.max_attempts,
+        repeatable=enqueue_options.repeatable,
+        capture_print=flag_of("capture_print", options.get("capture_print", False)),
+        **enqueue_options.run,
+    )
+    # What the task says of all its jobs is not written into each row: a new version may say otherwise.
+    enqueue_options = base.changed(
+        {k: v for k, v in shared.items() if k not in (*OVERRIDES, "max_attempts")}, settings
+    )
+    return Task(
+        function,
+        enqueuer,
+        name=name,
+        aliases=_aliases(options),
+        parameters=parameters,
+        context_parameter=context_parameter,
+        template=TitleTemplate(title, parameters.names) if title is not None else None,
+        defaults=defaults,
+        enqueue_options=enqueue_options,
+        api=flag_of("api", options.get("api", False)),
+    )
+
+
+def _default_name(function: Callable[..., Any]) -> str:
+    """module.function; what runs as a script is named as a worker that imports it would see it."""
+    inner: Any = function.func if isinstance(function, functools.partial) else function
+    qualified = str(getattr(inner, "__qualname__", "")).replace("<locals>.", "")
+    if not qualified or "<lambda>" in qualified:
+        raise InvalidTask(str(function), "has no name of its own", "Give it one: @jobs.task(name=...)")
+    module = str(getattr(inner, "__module__", None) or "__main__")
+    if module == "__main__":
+        main = sys.modules["__main__"]
+        spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
+        module = spec.name if spec is not None else Path(file).stem if file else module
+    name = f"{module}.{qualified}"
+    if len(name) > MAX_NAME:
+        raise InvalidTask(
+            name, f"its name has {len(name)} characters", f"Use at most {MAX_NAME}: @jobs.task(name=...)"
+        )
+    return name
+
+
+def _aliases(options: TaskOptions) -> tuple[str, ...]:
+    given = options.get("aliases", ())
+    if isinstance(given, str):
+        raise InvalidOption("aliases", given, "is one text", f"Write aliases=[{given!r}]")
+    return tuple(checked_text("aliases", alias, MAX_NAME) for alias in given)
+
+
+def _policy(options: TaskOptions) -> RetryPolicy:
+    policy = options.get("retry", RetryPolicy())
+    if not isinstance(policy, RetryPolicy):
+        raise InvalidOption("retry", policy, "is no RetryPolicy", "For example retry=RetryPolicy.fixed(60)")
+    return policy
+
+
+def _context_parameter(function: Callable[..., Any]) -> str | None:
+    """The parameter annotated `JobContext` or `JobContext | None`."""
+    found = [
+        name
+        for name, hint in hints_of(function).items()
+        if name != "return" and (hint is JobContext or JobContext in get_args(hint))
+    ]
+    if len(found) > 1:
+        raise InvalidTask(str(function), f"{found} are all annotated JobContext", "One is enough")
+    return found[0] if found else None
+
+
+def stored_items(options: str | None, keys: list[str], source: str) -> str:
+    """The `options` text of a job that does only `keys` of what the job `source` did."""
+    found = json.loads(options) if options else {}
+    return json.dumps(found | {"items": keys, "items_of": source})

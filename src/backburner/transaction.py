@@ -1,0 +1,133 @@
+"""Enqueueing inside a transaction of the caller's: rolled back means never enqueued."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from backburner.database import Database
+from backburner.errors import InvalidOption, StoreError
+from backburner.job import NewJob
+from backburner.states import JobState
+
+if TYPE_CHECKING:
+    from backburner.store.callers import CallersConnection
+
+T = TypeVar("T")
+
+STATEMENT_ROWS = 1_000
+"""Rows of one INSERT: what the driver holds in memory beside the jobs themselves is bounded by it."""
+
+_CONFIRMED = 500
+"""How many ids of one transaction are looked up before ringing: enough to learn which queues."""
+
+
+class CallersTransaction:
+    """New jobs go on the caller's connection, as plain inserts, and commit or vanish with its transaction.
+
+    `target` is a SQLAlchemy `Connection`, `Session`, `AsyncConnection` or `AsyncSession`, or a plain DB-API
+    connection. Workers are told after the commit where that can be seen: a Session says so by itself, else
+    `settled` has to be called; without either the next poll of a worker finds the jobs.
+    """
+
+    def __init__(self, database: Database, target: object) -> None:
+        self._database, self._target = database, target
+        self._connection: CallersConnection | None = None
+        self._pending: list[NewJob] = []
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the caller's connection is one of SQLAlchemy's asyncio extension."""
+        return hasattr(self._target, "run_sync")
+
+    async def run(self, work: Callable[[CallersTransaction], T]) -> T:
+        """Do `work` where the caller's connection lives; our own connections are waited for in a thread."""
+        if not self.is_async:
+            return work(self)
+        target: Any = self._target
+        callers = self._database.store.callers
+        if not callers.prepared:
+            await target.run_sync(callers.refuse_to_block)
+            await asyncio.to_thread(callers.prepare)
+
+        def on_sync_side(sync_target: object) -> T:
+            self._connection = callers.of(sync_target)
+            try:
+                return work(self)
+            finally:
+                self._connection = None
+
+        found: T = await target.run_sync(on_sync_side)
+        return found
+
+    def put(self, jobs: Sequence[NewJob], size: int = STATEMENT_ROWS) -> None:
+        """Insert on the caller's connection.
+
+        Raises `ForeignTransaction` when it leads to another database, `TransactionMustRetry` when
+        the database has ended the caller's transaction.
+        """
+        connection = self._connection
+        if connection is None:
+            if self.is_async:
+                raise InvalidOption(
+                    "connection", self._target, "is asynchronous", "Use `await task.aenqueue(...)` with it"
+                )
+            connection = self._database.store.callers.of(self._target)
+        for start in range(0, len(jobs), size):
+            connection.insert(jobs[start : start + size])
+        ready = [job for job in jobs if job.run_at <= job.created_at]
+        if ready and not connection.when_ended(ready, self._ring_in_thread):
+            self._pending.extend(ready)
+
+    def settled(self) -> None:
+        """Tell workers of the jobs enqueued so far that one look at the database confirms."""
+        jobs, self._pending = self._pending, []
+        self._ring(jobs)
+
+    def _ring_in_thread(self, jobs: Sequence[NewJob]) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._ring(jobs)
+        else:
+            # Nobody waits for it: it is a hint, and its errors are caught.
+            _ = loop.run_in_executor(None, self._ring, jobs)
+
+    def _ring(self, jobs: Sequence[NewJob]) -> None:
+        if not jobs:
+            return
+        queues = {job.id: job.queue for job in jobs[-_CONFIRMED:]}
+        # A hint only: what goes wrong here must not look like a failed commit.
+        with suppress(StoreError):
+            states = self._database.store.jobs.states(list(queues))
+            ready = {queues[job_id] for job_id, state in states.items() if state is JobState.QUEUED}
+            if ready:
+                self._database.bell.ring(ready)
+
+
+class TransactionBlock:
+    """`with jobs.transaction(connection):`, or `async with` for SQLAlchemy's asynchronous ones.
+
+    It neither commits nor rolls back: that stays the caller's. When the caller commits inside the block,
+    workers are told at its end.
+    """
+
+    def __init__(self, current: ContextVar[Any], transaction: CallersTransaction) -> None:
+        self._current, self._transaction = current, transaction
+
+    def __enter__(self) -> None:
+        self._token = self._current.set(self._transaction)
+
+    def __exit__(self, *_: object) -> None:
+        self._current.reset(self._token)
+        self._transaction.settled()
+
+    async def __aenter__(self) -> None:
+        self._token = self._current.set(self._transaction)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._current.reset(self._token)
+        await asyncio.to_thread(self._transaction.settled)

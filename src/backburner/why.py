@@ -1,0 +1,80 @@
+"""`Why`: why a job is not running, in sentences for people."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+from backburner.database import Database
+from backburner.job import Job
+from backburner.states import JobState
+
+_COUNTED = 1_000
+"""How far the jobs in line before one are counted."""
+
+
+class Why:
+    """Explains waiting jobs from what is stored of them, of their queue and of the workers."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def sentences(self, job: Job) -> list[str]:
+        """The reasons, the weightiest first; none for a job that runs or is done."""
+        if not job.state.waiting:
+            return []
+        if job.state is JobState.BLOCKED:
+            return [_held(job)]
+        found = []
+        if job.state is JobState.RETRYING:
+            found.append(
+                f"It failed ({_first_line(job.error or job.reason)}) and runs again at {_clock(job.run_at)}."
+            )
+        elif job.state is JobState.SCHEDULED:
+            found.append(f"Not before {_clock(job.run_at)}.")
+            if job.reason:
+                found.append(f"It waits: {_first_line(job.reason)}.")
+        found += self._workers(job)
+        if job.state is JobState.QUEUED:
+            found.append(self._line(job))
+        if job.expires_at is not None:
+            found.append(f"It is skipped when it has not started by {_clock(job.expires_at)}.")
+        return found
+
+    def _workers(self, job: Job) -> list[str]:
+        store = self._database.store
+        now = store.clock.now()
+        live = [worker for worker in store.workers.live() if worker.lease_until >= now]
+        if not live:
+            return ["No worker is running."]
+        if any(worker.queues is None or job.queue in json.loads(worker.queues) for worker in live):
+            return []
+        return [f"No live worker takes queue {job.queue}."]
+
+    def _line(self, job: Job) -> str:
+        place = self._database.store.jobs.position_in_line(job, _COUNTED)
+        if place > _COUNTED:
+            return f"{_COUNTED:,} jobs or more are before it in queue {job.queue}."
+        return f"{_ordinal(place)} in line in queue {job.queue}."
+
+
+def _held(job: Job) -> str:
+    if job.blocked_on == "unknown task":
+        return f"Task name {job.task} is unknown to all live workers."
+    return f"It is held ({job.blocked_on or 'blocked'})" + (
+        f": {_first_line(job.reason)}." if job.reason else "."
+    )
+
+
+def _first_line(text: str | None) -> str:
+    lines = (text or "").strip().splitlines()
+    return lines[0][:200].rstrip(".") if lines else "no reason given"
+
+
+def _clock(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _ordinal(number: int) -> str:
+    tail = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number:,}{tail}"
