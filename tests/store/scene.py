@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy import text
+
 from backburner.blame import Death, Limits, Orphan, judge
 from backburner.clock import DatabaseClock
 from backburner.ids import Ids
@@ -16,6 +18,7 @@ from backburner.store.dialects.base import ClaimOrder
 from backburner.store.lane import CLAIM, Lane
 from backburner.store.store import Store
 from backburner.store.workers import WorkerRow
+from tests.waiting import wait_until
 
 LEASE = 30.0
 START = datetime(2030, 5, 17, 9, 30, 0, 123456, tzinfo=UTC)
@@ -99,7 +102,7 @@ class Scene:
         self.store.workers.register(row)
         return worker
 
-    def claim(
+    def order(
         self,
         worker: str,
         free: int = 100,
@@ -107,9 +110,11 @@ class Scene:
         short: Sequence[str] = (),
         queue: str = "default",
         bound: tuple[int, int] | None = None,
-    ) -> list[ClaimedJob]:
-        order = ClaimOrder(worker, queue, free, ahead, list(short), self.clock.now(), bound)
-        return self.store.claims.claim(self.lane, order)
+    ) -> ClaimOrder:
+        return ClaimOrder(worker, queue, free, ahead, list(short), self.clock.now(), bound)
+
+    def claim(self, worker: str, free: int = 100, **more: Any) -> list[ClaimedJob]:
+        return self.store.claims.claim(self.lane, self.order(worker, free, **more))
 
     def running(self, worker: str | None = None, **changes: Any) -> ClaimedJob:
         """Insert one job and claim it."""
@@ -152,6 +157,12 @@ class Scene:
             return judge(orphan, known, Limits(), self.clock.now())
 
         return self.store.workers.rescue(worker, verdict, self.worker(), known.cause, certain=certain)
+
+    def wait_for_waiter(self) -> None:
+        """Return when some connection to this PostgreSQL database waits for a lock of another one."""
+        query = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        with self.store.engine.connect() as connection:
+            wait_until(lambda: connection.scalar(query), "somebody waits for a lock")
 
 
 def end(job: ClaimedJob, state: JobState = JobState.SUCCEEDED, **changes: Any) -> Settlement:
