@@ -118,6 +118,7 @@ class Settlement(NamedTuple):
     crashes: int = 0
     losses: int = 0
     blocked_on: str | None = None
+    keep_until: datetime | None = None
     record: AttemptRecord | None = None
     progress: ProgressWrite | None = None
 

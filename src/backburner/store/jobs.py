@@ -159,7 +159,7 @@ class Jobs:
                 .values(
                     state=JobState.QUEUED, position=self._store.dialect.next_position(), run_at=now,
                     expires_at=None, tries=0, crashes=0, losses=0, result=None, reason=None, error=None,
-                    blocked_on=None, cancel_requested=False, started_at=None, finished_at=None,
+                    blocked_on=None, cancel_requested=False, started_at=None, finished_at=None, keep_until=None,
                 )
             )  # fmt: skip
             return None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, bindparam, delete, func, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, delete, func, select, update
 
 from backburner.states import WAITING, JobState
 
@@ -75,29 +75,35 @@ class Upkeep:
         return self._store.run(lambda c: c.execute(statement).rowcount)
 
     def prune(self, state: JobState, keep: float) -> int:
-        """Delete jobs that ended in `state` longer ago than `keep` seconds, up to `BATCH`; how many."""
+        """Delete jobs that ended in `state` longer ago than `keep` seconds, up to `BATCH`; how many.
+
+        Jobs that say themselves how long they are kept are left to `prune_kept`.
+        """
+        old = self._old(state, keep).order_by(self._t.c.finished_at).limit(BATCH)
+        return self._delete(old)
+
+    def prune_kept(self) -> int:
+        """Delete jobs that said themselves until when they are kept, up to `BATCH`; how many."""
         t = self._t.c
-        before = self._store.clock.now() - timedelta(seconds=keep)
-        old = (
-            select(t.id)
-            .where(t.state == state, t.finished_at.is_not(None), t.finished_at < before)
-            .order_by(t.finished_at)
-            .limit(BATCH)
+        return self._delete(
+            select(t.id).where(t.keep_until.is_not(None), t.keep_until <= self._store.clock.now()).limit(BATCH)
         )
-        ids = list(self._store.read(lambda c: c.execute(old).scalars().all()))
-        return self._store.run(lambda c: self._store.jobs.delete_rows(c, ids)) if ids else 0
 
     def prunable(self, state: JobState, keep: float, limit: int) -> int:
         """How many jobs `prune` would delete by and by, counting no further than `limit`."""
+        old = self._old(state, keep).limit(limit).subquery()
+        return self._store.read(lambda c: c.execute(select(func.count()).select_from(old)).scalar_one())
+
+    def _old(self, state: JobState, keep: float) -> Select[tuple[str]]:
         t = self._t.c
         before = self._store.clock.now() - timedelta(seconds=keep)
-        old = (
-            select(t.id)
-            .where(t.state == state, t.finished_at.is_not(None), t.finished_at < before)
-            .limit(limit)
-            .subquery()
+        return select(t.id).where(
+            t.state == state, t.finished_at.is_not(None), t.finished_at < before, t.keep_until.is_(None)
         )
-        return self._store.read(lambda c: c.execute(select(func.count()).select_from(old)).scalar_one())
+
+    def _delete(self, which: Select[tuple[str]]) -> int:
+        ids = list(self._store.read(lambda c: c.execute(which).scalars().all()))
+        return self._store.run(lambda c: self._store.jobs.delete_rows(c, ids)) if ids else 0
 
     def expired_files(self) -> list[tuple[str, str]]:
         """(id, place) of files past their life, up to `BATCH`."""

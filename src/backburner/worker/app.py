@@ -30,16 +30,21 @@ def load_app(spec: str) -> Backburner:
 
 
 def spec_of(jobs: Backburner) -> str | None:
-    """How another process can find this object; None when it is no module's attribute."""
+    """How another process can find this object; None when it is no module's attribute.
+
+    An imported module is preferred to the script that runs: that one must bear being imported as well.
+    """
+    script = None
     for module in list(sys.modules.values()):
-        for name, value in list(vars(module).items()) if isinstance(module, ModuleType) else ():
-            if value is jobs:
-                if module.__name__ != "__main__":
-                    return f"{module.__name__}:{name}"
-                file = getattr(module, "__file__", None)
-                if file is not None:
-                    return f"{Path(file).absolute()}:{name}"
-    return None
+        names = vars(module).items() if isinstance(module, ModuleType) else ()
+        name = next((name for name, value in list(names) if value is jobs), None)
+        if name is None:
+            continue
+        if module.__name__ != "__main__":
+            return f"{module.__name__}:{name}"
+        file = getattr(module, "__file__", None)
+        script = f"{Path(file).absolute()}:{name}" if file is not None else None
+    return script
 
 
 def _from_path(place: str, spec: str) -> ModuleType:

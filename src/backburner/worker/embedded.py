@@ -84,7 +84,11 @@ class Worker:
             return True
         process.become_quiet("it was told to stop")
         pause = threading.Event()
-        ended = process.wind_down(self._options.grace if grace is None else grace, lambda s: bool(pause.wait(s)) or None)
+
+        def wait(seconds: float) -> None:
+            pause.wait(seconds)
+
+        ended = process.wind_down(self._options.grace if grace is None else grace, wait)
         self._stopped.set()
         heartbeat.close()
         if ended:

@@ -196,6 +196,9 @@ class Executor:
         complete = settlement is None or settlement.state is JobState.SUCCEEDED
         write = self._reporter.end(running, complete)
         if settlement is not None:
+            kept = options.kept(settlement.state) if options.keep is not None else None
+            if kept is not None:
+                settlement = settlement._replace(keep_until=self._clock.now() + timedelta(seconds=kept))
             if write is not None:
                 settlement = settlement._replace(progress=write)
             if settlement.record is None and (error is not None or took >= LONG_SECONDS):

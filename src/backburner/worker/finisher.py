@@ -100,16 +100,13 @@ class Finisher:
         return [self._pending.popleft() for _ in range(count)]
 
     def _write(self, batch: list[Settlement]) -> None:
+        """Write a batch, however long the database is away; by halves when a value in it cannot be stored."""
         pause = 0.05
-        while True:
+        while not self._closing.is_set():
             try:
-                self._seams.reach("before finish")
-                accepted = self._store.claims.settle(self._lane, batch, self._worker())
-                self._seams.reach("after finish")
-                break
+                self._accept(batch)
+                return
             except StoreUnavailable as error:
-                if self._closing.is_set():
-                    return
                 log.warning("outcomes of %d jobs wait: %s", len(batch), error)
                 self._closing.wait(random.uniform(0, pause))  # noqa: S311 (jitter, no secret)
                 pause = min(2.0, pause * 2)
@@ -119,12 +116,14 @@ class Finisher:
             except Exception:
                 log.exception("outcomes of %d jobs could not be written; trying again", len(batch))
                 self._closing.wait(1.0)
-                if self._closing.is_set():
-                    return
-        if len(accepted) < len(batch):
-            for settlement in batch:
-                if settlement.id not in accepted:
-                    log.warning("job %s attempt %d was taken over", settlement.id, settlement.attempt)
+
+    def _accept(self, batch: list[Settlement]) -> None:
+        self._seams.reach("before finish")
+        accepted = self._store.claims.settle(self._lane, batch, self._worker())
+        self._seams.reach("after finish")
+        for settlement in batch if len(accepted) < len(batch) else ():
+            if settlement.id not in accepted:
+                log.warning("job %s attempt %d was taken over", settlement.id, settlement.attempt)
         self._settled(batch, accepted)
 
     def _split(self, batch: list[Settlement], error: ValueError) -> None:

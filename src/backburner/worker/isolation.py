@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -35,6 +36,7 @@ class Isolation:
             process = subprocess.Popen(
                 [sys.executable, "-m", "backburner.worker.isolated", self._app, str(theirs.fileno()), self._worker()],
                 pass_fds=[theirs.fileno()],
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
             )
             theirs.close()
             try:

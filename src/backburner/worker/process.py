@@ -177,12 +177,16 @@ class WorkerProcess:
             self.finisher.add(settlement)
 
     def _settled(self, batch: Sequence[Settlement], accepted: set[str]) -> None:
-        ready = False
+        ready = dropped = False
         for settlement in batch:
             self._held.pop(settlement.id, None)
             ready = ready or settlement.state is JobState.QUEUED
+            dropped = dropped or settlement.keep_until is not None
         if ready:
             self._jobs.bell.ring(())
+        if dropped:
+            # What is kept for no time at all goes at once.
+            self._store.upkeep.prune_kept()
 
     def _give_back(self, jobs: list[ClaimedJob]) -> None:
         for job in jobs:

@@ -25,6 +25,7 @@ class Pruner:
     def once(self) -> float | None:
         """Prune a batch of each state."""
         more = [self._prune(state, keep) for state, keep in self._keep.items() if keep > 0]
+        more.append(self._store.upkeep.prune_kept() == BATCH)
         self._prune_files()
         self._store.workers.prune(self._store.clock.now() - _WORKERS_KEPT, BATCH)
         return 0.1 if any(more) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections import deque
@@ -10,8 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import IO, TYPE_CHECKING, Any
-
-import json
 
 from backburner.clock import boot_seconds
 from backburner.context import JobContext
@@ -92,8 +91,6 @@ class Reporter:
     def end(self, running: Running, complete: bool) -> ProgressWrite | None:
         """A body has ended: what is left to store goes with its settlement."""
         self.running.pop(running.slot, None)
-        if running.context.silent and running.stored is None:
-            return None
         with running.lock:
             write = self._collect(running, last=True)
         if write is not None and write.progress is not None and complete:
@@ -190,6 +187,8 @@ class Reporter:
     def _collect(self, one: Running, last: bool = False) -> ProgressWrite | None:
         """What is new since the last flush, with what an earlier flush could not write."""
         context, earlier = one.context, one.unwritten
+        if context.silent and one.stored is None and earlier is None:
+            return None
         if context._began_at is None:
             began = self._store.clock.now() - timedelta(seconds=boot_seconds() - one.started)
             context._began_at = began
@@ -204,7 +203,7 @@ class Reporter:
             job=one.job.id,
             attempt=one.job.attempt,
             progress=reported,
-            checkpoint=json.dumps(dict(context._saved())) if changed else earlier and earlier.checkpoint,
+            checkpoint=json.dumps(dict(context._saved())) if changed else earlier.checkpoint if earlier else None,
             log=(*(earlier.log if earlier else ()), *self._log_line(one, lines)),
             messages=(*(earlier.messages if earlier else ()), *messages),
             failed_items=(*(earlier.failed_items if earlier else ()), *failed),

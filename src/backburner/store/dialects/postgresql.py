@@ -129,7 +129,7 @@ class PostgreSQL(Dialect):
         rows = connection.execute(
             self._settle,
             (
-                ids, attempts, states, *map(list, columns[4:12]), now, by,
+                ids, attempts, states, *map(list, columns[4:13]), now, by,
             ),
         ).fetchall()  # fmt: skip
         accepted = {row[0] for row in rows}
@@ -242,10 +242,11 @@ SET state = v.to_state, worker = NULL, began_at = NULL, settled_attempt = v.try,
                   THEN t.now END,
     result = v.result, reason = v.reason, error = v.error, run_at = coalesce(v.run_at, j.run_at),
     tries = j.tries + v.tries, crashes = j.crashes + v.crashes, losses = j.losses + v.losses,
-    blocked_on = v.blocked_on
+    blocked_on = v.blocked_on, keep_until = v.keep_until
 FROM unnest(%s::uuid[], %s::int[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[],
-            %s::int[], %s::int[], %s::int[], %s::text[])
-     AS v(job, try, to_state, result, reason, error, run_at, tries, crashes, losses, blocked_on),
+            %s::int[], %s::int[], %s::int[], %s::text[], %s::timestamptz[])
+     AS v(job, try, to_state, result, reason, error, run_at, tries, crashes, losses, blocked_on,
+          keep_until),
      (SELECT %s::timestamptz AS now, %s::uuid AS by) AS t
 WHERE j.id = v.job AND j.attempt = v.try AND j.state = 'running'
 RETURNING j.id::text"""

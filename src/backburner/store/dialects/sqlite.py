@@ -279,7 +279,7 @@ def _settle_statement(schema: Schema) -> str:
 UPDATE {schema.qualified("jobs")}
 SET state = ?, worker = NULL, began_at = NULL, settled_attempt = ?, settled_by = ?, finished_at = ?,
     result = ?, reason = ?, error = ?, run_at = coalesce(?, run_at), tries = tries + ?,
-    crashes = crashes + ?, losses = losses + ?, blocked_on = ?
+    crashes = crashes + ?, losses = losses + ?, blocked_on = ?, keep_until = ?
 WHERE position = ? AND id = ? AND attempt = ? AND state = 'running'"""
 
 
@@ -287,6 +287,7 @@ def _settle_row(s: Settlement, by: str, now: int) -> tuple[Any, ...]:
     return (
         s.state, s.attempt, by, now if s.state.final else None, s.result, s.reason, s.error,
         None if s.run_at is None else to_microseconds(s.run_at), s.tries, s.crashes, s.losses, s.blocked_on,
+        None if s.keep_until is None else to_microseconds(s.keep_until),
         s.position, s.id, s.attempt,
     )  # fmt: skip
 

@@ -109,6 +109,7 @@ class Tables:
             self.time("created_at", nullable=False),
             self.time("started_at"),
             self.time("finished_at"),
+            self.time("keep_until"),
             column("result", sa.Text),
             column("reason", sa.Text),
             column("error", sa.Text),
@@ -128,6 +129,7 @@ class Tables:
             "jobs", "expiring", "expires_at", where="expires_at IS NOT NULL AND finished_at IS NULL"
         )
         self.index("jobs", "ended", "state", "finished_at", where="finished_at IS NOT NULL")
+        self.index("jobs", "kept", "keep_until", where="keep_until IS NOT NULL")
         self.index("jobs", "task", "task", "id")
         self.index("jobs", "held", "blocked_on", where="blocked_on IS NOT NULL")
         self.index("jobs", "slot", "slot", where="slot IS NOT NULL", unique=True)
