@@ -13,7 +13,6 @@ GATES = {
         "open",
     ): "SQLAlchemy is loaded with the first store, so that `import backburner` stays light",
     ("database.py", "Database.bell"): "bells import SQLAlchemy too",
-    ("database.py", "Database.bell"): "the bells of server databases load SQLAlchemy and a driver",
 }
 
 
