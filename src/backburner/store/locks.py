@@ -24,14 +24,17 @@ class Locks:
 
         def work(connection: Connection) -> str | None:
             now = self._store.clock.now()
-            until = now + timedelta(seconds=lease)
-            mine = {"holder": holder, "note": note, "until": until}
-            connection.execute(self._store.dialect.upsert(t).values(name=name, **mine).on_conflict_do_nothing())
-            connection.execute(
-                update(t).where(t.c.name == name, or_(t.c.holder == holder, t.c.until < now)).values(**mine)
-            )
-            row = connection.execute(select(t).where(t.c.name == name)).one()
-            return None if row.holder == holder else str(row.note)
+            mine = {"holder": holder, "note": note, "until": now + timedelta(seconds=lease)}
+            while True:
+                connection.execute(
+                    self._store.dialect.upsert(t).values(name=name, **mine).on_conflict_do_nothing()
+                )
+                takeable = or_(t.c.holder == holder, t.c.until < now)
+                connection.execute(update(t).where(t.c.name == name, takeable).values(**mine))
+                row = connection.execute(select(t).where(t.c.name == name)).first()
+                # No row: its holder gave it back between these statements.
+                if row is not None:
+                    return None if row.holder == holder else str(row.note)
 
         return self._store.run(work)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, select, update
 
 from backburner.states import WAITING, JobState
 
@@ -86,7 +86,13 @@ class Upkeep:
         """Delete jobs that said themselves until when they are kept, up to `BATCH`; how many."""
         t = self._t.c
         return self._delete(
-            select(t.id).where(t.keep_until.is_not(None), t.keep_until <= self._store.clock.now()).limit(BATCH)
+            select(t.id)
+            .where(
+                t.keep_until.is_not(None),
+                t.keep_until <= self._store.clock.now(),
+                t.finished_at.is_not(None),
+            )
+            .limit(BATCH)
         )
 
     def prunable(self, state: JobState, keep: float, limit: int) -> int:
@@ -102,8 +108,13 @@ class Upkeep:
         )
 
     def _delete(self, which: Select[tuple[str]]) -> int:
-        ids = list(self._store.read(lambda c: c.execute(which).scalars().all()))
-        return self._store.run(lambda c: self._store.jobs.delete_rows(c, ids)) if ids else 0
+        def work(connection: Connection) -> int:
+            # Looked up again under locks: a job that is retried in between must live.
+            ids = [row[0] for row in connection.execute(which.with_for_update(skip_locked=True))]
+            return self._store.jobs.delete_rows(connection, ids)
+
+        found = self._store.read(lambda c: c.execute(which.limit(1)).first())
+        return 0 if found is None else self._store.run(work)
 
     def expired_files(self) -> list[tuple[str, str]]:
         """(id, place) of files past their life, up to `BATCH`."""

@@ -1,0 +1,212 @@
+"""Chores: promote, expire, unhold, prune; each does its own and nothing more."""
+
+from datetime import timedelta
+
+import pytest
+
+from backburner.job import JobFilter
+from backburner.states import FINAL, JobState
+from backburner.store.upkeep import BATCH, EXPIRED, UNKNOWN_TASK
+from tests.store.scene import Scene, end
+from tests.store.test_delete import full_job, rows
+
+
+def test_promote_takes_what_is_due_and_names_its_queues(scene: Scene) -> None:
+    now = scene.clock.now()
+    a, b, later = (
+        scene.one(queue=queue, run_at=now + timedelta(seconds=seconds))
+        for queue, seconds in (("a", 1), ("b", 2), ("c", 3))
+    )
+    assert (scene.store.upkeep.promote(), scene.store.upkeep.next_due()) == (
+        set(),
+        now + timedelta(seconds=1),
+    )
+    scene.clock.move(2)
+    assert scene.store.upkeep.promote() == {"a", "b"}
+    assert [scene.state(job) for job in (a, b, later)] == ["queued", "queued", "scheduled"]
+    assert scene.store.upkeep.promote() == set()
+    assert scene.store.upkeep.next_due() == now + timedelta(seconds=3)
+
+
+def test_nothing_is_due_where_nothing_waits(scene: Scene) -> None:
+    scene.one()
+    scene.ended()
+    assert (scene.store.upkeep.promote(), scene.store.upkeep.next_due()) == (set(), None)
+
+
+def test_promote_in_batches_the_earliest_first(scene: Scene) -> None:
+    now = scene.clock.now()
+    jobs = [scene.job(run_at=now + timedelta(seconds=1 + n % 7)) for n in range(BATCH + 30)]
+    scene.store.jobs.insert(jobs)
+    scene.clock.move(60)
+    queued = JobFilter(states=frozenset({JobState.QUEUED}))
+    scene.store.upkeep.promote()
+    assert scene.store.jobs.count(queued, 10_000) == BATCH
+    promoted = set(scene.store.jobs.ids(queued, 10_000))
+    left = [job.run_at for job in jobs if job.id not in promoted]
+    assert min(left) >= max(job.run_at for job in jobs if job.id in promoted)
+    scene.store.upkeep.promote()
+    assert scene.store.jobs.count(queued, 10_000) == BATCH + 30
+
+
+def test_promoted_jobs_keep_their_place(scene: Scene) -> None:
+    early = scene.one(run_at=scene.clock.now() + timedelta(seconds=1))
+    scene.one()
+    scene.clock.move(1)
+    scene.store.upkeep.promote()
+    assert scene.claim(scene.worker())[0].id == early
+
+
+def test_expire_skips_what_waits_too_long(scene: Scene) -> None:
+    at, worker = scene.clock.now() + timedelta(seconds=10), scene.worker()
+    running, done = scene.running(worker, expires_at=at), scene.running(worker, expires_at=at)
+    scene.finish(worker, [done])
+    again = scene.running(worker, expires_at=at)
+    scene.settle(worker, end(again, JobState.RETRYING, run_at=at, tries=1))
+    queued, later = scene.one(expires_at=at), scene.one(expires_at=at + timedelta(seconds=1))
+    scheduled, never = scene.one(expires_at=at, run_at=at + timedelta(days=1)), scene.one()
+    scene.clock.move(9.999999)
+    assert scene.store.upkeep.expire() == 0
+    now = scene.clock.move(0.000001)
+    assert scene.store.upkeep.expire() == 3
+    assert [scene.state(job) for job in (queued, scheduled, again.id)] == ["skipped"] * 3
+    assert [scene.state(job) for job in (later, never)] == ["queued"] * 2
+    assert [scene.state(job.id) for job in (running, done)] == ["running", "succeeded"]
+    job = scene.get(queued)
+    assert (job.reason, job.finished_at) == (EXPIRED, now)
+    assert scene.store.upkeep.expire() == 0
+
+
+def test_expire_in_batches(scene: Scene) -> None:
+    scene.insert(BATCH + 7, expires_at=scene.clock.now())
+    assert [scene.store.upkeep.expire() for _ in range(3)] == [BATCH, 7, 0]
+
+
+def held(scene: Scene, task: str, blocked_on: str = UNKNOWN_TASK) -> str:
+    worker = scene.worker()
+    job = scene.running(worker, task=task)
+    scene.settle(worker, end(job, JobState.BLOCKED, blocked_on=blocked_on, reason="held"))
+    return job.id
+
+
+def test_unhold_frees_the_tasks_that_are_known_now(scene: Scene) -> None:
+    known, unknown = held(scene, "shop.new"), held(scene, "shop.other")
+    damaged = held(scene, "shop.new", blocked_on="damaged row")
+    assert scene.store.upkeep.unhold(["shop.new", "shop.else"]) == 1
+    assert [scene.state(job) for job in (known, unknown, damaged)] == ["queued", "blocked", "blocked"]
+    assert (scene.get(known).blocked_on, scene.get(known).reason) == (None, None)
+    assert scene.store.upkeep.unhold([]) == 0
+    assert scene.claim(scene.worker())[0].id == known
+
+
+@pytest.mark.parametrize("state", sorted(FINAL))
+def test_prune_takes_one_state_past_its_age(scene: Scene, state: JobState) -> None:
+    ids = {each: scene.ended(each) for each in sorted(FINAL)}
+    scene.clock.move(10)
+    young = scene.ended(state)
+    scene.clock.move(5)
+    assert scene.store.upkeep.prune(state, 15) == 0
+    scene.clock.move(0.000001)
+    assert scene.store.upkeep.prunable(state, 15, 100) == 1
+    assert scene.store.upkeep.prune(state, 15) == 1
+    left = set(scene.store.jobs.ids(JobFilter(), 100))
+    assert left == ({*ids.values(), young} - {ids[state]})
+
+
+def test_prune_never_touches_what_is_not_finished(scene: Scene) -> None:
+    later = scene.clock.now() + timedelta(days=1)
+    running = scene.running().id
+    ids = {scene.one(), scene.one(run_at=later), held(scene, "t"), running}
+    retried = scene.ended()
+    scene.store.jobs.retry(retried)
+    scene.clock.move(10**7)
+    assert [scene.store.upkeep.prune(state, 0) for state in sorted(JobState)] == [0] * len(JobState)
+    assert set(scene.store.jobs.ids(JobFilter(), 100)) == {*ids, retried}
+
+
+def test_prune_leaves_a_job_that_is_retried_meanwhile(
+    scene: Scene, elsewhere: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody retries an old job between the pruner's look and its deletion: the job must live."""
+    job = scene.ended()
+    scene.clock.move(10)
+    run = scene.store.run
+
+    def retried_first(*arguments: object, **options: object) -> object:
+        monkeypatch.setattr(scene.store, "run", run)
+        elsewhere.store.jobs.retry(job)
+        return run(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(scene.store, "run", retried_first)
+    assert scene.store.upkeep.prune(JobState.SUCCEEDED, 0) == 0
+    assert scene.state(job) == "queued"
+
+
+def test_prune_takes_all_that_is_kept_of_a_job(scene: Scene) -> None:
+    job = full_job(scene)
+    scene.clock.move(1)
+    assert scene.store.upkeep.prune(JobState.SUCCEEDED, 0) == 1
+    assert set(rows(scene.store, job).values()) == {0}
+    assert len(scene.store.upkeep.expired_files()) == 1
+
+
+def test_prune_in_batches_the_oldest_first(scene: Scene) -> None:
+    worker = scene.worker()
+    scene.insert(BATCH + 5)
+    first = scene.claim(worker, free=5)
+    scene.clock.move(1)
+    scene.finish(worker, scene.claim(worker, free=BATCH))
+    scene.clock.move(1)
+    scene.finish(worker, first)
+    scene.clock.move(1)
+    assert scene.store.upkeep.prunable(JobState.SUCCEEDED, 0, 100) == 100
+    assert scene.store.upkeep.prune(JobState.SUCCEEDED, 0) == BATCH
+    assert set(scene.store.jobs.ids(JobFilter(), 1000)) == {job.id for job in first}
+    assert [scene.store.upkeep.prune(JobState.SUCCEEDED, 0) for _ in range(2)] == [5, 0]
+
+
+def test_a_chore_steps_over_rows_that_others_hold(on_postgresql: Scene) -> None:
+    scene = on_postgresql
+    now = scene.clock.now()
+    busy, due = scene.one(run_at=now + timedelta(seconds=1)), scene.one(run_at=now + timedelta(seconds=2))
+    scene.clock.move(5)
+    jobs = scene.store.schema.qualified("jobs")
+    with scene.store.engine.connect() as connection:
+        connection.exec_driver_sql(f"SELECT 1 FROM {jobs} WHERE id = '{busy}' FOR UPDATE")
+        scene.store.upkeep.promote()
+    assert [scene.state(job) for job in (busy, due)] == ["scheduled", "queued"]
+
+
+def test_a_job_that_says_until_when_it_is_kept(scene: Scene) -> None:
+    worker, until = scene.worker(), scene.clock.now() + timedelta(seconds=10)
+    scene.insert(3)
+    mine, short, plain = scene.claim(worker)
+    scene.settle(worker, end(mine, keep_until=until), end(short, keep_until=scene.clock.now()), end(plain))
+    scene.clock.move(9.999999)
+    assert scene.store.upkeep.prunable(JobState.SUCCEEDED, 0, 10) == 1
+    assert (scene.store.upkeep.prune(JobState.SUCCEEDED, 0), scene.store.upkeep.prune_kept()) == (1, 1)
+    assert scene.store.jobs.ids(JobFilter(), 10) == [mine.id]
+    scene.clock.move(0.000001)
+    assert scene.store.upkeep.prune_kept() == 1
+    assert scene.store.jobs.ids(JobFilter(), 10) == []
+
+
+def test_a_retried_job_forgets_until_when_it_was_kept(scene: Scene) -> None:
+    worker = scene.worker()
+    job = scene.running(worker)
+    scene.settle(worker, end(job, keep_until=scene.clock.now()))
+    scene.store.jobs.retry(job.id)
+    scene.clock.move(1)
+    assert scene.store.upkeep.prune_kept() == 0
+    scene.finish(worker, scene.claim(worker))
+    assert scene.store.upkeep.prune_kept() == 0
+    assert scene.state(job.id) == "succeeded"
+
+
+def test_prune_kept_never_touches_what_is_not_finished(scene: Scene) -> None:
+    worker = scene.worker()
+    job = scene.running(worker)
+    scene.settle(worker, end(job, JobState.QUEUED, keep_until=scene.clock.now()))
+    scene.clock.move(1)
+    assert scene.store.upkeep.prune_kept() == 0
+    assert scene.state(job.id) == "queued"
