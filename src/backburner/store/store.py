@@ -64,6 +64,7 @@ class Store:
         self._ready_lock = threading.Lock()
         self._lanes: weakref.WeakSet[Lane] = weakref.WeakSet()
         self._idle: list[Lane] = []
+        self._under_way: dict[int, tuple[float, DriverConnection]] = {}
         self.jobs = Jobs(self)
         self.claims = Claims(self)
         self.progress = ProgressRows(self)
@@ -154,6 +155,9 @@ class Store:
         for lane in list(self._lanes):
             if lane.overdue(seconds):
                 lane.abandon()
+        for since, connection in list(self._under_way.values()):
+            if boot_seconds() - since > seconds:
+                self.dialect.abandon(connection)
 
     def read_clock(self, lane: Lane) -> None:
         """Read the database's time over a lane."""
@@ -171,6 +175,7 @@ class Store:
         for lane in list(self._lanes):
             lane.forget()
         self._idle.clear()
+        self._under_way.clear()
         self._ready_lock = threading.Lock()
         self.dialect.forked()
         self.engine.dispose(close=False)
@@ -229,8 +234,13 @@ class Store:
         with turn, self.engine.connect() as connection:
             if read_only:
                 connection = connection.execution_options(**{READ_ONLY: True})
-            with connection.begin():
-                return work(connection)
+            ticket = id(connection)
+            self._under_way[ticket] = (boot_seconds(), connection.connection.driver_connection)
+            try:
+                with connection.begin():
+                    return work(connection)
+            finally:
+                del self._under_way[ticket]
 
 
 def _parse(url: str) -> URL:

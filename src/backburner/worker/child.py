@@ -11,7 +11,7 @@ import threading
 import traceback
 from dataclasses import asdict
 
-from backburner.errors import BackburnerError
+from backburner.errors import BackburnerError, StoreUnavailable
 from backburner.worker import exits
 from backburner.worker.app import load_app
 from backburner.worker.options import WorkerOptions
@@ -51,6 +51,9 @@ def _work(app: str, options: WorkerOptions, page: Page, worker_id: str, hello: i
         jobs.store.ready()
         life = jobs.store.dialect.hold_life(worker_id)
         process = WorkerProcess(jobs, options, page, worker_id, may_exit=True)
+    except StoreUnavailable as error:
+        _say(hello, {"error": str(error), "trace": "", "again": True})
+        return exits.FAILED
     except BackburnerError as error:
         _say(hello, {"error": str(error), "trace": ""})
         return exits.CONFIG

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 
 from backburner.clock import boot_seconds
-from backburner.errors import StoreError, StoreUnavailable
+from backburner.errors import StoreUnavailable
 from backburner.job import ClaimedJob
 from backburner.notify import Ear
 from backburner.seams import Seams
@@ -29,6 +29,8 @@ HEAD_SECONDS = 0.25
 """How often a claim looks from the very beginning of a queue, not from where the last one ended."""
 TICK_SECONDS = 0.002
 QUEUES_KEPT = 50
+RECOVER_SECONDS = 60.0
+"""How often a worker compares what it owns with what it holds; also after every claim whose answer was lost."""
 
 
 class Claimer:
@@ -57,7 +59,8 @@ class Claimer:
         self._bounds: dict[str, tuple[int, int]] = {}
         self._head_at = 0.0
         self._looked_at = 0.0
-        self._moved_at = boot_seconds()
+        self._moved_at = self._taken_at = boot_seconds()
+        self._recovered_at = boot_seconds()
         self._taken = 0
         self._rate = 0.0
         self._stopping = threading.Event()
@@ -86,10 +89,10 @@ class Claimer:
                 log.warning("claiming waits: %s", error)
                 self._stopping.wait(random.uniform(0, pause))  # noqa: S311 (jitter, no secret)
                 pause = min(2.0, pause * 2)
-                self._recover()
+                self._recovered_at = float("-inf")
                 continue
-            except StoreError:
-                log.exception("claiming failed")
+            except Exception:
+                log.exception("claiming failed; trying again")
                 self._stopping.wait(1.0)
                 continue
             if not found:
@@ -98,6 +101,9 @@ class Claimer:
     def _round(self) -> bool:
         """One look at every queue; True when it is worth looking again at once."""
         self._measure()
+        if boot_seconds() - self._recovered_at > RECOVER_SECONDS:
+            self._recovered_at = boot_seconds()
+            self._recover()
         if not self._may_claim():
             return False
         if self._room() == (0, 0):
@@ -161,7 +167,10 @@ class Claimer:
         wanted = min(AHEAD_MOST, int(self._rate * AHEAD_SECONDS) + self._options.concurrency)
         # Half a buffer is claimed at a time: many small claims cost more than they save.
         ahead = wanted - waiting if waiting <= wanted // 2 else 0
-        return self._pool.free, ahead if self._short() else 0
+        free = self._pool.free
+        # Every slot has a long job: what is short would wait here while others could run it.
+        stuck = free == 0 and boot_seconds() - self._taken_at > STUCK_SECONDS / 2
+        return free, ahead if not stuck and self._short() else 0
 
     def _measure(self) -> None:
         """Follow how fast jobs are taken from the pool, and give back what does not move."""
@@ -169,6 +178,8 @@ class Claimer:
         passed = now - self._looked_at
         if passed >= 0.01:
             self._rate += ((taken - self._taken) / passed - self._rate) * min(1.0, passed * 10)
+            if taken != self._taken:
+                self._taken_at = now
             if taken != self._taken or self._pool.waiting == 0:
                 self._moved_at = now
             self._looked_at, self._taken = now, taken

@@ -172,7 +172,11 @@ class Executor:
         except BaseException as raised:
             error = raised
         try:
-            self._conclude(running, task, options, value, error)
+            if running.context.silent:
+                self._conclude(running, task, options, value, error)
+            else:
+                # What it reported may have to wait for the database: not on the loop.
+                await asyncio.to_thread(self._conclude, running, task, options, value, error)
         finally:
             self._away_slots.append(running.slot)
             self._left()

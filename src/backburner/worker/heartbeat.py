@@ -99,7 +99,6 @@ class Heartbeat:
         next_beat = 0.0
         while not self._closing:
             try:
-                self._also()
                 if self._soon or boot_seconds() >= next_beat:
                     self._soon = False
                     self.once()
@@ -110,6 +109,12 @@ class Heartbeat:
             except Exception:
                 log.exception("heartbeat failed")
                 next_beat = boot_seconds() + min(1.0, self._beat)
+            try:
+                self._also()
+            except StoreError as error:
+                log.warning("what goes with the heartbeat waits: %s", error)
+            except Exception:
+                log.exception("what goes with the heartbeat failed")
             if not self._soon:
                 self._hurry.wait(max(0.02, next_beat - boot_seconds()))
             self._hurry.clear()

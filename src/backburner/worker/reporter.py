@@ -7,7 +7,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import IO, TYPE_CHECKING, Any
@@ -163,12 +163,14 @@ class Reporter:
             threading.Event().wait(0.02)
 
     def _write(self, running: Sequence[Running]) -> set[str]:
-        writes = []
-        for one in running:
-            with one.lock:
-                write = self._collect(one)
-            if write is not None:
-                writes.append(write)
+        with ExitStack() as locks:
+            # Held until it is written: the end of a job must not send the same once more.
+            for one in running:
+                locks.enter_context(one.lock)
+            writes = [write for write in map(self._collect, running) if write is not None]
+            return self._send(running, writes)
+
+    def _send(self, running: Sequence[Running], writes: list[ProgressWrite]) -> set[str]:
         if not writes:
             return {one.job.id for one in running}
         owned = self._store.progress.write(writes)

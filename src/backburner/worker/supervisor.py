@@ -33,6 +33,7 @@ from backburner.worker import child, exits
 from backburner.worker.heartbeat import Beating, Heartbeat
 from backburner.worker.options import WorkerOptions
 from backburner.worker.page import Page
+from backburner.worker.process import HUNG_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -118,6 +119,8 @@ class Supervisor:
             self._on_signal(self._signals.popleft())
         self._reap()
         self._enforce()
+        if self._store is not None:
+            self._store.abandon_overdue(HUNG_SECONDS)
         self._restart()
 
     # Signals
@@ -202,7 +205,7 @@ class Supervisor:
         said = json.loads(one.buffer)
         if "error" in said:
             log.error("the app %s cannot be used: %s\n%s", self._app, said["error"], said["trace"])
-            if self._store is None:
+            if self._store is None and not said.get("again"):
                 # It never worked: starting again will not help.
                 self._exit_code = exits.CONFIG
                 self._stop()
