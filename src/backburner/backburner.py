@@ -51,17 +51,17 @@ class Backburner:
 
     def __init__(self, url: str | None = None, **settings: Any) -> None:
         given = settings if url is None else {"url": url, **settings}
-        self.settings = Settings.resolve(given)
-        self.registry = Registry()
-        self.ids = Ids()
+        self.settings: Settings = Settings.resolve(given)
+        self.registry: Registry = Registry()
+        self.ids: Ids = Ids()
         self._database = Database(self.settings)
         self._watch = JobWatch(self._database)
-        self.control = Control(self._database, self.registry, self._watch)
+        self.control: Control = Control(self._database, self.registry, self._watch)
         self._enqueuer = JobEnqueuer(self._database, self.ids, self.control)
         self._files: FileStore | None = None
         self.app: str | None = None
         """How another process finds this object, module:name; a worker that was told so says so here."""
-        self.seams = Seams()
+        self.seams: Seams = Seams()
 
     @property
     def store(self) -> Store:

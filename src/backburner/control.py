@@ -13,7 +13,7 @@ from backburner.job import Job, JobFilter
 from backburner.outcome import AttemptRecord
 from backburner.progress import FailedItem, LogLine, Message
 from backburner.registry import Registry
-from backburner.states import WAITING, JobState, allowed
+from backburner.states import FINAL, WAITING, JobState, allowed
 from backburner.waiting import JobWatch
 from backburner.why import Why
 
@@ -135,10 +135,13 @@ class Control:
         return self._each(which, WAITING | {JobState.RUNNING}, lambda job_id: cancel(job_id, reason))
 
     def retry_all(self, which: JobFilter) -> int:
-        """Retry every job that matches and is finished or held; how many were."""
+        """Retry every job that matches and is finished or held; how many were.
+
+        Succeeded and skipped jobs only when the filter names their state.
+        """
         states = frozenset(state for state in JobState if allowed("retry", state))
-        if which.states is None and which.task is None:
-            # Nobody who says "retry all" means what went well.
+        if which.states is None or which.states >= FINAL:
+            # Nobody who says "retry what is done" means what went well.
             states -= {JobState.SUCCEEDED, JobState.SKIPPED}
         retried = self._each(which, states, self._database.store.jobs.retry)
         if retried:

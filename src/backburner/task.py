@@ -70,11 +70,16 @@ class Task(Generic[P, R]):
         enqueue_options: EnqueueOptions,
         api: bool,
     ) -> None:
-        self.function, self.name, self.aliases, self.api = function, name, aliases, api
-        self.parameters, self.context_parameter = parameters, context_parameter
-        self.defaults, self.enqueue_options = defaults, enqueue_options
-        self.is_async = inspect.iscoroutinefunction(function)
-        self.returns = None if parameters.returns is Any else parameters.returns
+        self.function: Callable[P, R] = function
+        self.name: str = name
+        self.aliases: tuple[str, ...] = aliases
+        self.api: bool = api
+        self.parameters: Parameters = parameters
+        self.context_parameter: str | None = context_parameter
+        self.defaults: RunOptions = defaults
+        self.enqueue_options: EnqueueOptions = enqueue_options
+        self.is_async: bool = inspect.iscoroutinefunction(function)
+        self.returns: Any = None if parameters.returns is Any else parameters.returns
         self._enqueuer, self._template = enqueuer, template
         self._merged: dict[str, RunOptions] = {}
         functools.update_wrapper(self, function)

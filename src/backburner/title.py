@@ -22,7 +22,7 @@ class TitleTemplate:
     def __init__(self, text: str, known: Iterable[str]) -> None:
         if not isinstance(text, str) or not text.strip() or len(text) > MAX_TITLE:
             raise InvalidOption("title", text, "is no title", f"Use text of 1 to {MAX_TITLE} characters")
-        self.text = text
+        self.text: str = text
         names = tuple(known)
         try:
             pieces = list(Formatter().parse(text))
@@ -38,7 +38,7 @@ class TitleTemplate:
                     f"Use fields among: {', '.join(names) or 'none, the task has no parameters'}",
                 )
             self._pieces.append((literal, field))
-        self.fixed = None if any(field for _, field in self._pieces) else self.render({})
+        self.fixed: str | None = None if any(field for _, field in self._pieces) else self.render({})
         """The title when it does not depend on the arguments, else None."""
 
     def render(self, arguments: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ import json
 from datetime import datetime
 
 from backburner.database import Database
+from backburner.errors import JobNotFound
 from backburner.job import Job
 from backburner.states import JobState
 
@@ -23,6 +24,13 @@ class Why:
         """The reasons, the weightiest first; none for a job that runs or is done."""
         if not job.state.waiting:
             return []
+        if job.position == 0:
+            # As enqueue returned it, before anybody read its place from the database.
+            try:
+                job = self._database.store.jobs.get(job.id)
+            except JobNotFound:
+                return ["Its enqueue is not committed."]
+            return self.sentences(job)
         if job.state is JobState.BLOCKED:
             return [_held(job)]
         found = []

@@ -89,23 +89,36 @@ class Callers:
         self._prepared = True
 
     def refuse_to_block(self, target: object) -> None:
-        """Raise `SchemaMissing` when tables must be made and the caller's transaction is in the way."""
-        store = self._store
-        if self._prepared or not store.dialect.single_writer:
-            return
-        driver: Any = target
+        """Raise `SchemaMissing` when tables must be made and the caller's transaction is in the way.
+
+        On SQLite it holds the only write lock: waiting for it would never end. So it is asked itself.
+        """
         if isinstance(target, Session):
-            driver = _of_session(target).connection.driver_connection
-        elif isinstance(target, Connection):
-            driver = target.connection.driver_connection
-        found = store.version() if getattr(driver, "in_transaction", False) is True else versions.NEEDED
-        if found != versions.NEEDED and not versions.is_newer(found):
-            raise SchemaMissing(store.shown_url, found, versions.NEEDED)
+            target = _of_session(target)
+        if isinstance(target, Connection):
+            self._refuse_to_block(_fetch_core(target), target.connection.driver_connection)
+        else:
+            self._refuse_to_block(_fetch_dbapi(target), target)
+
+    def _refuse_to_block(self, fetch: Fetch, driver: DriverConnection) -> None:
+        store = self._store
+        if (
+            self._prepared
+            or not store.dialect.single_writer
+            or getattr(driver, "in_transaction", False) is not True
+        ):
+            return
+        self._same_file(fetch)
+        table = store.schema.version_table
+        there = fetch(f"SELECT 1 FROM sqlite_master WHERE name = '{table}'")
+        found = fetch(f"SELECT version_num FROM {table}") if there else []
+        if not found or (found[0][0] != versions.NEEDED and not versions.is_newer(found[0][0])):
+            raise SchemaMissing(store.shown_url, found[0][0] if found else None, versions.NEEDED)
 
     def _admit(self, key: object, dialect: str | None, fetch: Fetch) -> None:
         """Let pass what leads to our own database."""
         if not self._prepared:
-            self.refuse_to_block(fetch.source)
+            self._refuse_to_block(fetch, fetch.driver)
             self.prepare()
         if self._knows(key):
             return
@@ -151,10 +164,11 @@ class Callers:
 
 
 class Fetch:
-    """A way to ask the caller's connection one question; `source` is the connection."""
+    """A way to ask the caller's connection one question; `driver` is the connection of its driver."""
 
-    def __init__(self, source: object, ask: Callable[[str], list[tuple[Any, ...]]]) -> None:
-        self.source, self._ask = source, ask
+    def __init__(self, driver: DriverConnection, ask: Callable[[str], list[tuple[Any, ...]]]) -> None:
+        self.driver: DriverConnection = driver
+        self._ask = ask
 
     def __call__(self, query: str) -> list[tuple[Any, ...]]:
         """The rows of the answer."""
@@ -286,7 +300,7 @@ def _fetch_core(connection: Connection) -> Fetch:
     def ask(query: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in connection.exec_driver_sql(query)]
 
-    return Fetch(connection, ask)
+    return Fetch(connection.connection.driver_connection, ask)
 
 
 def _fetch_dbapi(connection: DriverConnection) -> Fetch:
