@@ -40,7 +40,7 @@ class Round:
     """One layout measured once: rates in rows or jobs per second, log in bytes of write-ahead log per job.
 
     `cpu` is processor time per job, in microseconds: the workers' server processes on PostgreSQL, the worker
-    itself on SQLite. Other load on the machine hardly changes it: it tells layouts apart where rates do not.
+    itself on SQLite. Other load on the machine changes it far less than the rates.
     """
 
     single: float
