@@ -22,7 +22,8 @@ from typing import Any
 from backburner.errors import SettingsError
 
 PREFIX = "BACKBURNER_"
-_NOT_SETTINGS = frozenset({"BACKBURNER_APP"})
+APP = "app"
+"""Stands beside the settings in files and environment: where the command line finds the app."""
 _DAY = 86_400.0
 _LOWEST_PRIORITY, _HIGHEST_PRIORITY = -32_768, 32_767
 _QUEUE_CHARACTERS = 100
@@ -102,15 +103,10 @@ class Settings:
         """
         values: dict[str, Any] = {}
         sources: dict[str, str] = {}
-        environ = os.environ if environ is None else environ
-        for found in (
-            _from_files(folder or Path.cwd()),
-            _from_environ(environ),
-            _from_arguments(arguments or {}),
-        ):
-            for name, value, source in found:
-                _refuse_unknown(name, value, source)
-                values[name], sources[name] = value, source
+        outside = [one for one in found(environ, folder) if one[0] != APP]
+        for name, value, source in (*outside, *_from_arguments(arguments or {})):
+            _refuse_unknown(name, value, source)
+            values[name], sources[name] = value, source
         defaults = {knob.name: knob.default for knob in dataclasses.fields(cls)}
         return cls(**_checked({**defaults, **values}, sources))
 
@@ -134,6 +130,14 @@ def masked(name: str, value: Any) -> Any:
     return value
 
 
+def found(
+    environ: Mapping[str, str] | None = None, folder: Path | None = None
+) -> Iterator[tuple[str, Any, str]]:
+    """Name, value and source of all that is set outside of the code, `APP` included; what comes later wins."""
+    yield from _from_files(folder or Path.cwd())
+    yield from _from_environ(os.environ if environ is None else environ)
+
+
 def describe() -> Iterator[tuple[str, str, Any, str]]:
     """Name, environment variable, default and meaning of every setting, in order."""
     for knob in dataclasses.fields(Settings):
@@ -152,10 +156,11 @@ def _from_arguments(arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any, st
 def _from_environ(environ: Mapping[str, str]) -> Iterator[tuple[str, Any, str]]:
     hints = typing.get_type_hints(Settings)
     for variable in sorted(environ):
-        if variable.startswith(PREFIX) and variable not in _NOT_SETTINGS:
+        if variable.startswith(PREFIX):
             source, name = f"environment variable {variable}", variable.removeprefix(PREFIX).lower()
-            _refuse_unknown(name, environ[variable], source)
-            yield name, _parse(name, environ[variable], hints[name], source), source
+            if name != APP:
+                _refuse_unknown(name, environ[variable], source)
+            yield name, _parse(name, environ[variable], hints.get(name, str), source), source
 
 
 def _from_files(folder: Path) -> Iterator[tuple[str, Any, str]]:
