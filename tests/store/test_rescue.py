@@ -185,9 +185,7 @@ def test_a_claim_waits_for_a_rescue_under_way(on_postgresql: Scene) -> None:
         connection.exec_driver_sql(f"SELECT 1 FROM {workers} WHERE id = '{worker}' FOR UPDATE")
         connection.exec_driver_sql(f"UPDATE {workers} SET dead_at = now() WHERE id = '{worker}'")
         crew = Crew()
-        crew.add(
-            lambda: claimed.__setitem__(slice(None), scene.store.claims.claim(lane, scene.order(worker)))
-        )
+        crew.add(lambda: claimed.append(scene.store.claims.claim(lane, scene.order(worker))))
         crew.start()
         scene.wait_for_waiter()
         connection.commit()

@@ -49,7 +49,7 @@ def upgrade(connection: Connection, schema: Schema) -> None:
         connection.execute(text("SET LOCAL lock_timeout = '5s'"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
     if schema.name and connection.dialect.name == "postgresql":
-        connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{schema.name}"'))
+        connection.execute(text(_create_schema(schema)))
     _alembic("upgrade", _config(schema, connection=connection), NEEDED)
 
 
@@ -58,10 +58,16 @@ def as_sql(engine: Engine, schema: Schema, version: str | None) -> str:
     if version == NEEDED:
         return ""
     buffer = io.StringIO()
+    if schema.name and engine.dialect.name == "postgresql":
+        buffer.write(_create_schema(schema) + ";\n\n")
     config = _config(schema, dialect=engine.dialect, buffer=buffer)
     span = NEEDED if version is None else f"{version}:{NEEDED}"
     _alembic("upgrade", config, span, sql=True)
     return buffer.getvalue()
+
+
+def _create_schema(schema: Schema) -> str:
+    return f'CREATE SCHEMA IF NOT EXISTS "{schema.name}"'
 
 
 def _config(schema: Schema, **attributes: Any) -> Any:

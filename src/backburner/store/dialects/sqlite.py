@@ -59,9 +59,22 @@ class Turn:
                 self._taken = True
                 return
             self._count += 1
-            called = threading.Event()
-            heapq.heappush(self._waiting, (urgency, self._count, called))
-        called.wait()
+            place = (urgency, self._count, threading.Event())
+            heapq.heappush(self._waiting, place)
+        try:
+            place[2].wait()
+        except BaseException:
+            # Ctrl-C while waiting: nobody may be handed a turn he will not take.
+            self._leave(place)
+            raise
+
+    def _leave(self, place: tuple[int, int, threading.Event]) -> None:
+        with self._lock:
+            if place in self._waiting:
+                self._waiting.remove(place)
+                heapq.heapify(self._waiting)
+                return
+        self.release()
 
     def release(self) -> None:
         """Pass the turn on."""

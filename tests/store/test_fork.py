@@ -1,0 +1,73 @@
+"""A process forked after the store was used (gunicorn's preload): both go on, each on its own connections."""
+
+from backburner.job import JobFilter
+from backburner.store.store import Store
+from tests.store.forks import Forked
+from tests.store.scene import Scene
+
+
+def use(scene: Scene) -> None:
+    """Pool, idle lane and held lane, all in use once."""
+    worker = scene.worker()
+    scene.insert(2)
+    assert len(scene.claim(worker)) == 2
+    assert scene.store.claims.owned(worker)
+
+
+def test_parent_and_child_go_on(scene: Scene) -> None:
+    use(scene)
+    with Forked(lambda: use(scene)) as child:
+        use(scene)
+        child.kill()
+    use(scene)
+    assert scene.store.jobs.count(JobFilter(), 100) == 8
+
+
+def test_a_child_that_only_ends_disturbs_nobody(scene: Scene) -> None:
+    use(scene)
+    pid = _session(scene)
+    with Forked(lambda: None):
+        pass
+    use(scene)
+    assert _session(scene) == pid, "the parent's connection was not lost"
+
+
+def test_the_child_uses_connections_of_its_own(on_postgresql: Scene) -> None:
+    parents = _session(on_postgresql)
+
+    def look() -> None:
+        assert _session(on_postgresql) != parents
+
+    with Forked(look):
+        assert _session(on_postgresql) == parents
+
+
+def test_a_fork_while_a_thread_holds_the_turn(on_sqlite: Scene) -> None:
+    """The thread does not exist in the child: its turn must not be waited for there."""
+    scene = on_sqlite
+    use(scene)
+    with scene.store.dialect.turn(0), Forked(lambda: use(scene)):
+        pass
+
+
+def test_a_fork_while_another_thread_makes_it_ready(migrated_url: str) -> None:
+    store = Store(migrated_url)
+    with store._ready_lock, Forked(store.ready):
+        pass
+    store.close()
+
+
+def _session(scene: Scene) -> int:
+    if scene.store.dialect.name != "postgresql":
+        return id(scene.lane._connection)
+    return int(scene.lane.run(lambda connection: connection.info.backend_pid))
+
+
+def test_a_child_of_a_child(scene: Scene) -> None:
+    def nested(left: int) -> None:
+        use(scene)
+        if left:
+            with Forked(lambda: nested(left - 1)):
+                use(scene)
+
+    nested(2)

@@ -1,0 +1,158 @@
+"""The database is away: everything says so, nothing hangs, and all goes on by itself when it is back."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from backburner.errors import StoreUnavailable
+from backburner.job import JobFilter
+from backburner.store.lane import FINISH
+from backburner.store.store import Store
+from tests.servers import PostgresServer, free_port
+from tests.store.conftest import OpenStore
+from tests.store.scene import Crew, HandClock, Scene
+from tests.waiting import wait_until
+
+
+@pytest.fixture(scope="module")
+def mortal() -> Iterator[PostgresServer]:
+    """A server to be stopped and paused; one for all these tests."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture
+def scene(mortal: PostgresServer, opened: OpenStore) -> Iterator[Scene]:
+    if not mortal.running:
+        mortal.start()
+    url = mortal.create_database()
+    scene = Scene(opened(url, auto_migrate=True), HandClock())
+    scene.store.ready()
+    yield scene
+    scene.store.close()
+    if not mortal.running:
+        mortal.start()
+    mortal.drop_database(url)
+
+
+def test_nobody_listens() -> None:
+    store = Store(f"postgresql://someone:s3cret@127.0.0.1:{free_port()}/jobs")
+    doors: list[Callable[[], object]] = [
+        store.ready,
+        lambda: store.lane(0),
+        lambda: store.jobs.ids(JobFilter(), 1),
+    ]
+    for door in doors:
+        with pytest.raises(StoreUnavailable) as caught:
+            door()
+        assert "s3cret" not in str(caught.value)
+    store.close()
+
+
+def test_a_database_that_is_not_there(mortal: PostgresServer) -> None:
+    with pytest.raises(StoreUnavailable, match='"nowhere" does not exist'):
+        Store(mortal.url("nowhere")).ready()
+
+
+@pytest.mark.parametrize("mode", ["fast", "immediate"])
+def test_stopped_and_started_again(scene: Scene, mortal: PostgresServer, mode: str) -> None:
+    worker, job_id = scene.worker(), scene.one()
+    lane = scene.store.lane(FINISH)
+    (claimed,) = scene.claim(worker)
+    doors: list[Callable[[], object]] = [
+        scene.insert,
+        lambda: scene.claim(worker),
+        lambda: scene.finish(worker, [claimed]),
+        lambda: scene.get(job_id),
+        lambda: scene.store.workers.beat([worker], 30),
+        lambda: scene.store.read_clock(lane),
+    ]
+    lane.run(lambda connection: connection.execute("SELECT 1"))
+    mortal.stop(mode)  # type: ignore[arg-type]
+    for door in doors * 2:
+        with pytest.raises(StoreUnavailable):
+            door()
+    mortal.start()
+    assert scene.finish(worker, [claimed]) == {job_id}
+    for door in doors:
+        door()
+    assert scene.state(job_id) == "succeeded"
+
+
+def test_a_restart_between_two_calls_is_at_worst_one_error_each(scene: Scene, mortal: PostgresServer) -> None:
+    """Connections that died unseen are replaced at the first error; the second call works."""
+    worker, job_id = scene.worker(), scene.one()
+    (claimed,) = scene.claim(worker)
+    mortal.restart("immediate")
+    doors: list[Callable[[], object]] = [
+        lambda: scene.finish(worker, [claimed]),
+        lambda: scene.claim(worker),
+        lambda: scene.get(job_id),
+        scene.insert,
+    ]
+    for door in doors:
+        with_one_error(door)
+    assert scene.state(job_id) == "succeeded"
+
+
+def with_one_error(door: Callable[[], object]) -> None:
+    try:
+        door()
+    except StoreUnavailable:
+        door()
+
+
+def test_a_backend_ended_by_the_operator(scene: Scene) -> None:
+    worker = scene.worker()
+    scene.one()
+    lane = scene.lane
+    pid = lane.run(lambda connection: connection.info.backend_pid)
+    with scene.store.engine.connect() as connection:
+        connection.exec_driver_sql(f"SELECT pg_terminate_backend({pid})")
+    with pytest.raises(StoreUnavailable):
+        scene.claim(worker)
+    assert len(scene.claim(worker)) == 1
+
+
+def test_a_call_that_hangs_can_be_abandoned(scene: Scene, mortal: PostgresServer) -> None:
+    """The server is there and does not answer: a watchdog ends the call from another thread."""
+    worker, lane, errors = scene.worker(), scene.lane, list[StoreUnavailable]()
+    scene.claim(worker)
+
+    def hang() -> None:
+        with pytest.raises(StoreUnavailable) as caught:
+            lane.run(lambda connection: connection.execute("SELECT 1"), atomic=False)
+        errors.append(caught.value)
+
+    mortal.pause()
+    try:
+        crew = Crew()
+        crew.add(hang)
+        crew.start()
+        wait_until(lambda: lane.overdue(0), "the call is under way")
+        scene.store.abandon_overdue(3600)
+        assert errors == [], "an hour is not over"
+        scene.store.abandon_overdue(0)
+        crew.join()
+    finally:
+        mortal.resume()
+    assert len(errors) == 1
+    job = scene.one()
+    assert [claimed.id for claimed in scene.claim(worker)] == [job]
+
+
+def test_sqlite_whose_folder_is_gone(sqlite_url: str, opened: OpenStore, tmp_path: Path) -> None:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    store = opened(f"sqlite:///{folder / 'jobs.db'}")
+    scene = Scene(store, HandClock())
+    job = scene.one()
+    store.close()
+    folder.rename(tmp_path / "there")
+    for door in (scene.insert, lambda: scene.get(job)):
+        with pytest.raises(StoreUnavailable, match="unable to open"):
+            door()
+    (tmp_path / "there").rename(folder)
+    assert scene.state(job) == "queued"
+    assert scene.state(scene.one()) == "queued"
