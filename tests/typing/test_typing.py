@@ -1,0 +1,70 @@
+"""Both type checkers see the errors that `enqueueing.py` expects, and no others."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+CALLS = HERE / "enqueueing.py"
+_COMMENTS = re.compile(r"  # (type|pyright): ignore.*")
+
+
+def expected(kind: str) -> set[int]:
+    """The lines on which an error must be."""
+    return {n for n, line in enumerate(CALLS.read_text().splitlines(), 1) if f"# {kind}: ignore[" in line}
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """The same calls without the comments that hide the errors."""
+    copy = tmp_path / "bare.py"
+    copy.write_text("\n".join(_COMMENTS.sub("", line) for line in CALLS.read_text().splitlines()) + "\n")
+    return copy
+
+
+def mypy(file: Path) -> dict[int, str]:
+    """Line and text of each error mypy finds."""
+    run = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--config-file", str(ROOT / "pyproject.toml"), str(file)],
+        cwd=ROOT, capture_output=True, text=True, timeout=110, check=False,
+    )  # fmt: skip
+    assert run.returncode in (0, 1), run.stdout + run.stderr
+    found = re.findall(rf"{re.escape(file.name)}:(\d+): error: (.*)", run.stdout)
+    assert (run.returncode == 0) == (not found), run.stdout
+    return {int(line): text for line, text in found}
+
+
+def pyright(file: Path) -> dict[int, str]:
+    """Line and text of each error pyright finds."""
+    run = subprocess.run(
+        [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "--outputjson", str(file)],
+        cwd=ROOT, capture_output=True, text=True, timeout=110, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"},
+    )  # fmt: skip
+    report = json.loads(run.stdout[run.stdout.index("{") :])
+    assert report["summary"]["filesAnalyzed"] == 1
+    return {
+        entry["range"]["start"]["line"] + 1: entry["message"]
+        for entry in report["generalDiagnostics"]
+        if entry["severity"] == "error"
+    }
+
+
+def test_mypy_sees_each_wrong_call_and_nothing_else(bare: Path) -> None:
+    assert mypy(CALLS) == {}
+    found = mypy(bare)
+    assert found.keys() == expected("type")
+    assert len(found) >= 10
+
+
+def test_pyright_sees_each_wrong_call_and_nothing_else(bare: Path) -> None:
+    assert pyright(CALLS) == {}
+    found = pyright(bare)
+    assert found.keys() == expected("pyright")
+    assert len(found) >= 10
