@@ -118,6 +118,7 @@ class FolderFiles(FileStore):
     def _make_folder(self, folder: Path) -> None:
         if not folder.is_dir():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.chmod(0o700)  # a strict umask could have kept even us out
 
 
 class RemoteFiles(FileStore):

@@ -43,6 +43,8 @@ class RunOptions:
         """These options with what the `options` text of a job changes. Raises `DecodeError`."""
         try:
             found = json.loads(stored)
+            if not isinstance(found, dict):
+                raise TypeError("no object of options by name")
             changes: dict[str, Any] = {name: found[name] for name in OVERRIDES if name in found}
             if changes.get("keep") is not None:
                 changes["keep"] = {JobState(state): float(kept) for state, kept in changes["keep"].items()}
