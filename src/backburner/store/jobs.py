@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,11 @@ class Jobs:
 
     def find(self, which: JobFilter, limit: int) -> list[Job]:
         """Jobs that match, the newest first."""
+        if which.task is not None and which.states is None:
+            # Finished jobs have an index by task, the others are few: each half has a plan of its own.
+            halves = (replace(which, states=FINAL), replace(which, states=WAITING | {JobState.RUNNING}))
+            found = [job for half in halves for job in self.find(half, limit)]
+            return sorted(found, key=lambda job: job.id, reverse=True)[:limit]
         query = self._select.where(*self._conditions(which)).order_by(self._t.c.id.desc()).limit(limit)
         return [_job(row) for row in self._store.read(lambda c: c.execute(query).all())]
 

@@ -133,7 +133,9 @@ class Schema:
             index("expiring", "expires_at", where="expires_at IS NOT NULL AND finished_at IS NULL"),
             index("ended", "state", "finished_at", where="finished_at IS NOT NULL"),
             index("kept", "keep_until", where="keep_until IS NOT NULL"),
-            index("task", "task", "id"),
+            # Not of unfinished jobs: each of their changes of state would write it again, at a quarter of the
+            # speed (docs/decisions/0002).
+            index("task", "task", "id", where="finished_at IS NOT NULL"),
             index("held", "blocked_on", where="blocked_on IS NOT NULL"),
             index("slot", "slot", where="slot IS NOT NULL", unique=True),
             index("group", "group_name", "priority", "position", where="group_name IS NOT NULL"),

@@ -100,14 +100,14 @@ class Upkeep:
         old = self._old(state, keep).limit(limit).subquery()
         return self._store.read(lambda c: c.execute(select(func.count()).select_from(old)).scalar_one())
 
-    def _old(self, state: JobState, keep: float) -> Select[tuple[str]]:
+    def _old(self, state: JobState, keep: float) -> Select[str]:
         t = self._t.c
         before = self._store.clock.now() - timedelta(seconds=keep)
         return select(t.id).where(
             t.state == state, t.finished_at.is_not(None), t.finished_at < before, t.keep_until.is_(None)
         )
 
-    def _delete(self, which: Select[tuple[str]]) -> int:
+    def _delete(self, which: Select[str]) -> int:
         def work(connection: Connection) -> int:
             # Looked up again under locks: a job that is retried in between must live.
             ids = [row[0] for row in connection.execute(which.with_for_update(skip_locked=True))]

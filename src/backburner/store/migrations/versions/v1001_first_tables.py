@@ -130,7 +130,7 @@ class Tables:
         )
         self.index("jobs", "ended", "state", "finished_at", where="finished_at IS NOT NULL")
         self.index("jobs", "kept", "keep_until", where="keep_until IS NOT NULL")
-        self.index("jobs", "task", "task", "id")
+        self.index("jobs", "task", "task", "id", where="finished_at IS NOT NULL")
         self.index("jobs", "held", "blocked_on", where="blocked_on IS NOT NULL")
         self.index("jobs", "slot", "slot", where="slot IS NOT NULL", unique=True)
         self.index("jobs", "group", "group_name", "priority", "position", where="group_name IS NOT NULL")

@@ -1,0 +1,102 @@
+"""Read-only looks at many jobs at once, for those who watch: nothing heavy is read, one query each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Select, and_, literal, null, or_, select
+
+from backburner.attachment import Attachment
+from backburner.job import Job, JobFilter
+from backburner.progress import LogLine, Message
+from backburner.store.jobs import _is_id, _job
+
+if TYPE_CHECKING:
+    from backburner.store.store import Store
+
+_HEAVY = {"args": literal("{}"), "result": null(), "options": null(), "context": null(), "meta": null()}
+"""Columns that may be long, and what stands in their place."""
+LOG_PIECES = 500
+"""Pieces of output that one look brings; whoever got as many should look again."""
+
+
+class Reports:
+    """The door for pages, streams and lists."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._glance = _glance_select(store)
+
+    def glance(self, ids: Sequence[str]) -> dict[str, Job]:
+        """The jobs of these ids that exist, without arguments, result, options, context and meta."""
+        known = [job_id for job_id in ids if _is_id(job_id)]
+        if not known:
+            return {}
+        query = self._glance.where(self._store.schema.jobs.c.id.in_(known))
+        return {job.id: job for job in map(_job, self._store.read(lambda c: c.execute(query).all()))}
+
+    def page(self, which: JobFilter, limit: int) -> list[Job]:
+        """Jobs that match, the newest first, as `glance` reads them."""
+        ids = self._store.jobs.ids(which, limit)
+        found = self.glance(ids)
+        return [found[job_id] for job_id in ids if job_id in found]
+
+    def log_after(self, starts: Mapping[str, int]) -> dict[str, list[LogLine]]:
+        """Live output of each of these jobs from its offset on, in order; `LOG_PIECES` pieces in all."""
+        if not starts:
+            return {}
+        t = self._store.schema.log.c
+        wanted = or_(*(and_(t.job == job_id, t.start >= start) for job_id, start in starts.items()))
+        query = (
+            select(t.job, t.start, t.text, t.at)
+            .where(wanted)
+            .order_by(t.job, t.start, t.attempt)
+            .limit(LOG_PIECES)
+        )
+        found: dict[str, list[LogLine]] = {}
+        for row in self._store.read(lambda c: c.execute(query).all()):
+            found.setdefault(str(row.job), []).append(LogLine(row.start, row.text, row.at))
+        return found
+
+    def messages_after(self, numbers: Mapping[str, int]) -> dict[str, list[tuple[int, Message]]]:
+        """Messages of each of these jobs behind a number, with their own numbers, the oldest first."""
+        if not numbers:
+            return {}
+        t = self._store.schema.messages.c
+        wanted = or_(*(and_(t.job == job_id, t.number > number) for job_id, number in numbers.items()))
+        query = select(t.job, t.number, t.level, t.text, t.at).where(wanted).order_by(t.number)
+        found: dict[str, list[tuple[int, Message]]] = {}
+        for row in self._store.read(lambda c: c.execute(query).all()):
+            found.setdefault(str(row.job), []).append((row.number, Message(row.level, row.text, row.at)))
+        return found
+
+    def files_of(self, ids: Sequence[str]) -> dict[str, list[Attachment]]:
+        """The files of these jobs that have not expired, the oldest first."""
+        known = [job_id for job_id in ids if _is_id(job_id)]
+        if not known:
+            return {}
+        t, now = self._store.schema.files.c, self._store.clock.now()
+        alive = or_(t.expires_at.is_(None), t.expires_at > now)
+        query = select(self._store.schema.files).where(t.job.in_(known), alive).order_by(t.id)
+        found: dict[str, list[Attachment]] = {}
+        for row in self._store.read(lambda c: c.execute(query).mappings().all()):
+            found.setdefault(str(row["job"]), []).append(Attachment(**row))
+        return found
+
+    def file(self, file_id: str) -> Attachment | None:
+        """What is known of a file, even one past its life; None when nothing is."""
+        if not _is_id(file_id):
+            return None
+        files = self._store.schema.files
+        row = self._store.read(lambda c: c.execute(select(files).where(files.c.id == file_id)).mappings().first())
+        return None if row is None else Attachment(**row)
+
+
+def _glance_select(store: Store) -> Select[Any]:
+    jobs, progress = store.schema.jobs, store.schema.progress
+    current = and_(progress.c.job == jobs.c.id, progress.c.attempt == jobs.c.attempt)
+    light = [column for column in jobs.c if column.name not in _HEAVY]
+    empty = [value.label(name) for name, value in _HEAVY.items()]
+    shown = [column.label(f"p_{column.name}") for column in progress.c if column.name != "checkpoint"]
+    return select(*light, *empty, *shown).select_from(jobs.outerjoin(progress, current))
