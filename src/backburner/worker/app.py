@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import traceback
 from pathlib import Path
 from types import ModuleType
 
 from backburner.backburner import Backburner
-from backburner.errors import SettingsError
+from backburner.errors import BackburnerError, SettingsError
 
 _EXAMPLE = "Write it like shop.tasks:jobs"
 
@@ -27,6 +28,17 @@ def load_app(spec: str) -> Backburner:
         what = "is not there" if found is None else f"is a {type(found).__name__}, no Backburner"
         raise SettingsError("app", spec, f"{name!r} in {place} {what}", _EXAMPLE)
     return found
+
+
+def problem_of(error: BaseException) -> str:
+    """What stopped an app from being used, for people: our own errors explain themselves, others say where."""
+    if isinstance(error, BackburnerError):
+        return str(error)
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    ours = (str(Path(__file__).parents[1]), str(importlib.__file__), "<frozen")
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [frame for frame in frames if not frame.filename.startswith(ours)]
+    return f"{text} ({places[-1].filename}, line {places[-1].lineno})" if places else text
 
 
 def spec_of(jobs: Backburner) -> str | None:

@@ -11,9 +11,9 @@ import threading
 import traceback
 from dataclasses import asdict
 
-from backburner.errors import BackburnerError, StoreUnavailable
+from backburner.errors import StoreUnavailable
 from backburner.worker import exits
-from backburner.worker.app import load_app
+from backburner.worker.app import load_app, problem_of
 from backburner.worker.options import WorkerOptions
 from backburner.worker.page import Page
 from backburner.worker.process import WorkerProcess
@@ -54,11 +54,8 @@ def _work(app: str, options: WorkerOptions, page: Page, worker_id: str, hello: i
     except StoreUnavailable as error:
         _say(hello, {"error": str(error), "trace": "", "again": True})
         return exits.FAILED
-    except BackburnerError as error:
-        _say(hello, {"error": str(error), "trace": ""})
-        return exits.CONFIG
-    except BaseException as error:
-        _say(hello, {"error": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()})
+    except BaseException as error:  # noqa: BLE001 (the app's import may raise anything)
+        _say(hello, {"error": problem_of(error), "trace": traceback.format_exc()})
         return exits.CONFIG
     _say(hello, {"settings": asdict(jobs.settings)})
     process.start()
@@ -80,7 +77,7 @@ def _watch(
             process.become_quiet("it was told to stop")
         elif os.getppid() != parent:
             process.become_quiet("its supervisor is gone")
-    asked = told.is_set() or page.quiet or options.burst
+    asked = told.is_set() or page.quiet
     orphaned = os.getppid() != parent
     log.info("worker %s ends: %s", process.id, process.quiet)
     # Without a supervisor nobody beats: what runs may go on for as long as the lease.
@@ -96,7 +93,7 @@ def _watch(
         return exits.ORPHANED
     if not ended:
         return exits.GRACE_OVER
-    return exits.STOPPED if asked else exits.RECYCLE
+    return exits.STOPPED if asked or options.burst else exits.RECYCLE
 
 
 def _end_guarded(process: WorkerProcess) -> None:

@@ -13,7 +13,8 @@ class WorkerOptions:
 
     `queues` empty means every queue. `concurrency` is the number of jobs one process runs at the same time.
     `max_jobs`, `max_memory` and `max_time` end a process between jobs; its supervisor starts another.
-    `burst` ends the worker when nothing is ready any more, `budget` after that many seconds.
+    `burst` ends the worker when nothing is ready any more. `budget` is how many seconds after its start the
+    worker, with all processes started again meanwhile, begins no more jobs; those under way may end.
     """
 
     queues: tuple[str, ...] = ()
@@ -31,7 +32,8 @@ class WorkerOptions:
     poll: float = 1.0
 
     def __post_init__(self) -> None:
-        for name, least in (("processes", 1), ("concurrency", 1), ("max_jobs", 1), ("max_memory", 1)):
+        positive = ("processes", "concurrency", "max_jobs", "max_memory")
+        for name, least in (*((name, 1) for name in positive), ("budget", 0)):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise InvalidOption(name, value, "is too small", f"Give {least} or more")

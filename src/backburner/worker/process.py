@@ -111,6 +111,8 @@ class WorkerProcess:
             self.become_quiet(f"it has run for {options.max_time:g} s")
         if options.max_memory is not None and (resident_bytes() or 0) > options.max_memory:
             self.become_quiet("it uses too much memory")
+        if options.budget is not None and now - self._started >= options.budget:
+            self.become_quiet(f"its budget of {options.budget:g} s is spent")
         if options.burst and self._claimer.exhausted.is_set() and self.pool.idle and self.finisher.empty:
             self.become_quiet("nothing is ready any more")
 

@@ -16,7 +16,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backburner.blame import Death, Limits, judge
@@ -86,6 +86,7 @@ class Supervisor:
         self._restart_at: deque[float] = deque()
         self._quick_deaths = 0
         self._exit_code = exits.STOPPED
+        self._until = float("inf") if options.budget is None else boot_seconds() + options.budget
 
     def run(self) -> int:
         """Start the children and look after them."""
@@ -178,7 +179,10 @@ class Supervisor:
         if pid == 0:
             os.close(reading)
             self._become_child()
-            child.main(self._app, self._options, page, worker, writing)
+            options = self._options
+            if options.budget is not None:
+                options = replace(options, budget=max(0.0, self._until - boot_seconds()))
+            child.main(self._app, options, page, worker, writing)
         os.close(writing)
         self._children[pid] = Child(worker, pid, page, boot_seconds(), reading)
 
@@ -204,7 +208,8 @@ class Supervisor:
             return
         said = json.loads(one.buffer)
         if "error" in said:
-            log.error("the app %s cannot be used: %s\n%s", self._app, said["error"], said["trace"])
+            log.error("the app %s cannot be used: %s", self._app, said["error"])
+            log.debug("%s", said["trace"])
             if self._store is None and not said.get("again"):
                 # It never worked: starting again will not help.
                 self._exit_code = exits.CONFIG
@@ -289,7 +294,8 @@ class Supervisor:
             self._graves.append(Grave(one.worker, death, one.life))
             if self._heartbeat is not None:
                 self._heartbeat.hurry()
-        if self._stopping is None and not (self._options.burst and code == exits.STOPPED):
+        over = (self._options.burst and code == exits.STOPPED) or boot_seconds() >= self._until
+        if self._stopping is None and not over:
             self._plan_restart(one, code)
         if self._reloading:
             self._reload_next()
