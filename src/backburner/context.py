@@ -7,7 +7,6 @@ second. Outside a job everything works as well: the bar goes to the console, or 
 from __future__ import annotations
 
 import json
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import AbstractContextManager, contextmanager
@@ -17,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
 from backburner.console import ConsoleBar
 from backburner.errors import InvalidArgument, TooLarge
-from backburner.progress import FailedItem, Link, Message, Progress
+from backburner.progress import FailedItem, Link, Message, Progress, is_safe_link
 from backburner.tracking import Guard, tracked
 
 if TYPE_CHECKING:
@@ -178,18 +177,22 @@ class JobContext:
         `href` is an http(s) address or a path; anything else raises `InvalidArgument`.
         """
         self.check()
-        if not _is_safe_link(href):
+        if not is_safe_link(href):
             raise InvalidArgument(
                 self.task or "", "href", href, "is no http(s) address and no path", "Begin with https:// or /"
             )
         self._links = (*self._links, Link(text[:200], href))[-MAX_LINKS:]
         self._urgent()
 
-    def attach(self, source: str | IO[bytes], name: str | None = None, media_type: str | None = None) -> Attachment:
+    def attach(
+        self, source: str | IO[bytes], name: str | None = None, media_type: str | None = None
+    ) -> Attachment:
         """Keep a file (a path or a binary file object) with the job, for people to download."""
         self.check()
         if self._desk is None:
-            raise InvalidArgument("", "source", source, "files are kept for stored jobs only", "Enqueue the task")
+            raise InvalidArgument(
+                "", "source", source, "files are kept for stored jobs only", "Enqueue the task"
+            )
         return self._desk.attach(self, name or "", source, media_type)
 
     def item_failed(self, key: object, error: object) -> None:
@@ -278,7 +281,9 @@ class JobContext:
         and goes on. `key` names an item for that, and for a retry of just those.
         """
         if on_error not in ("raise", "collect"):
-            raise InvalidArgument(self.task or "", "on_error", on_error, "is unknown", "Use 'raise' or 'collect'")
+            raise InvalidArgument(
+                self.task or "", "on_error", on_error, "is unknown", "Use 'raise' or 'collect'"
+            )
         if total is None and isinstance(items, Sized):
             total = len(items)
         self.check()
@@ -286,10 +291,16 @@ class JobContext:
         if unit is not None:
             self._unit = unit[:40]
         self._track_count += 1
-        return tracked(self, items, f"track-{self._track_count}" if resume else None, key, on_error == "collect")
+        return tracked(
+            self, items, f"track-{self._track_count}" if resume else None, key, on_error == "collect"
+        )
 
     def __repr__(self) -> str:
-        return f"<JobContext {self.task} {self.id} attempt {self.attempt}>" if self._claimed else "<JobContext (no job)>"
+        return (
+            f"<JobContext {self.task} {self.id} attempt {self.attempt}>"
+            if self._claimed
+            else "<JobContext (no job)>"
+        )
 
     def _saved(self) -> dict[str, Any]:
         if self._checkpoint is None:
@@ -381,43 +392,3 @@ def track(
 def track(items: Iterable[T], **options: Any) -> Iterator[Any]:
     """Go through `items` with progress, in a job or outside; see `JobContext.track`."""
     return (_current.get() or JobContext()).track(items, **options)
-
-
-class PrintCapture:
-    """A stand-in for `sys.stdout` that sends what a job prints to its log, and all else where it went before."""
-
-    def __init__(self, real: IO[str]) -> None:
-        self._real = real
-
-    def write(self, text: str) -> int:
-        context = _captured.get()
-        if context is not None and text.strip():
-            context.log(text)
-        return self._real.write(text)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._real, name)
-
-
-_captured: ContextVar[JobContext | None] = ContextVar("backburner_capture", default=None)
-
-
-@contextmanager
-def prints_to_log(context: JobContext) -> Iterator[None]:
-    """Send what is printed meanwhile, in this thread or task, to the job's log too."""
-    if not isinstance(sys.stdout, PrintCapture):
-        sys.stdout = PrintCapture(sys.stdout)
-    token = _captured.set(context)
-    try:
-        yield
-    finally:
-        _captured.reset(token)
-
-
-def _is_safe_link(href: str) -> bool:
-    if not href or any(ord(c) < 33 or ord(c) == 127 for c in href):
-        return False
-    if href.startswith(("/", "?", "#")):
-        return not href.startswith(("//", "/\\"))
-    return href.lower().startswith(("http://", "https://"))
-

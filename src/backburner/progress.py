@@ -76,3 +76,12 @@ class ProgressWrite:
     log: tuple[LogLine, ...] = ()
     messages: tuple[Message, ...] = ()
     failed_items: tuple[FailedItem, ...] = ()
+
+
+def is_safe_link(href: str) -> bool:
+    """True for an http(s) address or a path; nothing that a browser would run or take for another host."""
+    if not href or any(ord(c) < 33 or ord(c) == 127 for c in href):
+        return False
+    if href.startswith(("/", "?", "#")):
+        return not href.startswith(("//", "/\\"))
+    return href.lower().startswith(("http://", "https://"))

@@ -85,7 +85,9 @@ class Claims:
         """(id, position, attempt) of every job this worker owns according to the database."""
         t = self._store.schema.jobs.c
         query = select(t.id, t.position, t.attempt).where(t.worker == worker)
-        return [(row.id, row.position, row.attempt) for row in self._store.read(lambda c: c.execute(query).all())]
+        return [
+            (row.id, row.position, row.attempt) for row in self._store.read(lambda c: c.execute(query).all())
+        ]
 
     def cancelled(self, worker: str) -> set[str]:
         """The ids of this worker's jobs that somebody asked to cancel."""
@@ -102,5 +104,5 @@ class Claims:
                 UNION ALL
                 SELECT (SELECT min(j.queue) FROM {jobs} AS j WHERE j.state = 'queued' AND j.queue > names.queue)
                 FROM names WHERE names.queue IS NOT NULL
-            ) SELECT queue FROM names WHERE queue IS NOT NULL"""  # noqa: S608 (validated names)
+            ) SELECT queue FROM names WHERE queue IS NOT NULL"""
         return lane.run(lambda c: [row[0] for row in c.execute(query).fetchall()], read_only=True)

@@ -9,7 +9,20 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from backburner.errors import JobNotFound, WrongState
 from backburner.job import Job, JobFilter, NewJob
@@ -81,7 +94,9 @@ class Jobs:
 
     def ids(self, which: JobFilter, limit: int) -> list[str]:
         """The ids of jobs that match, the newest first."""
-        query = select(self._t.c.id).where(*self._conditions(which)).order_by(self._t.c.id.desc()).limit(limit)
+        query = (
+            select(self._t.c.id).where(*self._conditions(which)).order_by(self._t.c.id.desc()).limit(limit)
+        )
         return list(self._store.read(lambda c: c.execute(query).scalars().all()))
 
     def count(self, which: JobFilter, limit: int) -> int:
@@ -92,7 +107,9 @@ class Jobs:
     def unfinished_identifiers(self, identifiers: Sequence[str], include_running: bool) -> set[str]:
         """Which of these identifiers belong to jobs that are not finished."""
         states = WAITING | {JobState.RUNNING} if include_running else WAITING
-        query = select(self._t.c.identifier).where(self._t.c.identifier.in_(identifiers), self._t.c.state.in_(states))
+        query = select(self._t.c.identifier).where(
+            self._t.c.identifier.in_(identifiers), self._t.c.state.in_(states)
+        )
         return {name for name in self._store.read(lambda c: c.execute(query).scalars().all()) if name}
 
     def attempts(self, job_id: str) -> list[tuple[int, AttemptRecord]]:
@@ -119,7 +136,9 @@ class Jobs:
             .limit(limit)
             .subquery()
         )
-        return 1 + self._store.read(lambda c: c.execute(select(func.count()).select_from(before)).scalar_one())
+        return 1 + self._store.read(
+            lambda c: c.execute(select(func.count()).select_from(before)).scalar_one()
+        )
 
     def cancel(self, job_id: str, reason: str) -> None:
         """Cancel a waiting job at once, ask a running one to stop.
@@ -159,6 +178,10 @@ class Jobs:
             if not allowed("retry", JobState(row["state"])):
                 return str(row["state"])
             self._keep_outcome(connection, row)
+            if row["state"] == JobState.SUCCEEDED:
+                # It came to its end: once more means from the beginning, not from where it stopped.
+                progress = self._store.schema.progress
+                connection.execute(update(progress).where(progress.c.job == job_id).values(checkpoint=None))
             connection.execute(
                 update(t)
                 .where(t.c.id == job_id)
@@ -187,7 +210,10 @@ class Jobs:
             part = ids[start : start + _DELETE_BATCH]
             t = self._t.c
             doomed = connection.execute(
-                select(t.id).where(t.id.in_(part), t.state != JobState.RUNNING).order_by(t.id).with_for_update()
+                select(t.id)
+                .where(t.id.in_(part), t.state != JobState.RUNNING)
+                .order_by(t.id)
+                .with_for_update()
             ).scalars()
             batch = list(doomed)
             for table in (schema.progress, schema.log, schema.messages, schema.failed_items, schema.attempts):

@@ -62,7 +62,7 @@ class Lane:
                     raise
                 if attempt == BUSY_TRIES - 1:
                     raise StoreUnavailable(f"the database was busy {BUSY_TRIES} times: {error}") from error
-                time.sleep(random.uniform(0, 0.005 * 2**attempt))  # noqa: S311 (jitter, no secret)
+                time.sleep(random.uniform(0, 0.005 * 2**attempt))
         raise AssertionError("unreachable")
 
     def _once(self, work: Callable[[DriverConnection], T], begin: bool, hurried: bool) -> T:

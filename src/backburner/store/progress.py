@@ -32,7 +32,8 @@ class ProgressRows:
 
     def write_on(self, connection: Connection, writes: Sequence[ProgressWrite]) -> set[str]:
         """`write` inside a transaction. The rows are locked: between this look and the commit nobody can
-        take the job over, so a worker that lost its lease changes nothing."""
+        take the job over, so a worker that lost its lease changes nothing.
+        """
         t = self._s.jobs.c
         mine = [(write.job, write.attempt) for write in writes]
         running = (

@@ -89,7 +89,9 @@ class Reports:
         if not _is_id(file_id):
             return None
         files = self._store.schema.files
-        row = self._store.read(lambda c: c.execute(select(files).where(files.c.id == file_id)).mappings().first())
+        row = self._store.read(
+            lambda c: c.execute(select(files).where(files.c.id == file_id)).mappings().first()
+        )
         return None if row is None else Attachment(**row)
 
 

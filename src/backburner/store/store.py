@@ -28,6 +28,7 @@ from backburner.store.jobs import Jobs
 from backburner.store.lane import BUSY_TRIES, OTHER, Lane
 from backburner.store.locks import Locks
 from backburner.store.progress import ProgressRows
+from backburner.store.reports import Reports
 from backburner.store.schema import Schema
 from backburner.store.upkeep import Upkeep
 from backburner.store.workers import Workers
@@ -74,6 +75,7 @@ class Store:
         self.attachments = Attachments(self)
         self.inserts = Inserts(self)
         self.callers = Callers(self)
+        self.reports = Reports(self)
         _forget_after_fork(self)
 
     @classmethod
@@ -221,12 +223,14 @@ class Store:
                 trouble = self.dialect.trouble(error)
                 if trouble is Trouble.LOST:
                     self.engine.dispose()
-                    raise StoreUnavailable(f"the database {self.shown_url} does not answer: {error}") from error
+                    raise StoreUnavailable(
+                        f"the database {self.shown_url} does not answer: {error}"
+                    ) from error
                 if trouble is not Trouble.BUSY:
                     raise
                 if attempt == BUSY_TRIES - 1:
                     raise StoreUnavailable(f"the database was busy {BUSY_TRIES} times: {error}") from error
-                time.sleep(random.uniform(0, 0.005 * 2**attempt))  # noqa: S311 (jitter, no secret)
+                time.sleep(random.uniform(0, 0.005 * 2**attempt))
         raise AssertionError("unreachable")
 
     def _once(self, work: Callable[[Connection], T], read_only: bool, urgency: int) -> T:

@@ -30,7 +30,7 @@ def found(connection: Connection, schema: Schema) -> str | None:
     if not inspect(connection).has_table(schema.version_table, schema=schema.name):
         return None
     name = schema.qualified("version")
-    return connection.execute(text(f"SELECT version_num FROM {name}")).scalar()  # noqa: S608 (validated name)
+    return connection.execute(text(f"SELECT version_num FROM {name}")).scalar()
 
 
 def is_newer(version: str | None) -> bool:

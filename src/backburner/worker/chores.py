@@ -29,7 +29,7 @@ class Chores:
     """Runs chores when they are due, each with a quarter of jitter, so that workers spread out."""
 
     def __init__(self, chores: Sequence[Chore]) -> None:
-        self._due = {chore: boot_seconds() + random.uniform(0, min(1.0, chore.every)) for chore in chores}  # noqa: S311
+        self._due = {chore: boot_seconds() + random.uniform(0, min(1.0, chore.every)) for chore in chores}
         self._wake = threading.Event()
         self._closing = False
         self._thread = threading.Thread(target=self._work, name="backburner-chores", daemon=True)
@@ -58,5 +58,5 @@ class Chores:
                 log.warning("%s waits: %s", type(chore).__name__, error)
             except Exception:
                 log.exception("%s failed", type(chore).__name__)
-            usual = chore.every * random.uniform(0.75, 1.25)  # noqa: S311 (jitter, no secret)
+            usual = chore.every * random.uniform(0.75, 1.25)
             self._due[chore] = boot_seconds() + (usual if pause is None else min(usual, pause))

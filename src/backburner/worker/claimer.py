@@ -87,7 +87,7 @@ class Claimer:
                 pause = 0.05
             except StoreUnavailable as error:
                 log.warning("claiming waits: %s", error)
-                self._stopping.wait(random.uniform(0, pause))  # noqa: S311 (jitter, no secret)
+                self._stopping.wait(random.uniform(0, pause))
                 pause = min(2.0, pause * 2)
                 self._recovered_at = float("-inf")
                 continue
@@ -192,4 +192,4 @@ class Claimer:
             if self._pool.taken == self._taken:
                 self._pool.nudge()
             return
-        self._ear.wait(self._options.poll * random.uniform(0.75, 1.25))  # noqa: S311 (jitter, no secret)
+        self._ear.wait(self._options.poll * random.uniform(0.75, 1.25))

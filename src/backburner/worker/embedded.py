@@ -61,9 +61,7 @@ class Worker:
         store = self._jobs.store
         store.ready()
         worker = self._register()
-        process = self._process = WorkerProcess(
-            self._jobs, self._options, self._page, worker, may_exit=False
-        )
+        process = self._process = WorkerProcess(self._jobs, self._options, self._page, worker, may_exit=False)
         self._heartbeat = Heartbeat(
             store, self._options.lease, self._options.beat, self._beating, self._jobs.seams
         )

@@ -15,9 +15,10 @@ from contextlib import ExitStack
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from backburner.capture import prints_to_log
 from backburner.clock import boot_seconds
 from backburner.codec import CODEC, encode_result
-from backburner.context import JobContext, entered, prints_to_log
+from backburner.context import JobContext, entered
 from backburner.errors import DecodeError
 from backburner.job import ClaimedJob
 from backburner.outcome import AttemptRecord, Settlement, StopWorker
@@ -80,7 +81,9 @@ class Executor:
                 self._done(job, verdict.unknown_task(job))
                 return False
             if job.expires_at is not None and job.expires_at <= self._clock.now():
-                self._done(job, Settlement(job.id, job.position, job.attempt, JobState.SKIPPED, reason=EXPIRED))
+                self._done(
+                    job, Settlement(job.id, job.position, job.attempt, JobState.SKIPPED, reason=EXPIRED)
+                )
                 return False
             try:
                 if job.codec != CODEC:
@@ -127,7 +130,12 @@ class Executor:
         return False
 
     def _in_thread(
-        self, running: Running, task: Task[..., Any], options: RunOptions, args: list[Any], kwargs: dict[str, Any]
+        self,
+        running: Running,
+        task: Task[..., Any],
+        options: RunOptions,
+        args: list[Any],
+        kwargs: dict[str, Any],
     ) -> None:
         error: BaseException | None = None
         value = None
@@ -144,7 +152,12 @@ class Executor:
         self._conclude(running, task, options, value, error)
 
     def _dressed(
-        self, context: JobContext, task: Task[..., Any], options: RunOptions, args: list[Any], kwargs: dict[str, Any]
+        self,
+        context: JobContext,
+        task: Task[..., Any],
+        options: RunOptions,
+        args: list[Any],
+        kwargs: dict[str, Any],
     ) -> Any:
         with ExitStack() as stack:
             if options.capture_print:
@@ -154,7 +167,12 @@ class Executor:
             return task.function(*args, **kwargs)
 
     async def _on_loop(
-        self, running: Running, task: Task[..., Any], options: RunOptions, args: list[Any], kwargs: dict[str, Any]
+        self,
+        running: Running,
+        task: Task[..., Any],
+        options: RunOptions,
+        args: list[Any],
+        kwargs: dict[str, Any],
     ) -> None:
         error: BaseException | None = None
         value = None
@@ -182,7 +200,12 @@ class Executor:
             self._left()
 
     def _conclude(
-        self, running: Running, task: Task[..., Any], options: RunOptions, value: Any, error: BaseException | None
+        self,
+        running: Running,
+        task: Task[..., Any],
+        options: RunOptions,
+        value: Any,
+        error: BaseException | None,
     ) -> None:
         """One attempt has ended: build its settlement and hand it over."""
         job, ended = running.job, boot_seconds()

@@ -35,7 +35,13 @@ class Finisher:
         settled: Callable[[Sequence[Settlement], set[str]], None],
         seams: Seams,
     ) -> None:
-        self._store, self._worker, self._busy, self._settled, self._seams = store, worker, busy, settled, seams
+        self._store, self._worker, self._busy, self._settled, self._seams = (
+            store,
+            worker,
+            busy,
+            settled,
+            seams,
+        )
         self._pending: deque[Settlement] = deque()
         self._arrived = threading.Event()
         self._written = threading.Condition()
@@ -108,7 +114,7 @@ class Finisher:
                 return
             except StoreUnavailable as error:
                 log.warning("outcomes of %d jobs wait: %s", len(batch), error)
-                self._closing.wait(random.uniform(0, pause))  # noqa: S311 (jitter, no secret)
+                self._closing.wait(random.uniform(0, pause))
                 pause = min(2.0, pause * 2)
             except ValueError as error:
                 self._split(batch, error)
@@ -143,7 +149,10 @@ class Finisher:
                     guilty.attempt,
                     JobState.FAILED,
                     reason="Its result cannot be stored.",
-                    error=str(error).encode("ascii", "backslashreplace").decode().replace("\x00", "\\x00")[:500],
+                    error=str(error)
+                    .encode("ascii", "backslashreplace")
+                    .decode()
+                    .replace("\x00", "\\x00")[:500],
                     tries=1,
                 )
             ]

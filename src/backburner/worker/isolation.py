@@ -25,7 +25,9 @@ _settlement = msgspec.json.Decoder(Settlement)
 class Isolation:
     """Starts `python -m backburner.worker.isolated` for one job and waits for its verdict."""
 
-    def __init__(self, app: str, worker: Callable[[], str], limits: Limits, clock: Clock, host: str, stop_grace: float) -> None:
+    def __init__(
+        self, app: str, worker: Callable[[], str], limits: Limits, clock: Clock, host: str, stop_grace: float
+    ) -> None:
         self._app, self._worker, self._limits, self._clock = app, worker, limits, clock
         self._host, self._stop_grace = host, stop_grace
 
@@ -34,7 +36,14 @@ class Isolation:
         ours, theirs = socket.socketpair()
         with ours, theirs:
             process = subprocess.Popen(
-                [sys.executable, "-m", "backburner.worker.isolated", self._app, str(theirs.fileno()), self._worker()],
+                [
+                    sys.executable,
+                    "-m",
+                    "backburner.worker.isolated",
+                    self._app,
+                    str(theirs.fileno()),
+                    self._worker(),
+                ],
                 pass_fds=[theirs.fileno()],
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
             )
@@ -53,7 +62,9 @@ class Isolation:
         why = running.context._stop
         return why if why is not None else self._crash(running, process.returncode)
 
-    def _listen(self, ours: socket.socket, running: Running, process: subprocess.Popen[bytes]) -> bytes | None:
+    def _listen(
+        self, ours: socket.socket, running: Running, process: subprocess.Popen[bytes]
+    ) -> bytes | None:
         """Lines until the verdict; kills the process when it was told to stop and does not."""
         ours.settimeout(_LOOK_SECONDS)
         buffer, stopped_at = b"", None

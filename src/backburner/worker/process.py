@@ -153,7 +153,9 @@ class WorkerProcess:
     def _isolation(self, limits: Limits) -> Isolation | None:
         app = self._jobs.app or spec_of(self._jobs)
         if app is None:
-            log.warning("jobs that ask for a process of their own run in threads: the app has no importable name")
+            log.warning(
+                "jobs that ask for a process of their own run in threads: the app has no importable name"
+            )
             return None
         return Isolation(app, self._my_id, limits, self._store.clock, socket.gethostname(), STOP_GRACE)
 

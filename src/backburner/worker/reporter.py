@@ -205,7 +205,11 @@ class Reporter:
             job=one.job.id,
             attempt=one.job.attempt,
             progress=reported,
-            checkpoint=json.dumps(dict(context._saved())) if changed else earlier.checkpoint if earlier else None,
+            checkpoint=json.dumps(dict(context._saved()))
+            if changed
+            else earlier.checkpoint
+            if earlier
+            else None,
             log=(*(earlier.log if earlier else ()), *self._log_line(one, lines)),
             messages=(*(earlier.messages if earlier else ()), *messages),
             failed_items=(*(earlier.failed_items if earlier else ()), *failed),

@@ -23,7 +23,14 @@ class Rescuer:
     """
 
     def __init__(
-        self, store: Store, bell: Bell, worker: Callable[[], str], page: Page, limits: Limits, lease: float, seams: Seams
+        self,
+        store: Store,
+        bell: Bell,
+        worker: Callable[[], str],
+        page: Page,
+        limits: Limits,
+        lease: float,
+        seams: Seams,
     ) -> None:
         self._store, self._bell, self._worker, self._page = store, bell, worker, page
         self._limits, self._lease, self._seams = limits, lease, seams

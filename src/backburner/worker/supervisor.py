@@ -24,7 +24,6 @@ from backburner.clock import boot_seconds
 from backburner.errors import BackburnerError, StoreError
 from backburner.ids import Ids
 from backburner.seams import Seams
-from backburner.settings import Settings
 from backburner.store.dialects.base import Life
 from backburner.store.store import Store
 from backburner.store.workers import WorkerRow
@@ -264,7 +263,9 @@ class Supervisor:
 
     def _beating(self) -> list[Beating]:
         return [
-            Beating(one.worker, one.page, _later(self._kill, one)) for one in list(self._children.values()) if one.ready
+            Beating(one.worker, one.page, _later(self._kill, one))
+            for one in list(self._children.values())
+            if one.ready
         ]
 
     def _reap(self) -> None:
@@ -285,7 +286,7 @@ class Supervisor:
                 _cause(code, one.killed),
                 begun,
                 crashed=not told and not lease_over,
-                stopped=told and self._stopping is not None or code in (exits.STOPPED, exits.GRACE_OVER),
+                stopped=(told and self._stopping is not None) or code in (exits.STOPPED, exits.GRACE_OVER),
                 host=socket.gethostname(),
                 pid=one.pid,
             )
@@ -320,7 +321,9 @@ class Supervisor:
                 log.error("process %d did not come up within %g s", one.pid, HELLO_SECONDS)
                 self._kill(one)
             elif one.ready and one.page.lease_until < now and any(body.guarded for body in one.page.begun()):
-                log.error("worker %s has lost its lease with jobs that must not run twice; ending it", one.worker)
+                log.error(
+                    "worker %s has lost its lease with jobs that must not run twice; ending it", one.worker
+                )
                 self._kill(one)
             elif self._stopping is not None and now - self._stopping > self._options.grace + 5.0:
                 self._kill(one)

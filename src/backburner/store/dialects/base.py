@@ -74,7 +74,7 @@ class Dialect(ABC):
 
     def held(self, connection: DriverConnection) -> None:
         """Prepare a connection that one role keeps: each statement commits by itself."""
-        return None
+        return
 
     @abstractmethod
     def read_time(self, connection: DriverConnection) -> datetime:
@@ -123,11 +123,11 @@ class Dialect(ABC):
 
     def bury(self, worker: str) -> None:
         """Remove what a dead worker left behind as its sign of life."""
-        return None
+        return
 
     def forked(self) -> None:
         """Forget in a forked child what belongs to threads of the parent."""
-        return None
+        return
 
     def hold_life(self, worker: str) -> Life:
         """Show for as long as this process lives that `worker` does."""

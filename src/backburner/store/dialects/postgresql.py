@@ -233,7 +233,8 @@ RETURNING j.id::text, {returned}"""
 
 def _settle_statement(schema: Schema) -> str:
     """The fence is (id, attempt, running). No index has `state = 'running'` as its condition, so the planner
-    cannot walk one here; it finds the rows by primary key."""
+    cannot walk one here; it finds the rows by primary key.
+    """
     jobs = schema.qualified("jobs")
     return f"""
 UPDATE {jobs} AS j

@@ -237,7 +237,6 @@ class SQLite(Dialect):
         return self._file.with_name(self._file.name + "-workers") / worker
 
 
-
 def _best_first(row: Sequence[Any]) -> tuple[int, int]:
     return row[7], row[1]
 

@@ -40,7 +40,9 @@ class Tables:
     def table(self, name: str, *columns: sa.Column[Any] | sa.Constraint) -> None:
         op.create_table(self.prefix + name, *columns, schema=self.schema)
 
-    def index(self, table: str, name: str, *columns: str, where: str | None = None, unique: bool = False) -> None:
+    def index(
+        self, table: str, name: str, *columns: str, where: str | None = None, unique: bool = False
+    ) -> None:
         condition: dict[str, Any] = {}
         if where:
             condition = {"postgresql_where": sa.text(where), "sqlite_where": sa.text(where)}
@@ -125,9 +127,7 @@ class Tables:
         self.index("jobs", "ready", "queue", "priority", "position", where="state = 'queued'")
         self.index("jobs", "due", "run_at", where="state IN ('scheduled', 'retrying')")
         self.index("jobs", "owned", "worker", where="worker IS NOT NULL")
-        self.index(
-            "jobs", "expiring", "expires_at", where="expires_at IS NOT NULL AND finished_at IS NULL"
-        )
+        self.index("jobs", "expiring", "expires_at", where="expires_at IS NOT NULL AND finished_at IS NULL")
         self.index("jobs", "ended", "state", "finished_at", where="finished_at IS NOT NULL")
         self.index("jobs", "kept", "keep_until", where="keep_until IS NOT NULL")
         self.index("jobs", "task", "task", "id", where="finished_at IS NOT NULL")
