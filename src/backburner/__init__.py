@@ -5,13 +5,14 @@ from __future__ import annotations
 from importlib.metadata import version as _version
 
 from backburner.backburner import Backburner
-from backburner.context import JobContext, current_job, track
+from backburner.context import JobContext, current_job
 from backburner.errors import BackburnerError
 from backburner.job import Job
 from backburner.outcome import Cancelled, PermanentError, Retry, Skip, StopWorker, TimedOut, Wait
 from backburner.retry import RetryPolicy
 from backburner.states import JobState
 from backburner.task import Task
+from backburner.track import track
 
 __version__ = _version("backburner")
 

@@ -103,9 +103,7 @@ class Backburner:
 
         return register if function is None else register(function)
 
-    def enqueue_many(
-        self, task: Task[..., Any], calls: Iterable[tuple[Any, ...] | Mapping[str, Any]]
-    ) -> list[str]:
+    def enqueue_many(self, task: Task[..., Any], calls: Iterable[tuple[Any, ...] | Mapping[str, Any]]) -> list[str]:
         """Store many calls of one task in one transaction: all or none. The ids, in order.
 
         Each call is a tuple of positional or a dict of named arguments. Raises what `task.enqueue` raises.
@@ -245,9 +243,7 @@ class Backburner:
 
 def _one(job: Job | str, chosen: Mapping[str, Any]) -> str:
     if chosen:
-        raise InvalidOption(
-            "job", job, f"is given beside {', '.join(chosen)}", "Say either which job, or which jobs"
-        )
+        raise InvalidOption("job", job, f"is given beside {', '.join(chosen)}", "Say either which job, or which jobs")
     if not isinstance(job, Job | str):
         raise InvalidOption("job", job, "is neither a job nor an id", "Pass a Job or its id")
     return job.id if isinstance(job, Job) else job

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
-from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
+from typing import IO, TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from backburner.console import ConsoleBar
+from backburner.desk import Desk
 from backburner.errors import InvalidArgument, TooLarge
 from backburner.progress import FailedItem, Link, Message, Progress, is_safe_link
 from backburner.tracking import Guard, tracked
@@ -34,26 +35,6 @@ MAX_MESSAGES = 200
 MAX_LINKS = 20
 
 _current: ContextVar[JobContext | None] = ContextVar("backburner_job", default=None)
-
-
-class Desk(Protocol):
-    """What the worker does for a running job."""
-
-    def urgent(self, context: JobContext) -> None:
-        """Store what this job reports soon, not at the next round."""
-        ...
-
-    def flush(self, context: JobContext) -> None:
-        """Store what this job reports before returning; raises `LeaseLost`."""
-        ...
-
-    def transaction(self, context: JobContext) -> AbstractContextManager[Connection]:
-        """A transaction on the jobs' database that ends fenced."""
-        ...
-
-    def attach(self, context: JobContext, name: str, source: Any, media_type: str | None) -> Attachment: ...
-
-    def stored_checkpoint(self, context: JobContext) -> str | None: ...
 
 
 class JobContext:
@@ -184,15 +165,11 @@ class JobContext:
         self._links = (*self._links, Link(text[:200], href))[-MAX_LINKS:]
         self._urgent()
 
-    def attach(
-        self, source: str | IO[bytes], name: str | None = None, media_type: str | None = None
-    ) -> Attachment:
+    def attach(self, source: str | IO[bytes], name: str | None = None, media_type: str | None = None) -> Attachment:
         """Keep a file (a path or a binary file object) with the job, for people to download."""
         self.check()
         if self._desk is None:
-            raise InvalidArgument(
-                "", "source", source, "files are kept for stored jobs only", "Enqueue the task"
-            )
+            raise InvalidArgument("", "source", source, "files are kept for stored jobs only", "Enqueue the task")
         return self._desk.attach(self, name or "", source, media_type)
 
     def item_failed(self, key: object, error: object) -> None:
@@ -281,9 +258,7 @@ class JobContext:
         and goes on. `key` names an item for that, and for a retry of just those.
         """
         if on_error not in ("raise", "collect"):
-            raise InvalidArgument(
-                self.task or "", "on_error", on_error, "is unknown", "Use 'raise' or 'collect'"
-            )
+            raise InvalidArgument(self.task or "", "on_error", on_error, "is unknown", "Use 'raise' or 'collect'")
         if total is None and isinstance(items, Sized):
             total = len(items)
         self.check()
@@ -291,15 +266,11 @@ class JobContext:
         if unit is not None:
             self._unit = unit[:40]
         self._track_count += 1
-        return tracked(
-            self, items, f"track-{self._track_count}" if resume else None, key, on_error == "collect"
-        )
+        return tracked(self, items, f"track-{self._track_count}" if resume else None, key, on_error == "collect")
 
     def __repr__(self) -> str:
         return (
-            f"<JobContext {self.task} {self.id} attempt {self.attempt}>"
-            if self._claimed
-            else "<JobContext (no job)>"
+            f"<JobContext {self.task} {self.id} attempt {self.attempt}>" if self._claimed else "<JobContext (no job)>"
         )
 
     def _saved(self) -> dict[str, Any]:
@@ -363,32 +334,3 @@ def entered(context: JobContext) -> Iterator[JobContext]:
         yield context
     finally:
         _current.reset(token)
-
-
-@overload
-def track(
-    items: Iterable[T],
-    *,
-    total: float | None = None,
-    unit: str | None = None,
-    resume: bool = False,
-    key: Callable[[T], object] | None = None,
-    on_error: Literal["raise"] = "raise",
-) -> Iterator[T]: ...
-
-
-@overload
-def track(
-    items: Iterable[T],
-    *,
-    total: float | None = None,
-    unit: str | None = None,
-    resume: bool = False,
-    key: Callable[[T], object] | None = None,
-    on_error: Literal["collect"],
-) -> Iterator[Guard[T]]: ...
-
-
-def track(items: Iterable[T], **options: Any) -> Iterator[Any]:
-    """Go through `items` with progress, in a job or outside; see `JobContext.track`."""
-    return (_current.get() or JobContext()).track(items, **options)

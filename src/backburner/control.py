@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from backburner.codec import decode_result
@@ -88,6 +89,41 @@ class Control:
             files=tuple(store.attachments.of_job(job_id)),
             why=tuple(self.why_not_running(job)),
         )
+
+    def glance(self, ids: Sequence[str]) -> dict[str, Job]:
+        """The jobs of these ids that exist, without arguments, result and what else may be long."""
+        return {job_id: self._ours(job) for job_id, job in self._database.store.reports.glance(ids).items()}
+
+    def page(self, which: JobFilter, limit: int) -> list[Job]:
+        """Jobs that match, the newest first, as `glance` reads them."""
+        return [self._ours(job) for job in self._database.store.reports.page(which, limit)]
+
+    def log_after(self, starts: Mapping[str, int]) -> dict[str, list[LogLine]]:
+        """Live output of each job from its offset on, `LOG_PIECES` pieces in all."""
+        return self._database.store.reports.log_after(starts)
+
+    def messages_after(self, numbers: Mapping[str, int]) -> dict[str, list[tuple[int, Message]]]:
+        """Numbered messages of each job behind a number."""
+        return self._database.store.reports.messages_after(numbers)
+
+    def files_of(self, ids: Sequence[str]) -> dict[str, list[Attachment]]:
+        """The files of these jobs that have not expired."""
+        return self._database.store.reports.files_of(ids)
+
+    def file(self, file_id: str) -> Attachment | None:
+        """What is known of a file, even one past its life; None when nothing is."""
+        return self._database.store.reports.file(file_id)
+
+    def place_in_line(self, job: Job, limit: int = 1000) -> int | None:
+        """The place of a queued job in its queue, from 1 on; None otherwise, and beyond `limit`."""
+        if job.state is not JobState.QUEUED:
+            return None
+        place = self._database.store.jobs.position_in_line(job, limit)
+        return place if place <= limit else None
+
+    def now(self) -> datetime:
+        """The present as the database sees it, UTC."""
+        return self._database.store.clock.now()
 
     def why_not_running(self, job: Job) -> list[str]:
         """Why a waiting job does not run, in sentences for people; none when it runs or is done."""

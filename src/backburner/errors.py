@@ -25,7 +25,13 @@ class SettingsError(BackburnerError):
     """A setting is unknown, has a wrong value, or contradicts another one."""
 
     def __init__(self, setting: str, value: object, problem: str, remedy: str, source: str = "argument") -> None:
-        self.setting, self.value, self.problem, self.remedy, self.source = setting, value, problem, remedy, source
+        self.setting, self.value, self.problem, self.remedy, self.source = (
+            setting,
+            value,
+            problem,
+            remedy,
+            source,
+        )
         super().__init__(f"setting {setting!r} = {shown(value)} (from {source}): {problem}. {remedy}")
 
 

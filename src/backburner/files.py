@@ -50,9 +50,7 @@ class FileStore(ABC):
     def delete(self, place: str) -> None:
         """Remove the bytes; nothing happens when they are gone already."""
 
-    def keep(
-        self, job_id: str, name: str, source: Source, media_type: str | None, now: datetime
-    ) -> Attachment:
+    def keep(self, job_id: str, name: str, source: Source, media_type: str | None, now: datetime) -> Attachment:
         """Store a file that belongs to a job; what the table of files is to say about it.
 
         Without a `name` it takes that of the source; without a `media_type` the one its name suggests.
@@ -60,9 +58,7 @@ class FileStore(ABC):
         shown = shown_name(name or _name_of(source))
         place, size = self.save(job_id, shown, source)
         guessed = media_type or mimetypes.guess_type(shown)[0] or "application/octet-stream"
-        return Attachment(
-            place.partition("/")[2], job_id, shown, _media_type(guessed), size, place, now, None
-        )
+        return Attachment(place.partition("/")[2], job_id, shown, _media_type(guessed), size, place, now, None)
 
 
 def open_files(where: str, ids: Ids | None = None) -> FileStore:
@@ -172,9 +168,7 @@ def _name_of(source: Source) -> str:
 
 def _media_type(text: str) -> str:
     if not _MEDIA_TYPE.match(text):
-        raise InvalidOption(
-            "media_type", text, "is no media type", "For example text/csv; at most 100 characters"
-        )
+        raise InvalidOption("media_type", text, "is no media type", "For example text/csv; at most 100 characters")
     return text
 
 
@@ -196,9 +190,7 @@ def _copy(name: str, source: Source, target: IO[bytes]) -> int:
     size = 0
     while chunk := source.read(_CHUNK):
         if not isinstance(chunk, bytes | bytearray | memoryview):
-            raise InvalidOption(
-                "source", source, f"{name!r} was opened as text", "Open it in binary mode: 'rb'"
-            )
+            raise InvalidOption("source", source, f"{name!r} was opened as text", "Open it in binary mode: 'rb'")
         target.write(chunk)
         size += len(chunk)
     return size

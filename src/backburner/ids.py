@@ -21,9 +21,7 @@ _RANDOM_MASK = (1 << 62) - 1
 class Ids:
     """A source of ids; `now_ns` gives Unix nanoseconds and `entropy` n random bytes."""
 
-    def __init__(
-        self, now_ns: Callable[[], int] = time.time_ns, entropy: Callable[[int], bytes] = os.urandom
-    ) -> None:
+    def __init__(self, now_ns: Callable[[], int] = time.time_ns, entropy: Callable[[int], bytes] = os.urandom) -> None:
         self._now_ns, self._entropy = now_ns, entropy
         self._lock = threading.Lock()
         self._last = 0

@@ -162,9 +162,7 @@ def checked_text(option: str, value: object, limit: int) -> str:
     if len(value) > limit:
         raise InvalidOption(option, value, f"has {len(value)} characters", f"Use at most {limit}")
     if "\0" in value or (not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value)):
-        raise InvalidOption(
-            option, value, "holds a character no database stores", "Remove NUL and lone surrogates"
-        )
+        raise InvalidOption(option, value, "holds a character no database stores", "Remove NUL and lone surrogates")
     return value
 
 
@@ -173,15 +171,11 @@ def checked_moment(option: str, value: object) -> datetime:
     if not isinstance(value, datetime):
         raise InvalidOption(option, value, "is no datetime", "Pass an aware datetime")
     if value.utcoffset() is None:
-        raise InvalidOption(
-            option, value, "has no time zone", "Pass an aware datetime, for example datetime.now(UTC)"
-        )
+        raise InvalidOption(option, value, "has no time zone", "Pass an aware datetime, for example datetime.now(UTC)")
     try:
         return value.astimezone(UTC)
     except OverflowError as error:
-        raise InvalidOption(
-            option, value, "is outside the calendar", "Pass a time between years 1 and 9999"
-        ) from error
+        raise InvalidOption(option, value, "is outside the calendar", "Pass a time between years 1 and 9999") from error
 
 
 def checked_queue(value: object, settings: Settings) -> str:
@@ -248,9 +242,7 @@ def _meta(value: object) -> str | None:
     try:
         text = json.dumps(dict(value), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidOption(
-            "meta", value, f"is no JSON: {error}", "Use text, numbers, lists and dicts"
-        ) from error
+        raise InvalidOption("meta", value, f"is no JSON: {error}", "Use text, numbers, lists and dicts") from error
     if len(text) > MAX_META_BYTES:
         raise TooLarge("meta", len(text), MAX_META_BYTES, "Store the data and put its id there")
     return text

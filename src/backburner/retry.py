@@ -48,24 +48,16 @@ class RetryPolicy:
         _number("factor", self.factor, 1.0, math.inf)
         _number("jitter", self.jitter, 0.0, 1.0)
         if self.cap < self.base:
-            raise InvalidOption(
-                "cap", self.cap, f"is less than base ({self.base})", "Give a cap of at least base"
-            )
+            raise InvalidOption("cap", self.cap, f"is less than base ({self.base})", "Give a cap of at least base")
         _limit("max_attempts", self.max_attempts)
         if not isinstance(self.by_type, Mapping):
-            raise InvalidOption(
-                "by_type", self.by_type, "is no mapping", "For example {OSError: RetryPolicy.fixed(5)}"
-            )
+            raise InvalidOption("by_type", self.by_type, "is no mapping", "For example {OSError: RetryPolicy.fixed(5)}")
         for kind, policy in self.by_type.items():
             _exception_type("by_type", kind)
             if not isinstance(policy, RetryPolicy):
-                raise InvalidOption(
-                    "by_type", policy, "is no RetryPolicy", "For example RetryPolicy.fixed(5)"
-                )
+                raise InvalidOption("by_type", policy, "is no RetryPolicy", "For example RetryPolicy.fixed(5)")
         if not isinstance(self.permanent, tuple):
-            raise InvalidOption(
-                "permanent", self.permanent, "is no tuple", "For example permanent=(ValueError,)"
-            )
+            raise InvalidOption("permanent", self.permanent, "is no tuple", "For example permanent=(ValueError,)")
         for kind in self.permanent:
             _exception_type("permanent", kind)
             if kind in self.by_type:
@@ -86,9 +78,7 @@ class RetryPolicy:
         return cls(base, cap, factor, jitter, max_attempts)
 
     @classmethod
-    def fixed(
-        cls, seconds: float, *, jitter: float = 0.1, max_attempts: int | None = MAX_ATTEMPTS
-    ) -> RetryPolicy:
+    def fixed(cls, seconds: float, *, jitter: float = 0.1, max_attempts: int | None = MAX_ATTEMPTS) -> RetryPolicy:
         """The same delay every time, in seconds."""
         return cls(seconds, seconds, 1.0, jitter, max_attempts)
 
@@ -156,6 +146,4 @@ def _limit(option: str, value: object) -> None:
 
 def _exception_type(option: str, kind: object) -> None:
     if not isinstance(kind, type) or not issubclass(kind, BaseException):
-        raise InvalidOption(
-            option, kind, "is no exception type", "Give the class, for example ConnectionError"
-        )
+        raise InvalidOption(option, kind, "is no exception type", "Give the class, for example ConnectionError")

@@ -66,9 +66,7 @@ def keep_of(value: KeepArgument) -> dict[JobState, float]:
     kept: dict[JobState, float] = {}
     for name, seconds in value.items():
         if name not in FINAL:
-            raise InvalidOption(
-                "keep", value, f"{name!r} is no final state", f"Use {', '.join(sorted(FINAL))}"
-            )
+            raise InvalidOption("keep", value, f"{name!r} is no final state", f"Use {', '.join(sorted(FINAL))}")
         kept[JobState(name)] = seconds_of("keep", seconds)
     return kept
 

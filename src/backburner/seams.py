@@ -1,5 +1,6 @@
 """Named points in the life of an attempt where tests may stop, delay or end a process. Nothing happens there
-otherwise."""
+otherwise.
+"""
 
 from __future__ import annotations
 
@@ -22,4 +23,4 @@ class Seams:
 
     def reach(self, name: SeamName) -> None:
         """Called at each point; runs in the thread that does the work."""
-        return None
+        return

@@ -54,9 +54,7 @@ def filter_of(chosen: Selection) -> JobFilter:
 def checked_limit(limit: int, most: int = 1000) -> int:
     """How many to list. Raises `InvalidOption` outside 1 to `most`."""
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= most:
-        raise InvalidOption(
-            "limit", limit, "is out of range", f"Use 1 to {most}, and `before` for the next page"
-        )
+        raise InvalidOption("limit", limit, "is out of range", f"Use 1 to {most}, and `before` for the next page")
     return limit
 
 

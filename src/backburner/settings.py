@@ -130,9 +130,7 @@ def masked(name: str, value: Any) -> Any:
     return value
 
 
-def found(
-    environ: Mapping[str, str] | None = None, folder: Path | None = None
-) -> Iterator[tuple[str, Any, str]]:
+def found(environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Iterator[tuple[str, Any, str]]:
     """Name, value and source of all that is set outside of the code, `APP` included; what comes later wins."""
     yield from _from_files(folder or Path.cwd())
     yield from _from_environ(os.environ if environ is None else environ)

@@ -43,9 +43,7 @@ class Enqueuer(Protocol):
     @property
     def settings(self) -> Settings: ...
     def enqueue(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Job: ...
-    async def aenqueue(
-        self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> Job: ...
+    async def aenqueue(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Job: ...
 
 
 class Task(Generic[P, R]):
@@ -81,6 +79,7 @@ class Task(Generic[P, R]):
         self.is_async: bool = inspect.iscoroutinefunction(function)
         self.returns: Any = None if parameters.returns is Any else parameters.returns
         self._enqueuer, self._template = enqueuer, template
+        self._positional, self._known = _plain_names(function, self.context_parameter)
         self._merged: dict[str, RunOptions] = {}
         functools.update_wrapper(self, function)
 
@@ -146,11 +145,12 @@ class Task(Generic[P, R]):
         """The row of one call, enqueued at `now`. Raises what `enqueue` raises before it stores."""
         options = self.enqueue_options
         run_at, expires_at = options.times(now)
+        arguments = self.parameters.bind(args, kwargs)
         title = options.title
         if title is None and self._template is not None:
             title = self._template.fixed or self._rendered(args, kwargs)
         return NewJob(
-            job_id, self.name, self.parameters.bind(args, kwargs), CODEC, options.queue, options.priority,
+            job_id, self.name, arguments, CODEC, options.queue, options.priority,
             now, run_at, title, options.identifier, options.owner, options.visibility, options.tags_text,
             options.meta, None, options.stored, options.max_attempts, options.repeatable, expires_at,
         )  # fmt: skip
@@ -168,7 +168,10 @@ class Task(Generic[P, R]):
 
     def _rendered(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
         assert self._template is not None
-        return self._template.render(self.parameters.named(args, kwargs))
+        if self._positional is None:
+            return self._template.render(self.parameters.named(args, kwargs))
+        # Binding by the signature takes as long as all the rest of an enqueue.
+        return self._template.render({**self._known, **dict(zip(self._positional, args, strict=False)), **kwargs})
 
 
 async def _awaited(context: JobContext, call: Callable[[], Any]) -> Any:
@@ -183,9 +186,7 @@ def declare(function: Callable[P, R], enqueuer: Enqueuer, options: TaskOptions) 
     refuse_unknown(options, TaskOptions.__annotations__, "@jobs.task")
     name = checked_text("name", options["name"], MAX_NAME) if "name" in options else _default_name(function)
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise InvalidTask(
-            name, "is a generator, a worker would run nothing of it", "Return a value, and use track()"
-        )
+        raise InvalidTask(name, "is a generator, a worker would run nothing of it", "Return a value, and use track()")
     settings = enqueuer.settings
     context_parameter = _context_parameter(function)
     skip = frozenset({context_parameter} if context_parameter else ())
@@ -206,9 +207,7 @@ def declare(function: Callable[P, R], enqueuer: Enqueuer, options: TaskOptions) 
         **enqueue_options.run,
     )
     # What the task says of all its jobs is not written into each row: a new version may say otherwise.
-    enqueue_options = base.changed(
-        {k: v for k, v in shared.items() if k not in (*OVERRIDES, "max_attempts")}, settings
-    )
+    enqueue_options = base.changed({k: v for k, v in shared.items() if k not in (*OVERRIDES, "max_attempts")}, settings)
     return Task(
         function,
         enqueuer,
@@ -236,10 +235,19 @@ def _default_name(function: Callable[..., Any]) -> str:
         module = spec.name if spec is not None else Path(file).stem if file else module
     name = f"{module}.{qualified}"
     if len(name) > MAX_NAME:
-        raise InvalidTask(
-            name, f"its name has {len(name)} characters", f"Use at most {MAX_NAME}: @jobs.task(name=...)"
-        )
+        raise InvalidTask(name, f"its name has {len(name)} characters", f"Use at most {MAX_NAME}: @jobs.task(name=...)")
     return name
+
+
+def _plain_names(
+    function: Callable[..., Any], context_parameter: str | None
+) -> tuple[tuple[str, ...] | None, dict[str, Any]]:
+    """The names positional arguments fill, and the defaults; no names when the signature has more to it."""
+    parameters = [p for p in inspect.signature(function).parameters.values() if p.name != context_parameter]
+    if any(p.kind not in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) for p in parameters):
+        return None, {}
+    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+    return tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD), defaults
 
 
 def _aliases(options: TaskOptions) -> tuple[str, ...]:

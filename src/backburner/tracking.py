@@ -37,7 +37,11 @@ class Guard(Generic[T]):
 
 
 def tracked(
-    context: JobContext, items: Iterable[T], name: str | None, key: Callable[[T], object] | None, collect: bool
+    context: JobContext,
+    items: Iterable[T],
+    name: str | None,
+    key: Callable[[T], object] | None,
+    collect: bool,
 ) -> Iterator[Any]:
     """The items of one `track`; `name` is set when it goes on where the last attempt stopped."""
     done, source, saved = 0, iter(items), None

@@ -35,9 +35,7 @@ class Why:
             return [_held(job)]
         found = []
         if job.state is JobState.RETRYING:
-            found.append(
-                f"It failed ({_first_line(job.error or job.reason)}) and runs again at {_clock(job.run_at)}."
-            )
+            found.append(f"It failed ({_first_line(job.error or job.reason)}) and runs again at {_clock(job.run_at)}.")
         elif job.state is JobState.SCHEDULED:
             found.append(f"Not before {_clock(job.run_at)}.")
             if job.reason:
@@ -69,9 +67,7 @@ class Why:
 def _held(job: Job) -> str:
     if job.blocked_on == "unknown task":
         return f"Task name {job.task} is unknown to all live workers."
-    return f"It is held ({job.blocked_on or 'blocked'})" + (
-        f": {_first_line(job.reason)}." if job.reason else "."
-    )
+    return f"It is held ({job.blocked_on or 'blocked'})" + (f": {_first_line(job.reason)}." if job.reason else ".")
 
 
 def _first_line(text: str | None) -> str:

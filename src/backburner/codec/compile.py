@@ -159,9 +159,7 @@ class _Compiler:
         try:
             return self._fields_of(cls)
         except NameError as error:
-            return Refused(
-                cls.__name__, f"{cls.__name__} has an annotation that only a type checker knows ({error})"
-            )
+            return Refused(cls.__name__, f"{cls.__name__} has an annotation that only a type checker knows ({error})")
 
     def _fields_of(self, cls: Any) -> Plan:
         if issubclass(cls, tuple) and hasattr(cls, "_fields"):
@@ -186,9 +184,7 @@ class _Compiler:
         for name, hint in _hints(cls).items():
             origin = typing.get_origin(hint)
             # Under postponed annotations __required_keys__ does not see NotRequired.
-            required = origin is typing.Required or (
-                origin is not typing.NotRequired and name in cls.__required_keys__
-            )
+            required = origin is typing.Required or (origin is not typing.NotRequired and name in cls.__required_keys__)
             fields[name] = Field(self.plan(hint), required)
         plan.fill(fields)
         return plan
@@ -212,9 +208,7 @@ class _Compiler:
         hints, fields = _hints(cls), {}
         for field in dataclasses.fields(cls):
             required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-            fields[field.name] = Field(
-                self.plan(hints.get(field.name, Any)), required and field.init, field.init
-            )
+            fields[field.name] = Field(self.plan(hints.get(field.name, Any)), required and field.init, field.init)
         plan.fill(fields)
         return plan
 

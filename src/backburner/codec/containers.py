@@ -272,9 +272,7 @@ class Union(Plan):
         self.name = " | ".join(member.name for member in members)
         self.kinds = frozenset().union(*(member.kinds for member in members))
         self.types = frozenset().union(*(member.types for member in members))
-        self._tagged = [
-            m for m in members if not m.native and any(m.kinds & o.kinds for o in members if o is not m)
-        ]
+        self._tagged = [m for m in members if not m.native and any(m.kinds & o.kinds for o in members if o is not m)]
         self._plain = [m for m in members if m not in self._tagged]
         self.native = all(member.native for member in members)
         self.as_is = frozenset().union(*(member.as_is for member in members))
@@ -331,9 +329,7 @@ class Refused(Plan):
         self.name, self.tag, self.problem = name, name, problem
 
     def pack(self, value: Any) -> Any:
-        raise Misfit(
-            self.problem, "Pass an id or builtin values and load the object in the task", unstorable=True
-        )
+        raise Misfit(self.problem, "Pass an id or builtin values and load the object in the task", unstorable=True)
 
     def unpack(self, stored: Any) -> Any:
         raise Misfit(self.problem)

@@ -24,17 +24,13 @@ _EMPTY = _P.empty
 # Each argument may be nested as deep as a result; the object that holds them is one level more.
 _LEVELS = MAX_DEPTH + 1
 _VARIADIC = (_P.VAR_POSITIONAL, _P.VAR_KEYWORD)
-_SENSITIVE = re.compile(
-    r"pass(word|wd|phrase)?$|secret|token|credential|api_?key|private_?key", re.IGNORECASE
-)
+_SENSITIVE = re.compile(r"pass(word|wd|phrase)?$|secret|token|credential|api_?key|private_?key", re.IGNORECASE)
 
 
 class Parameters:
     """What a task can be called with. Built once per task with `of`, then used from any thread."""
 
-    def __init__(
-        self, task: str, signature: inspect.Signature, hints: Mapping[str, Any], max_bytes: int
-    ) -> None:
+    def __init__(self, task: str, signature: inspect.Signature, hints: Mapping[str, Any], max_bytes: int) -> None:
         self._task, self._whole, self._max_bytes = task, signature, max_bytes
         self._plans: dict[str, Plan] = {}
         self._stored: list[_P] = []
@@ -105,9 +101,7 @@ class Parameters:
         except Misfit as misfit:
             raise DecodeError(f"arguments of task {self._task!r}", misfit.sentence()) from misfit
         except Exception as error:
-            raise DecodeError(
-                f"arguments of task {self._task!r}", f"{type(error).__name__}: {error}"
-            ) from error
+            raise DecodeError(f"arguments of task {self._task!r}", f"{type(error).__name__}: {error}") from error
 
     def named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of a call by parameter name, defaults included; raises `InvalidArgument`."""
@@ -193,9 +187,7 @@ class Parameters:
     def _bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> inspect.BoundArguments:
         unknown = [key for key in kwargs if key in self._whole.parameters and key not in self._plans]
         if unknown:
-            raise InvalidArgument(
-                self._task, unknown[0], kwargs[unknown[0]], "is passed by the worker", "Leave it out"
-            )
+            raise InvalidArgument(self._task, unknown[0], kwargs[unknown[0]], "is passed by the worker", "Leave it out")
         try:
             return self._signature.bind(*args, **kwargs)
         except TypeError as error:
@@ -204,18 +196,14 @@ class Parameters:
     def _explain(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], error: TypeError) -> InvalidArgument:
         """Which argument `inspect` means by its TypeError."""
         parameters = self._signature.parameters
-        positional = [
-            p.name for p in self._stored if p.kind in (_P.POSITIONAL_ONLY, _P.POSITIONAL_OR_KEYWORD)
-        ]
+        positional = [p.name for p in self._stored if p.kind in (_P.POSITIONAL_ONLY, _P.POSITIONAL_OR_KEYWORD)]
         by_keyword = {p.name for p in self._stored if p.kind in (_P.POSITIONAL_OR_KEYWORD, _P.KEYWORD_ONLY)}
         listed = f"The task takes {', '.join(map(str, parameters.values())) or 'no arguments'}"
         for key in kwargs:
             if key not in by_keyword:
                 close = difflib.get_close_matches(key, by_keyword, 1)
                 hint = f"Did you mean {close[0]!r}?" if close else listed
-                return InvalidArgument(
-                    self._task, key, self._masked(key, kwargs[key]), "is no parameter", hint
-                )
+                return InvalidArgument(self._task, key, self._masked(key, kwargs[key]), "is no parameter", hint)
         if len(args) > len(positional):
             place = f"positional argument {len(positional) + 1}"
             return InvalidArgument(self._task, place, args[len(positional)], "is one too many", listed)
@@ -258,17 +246,13 @@ class Parameters:
         if kind is _P.VAR_KEYWORD:
             if type(item) is not dict:
                 raise Misfit("needs an object")
-            taken = item.keys() & {
-                p.name for p in self._whole.parameters.values() if p.kind is not _P.POSITIONAL_ONLY
-            }
+            taken = item.keys() & {p.name for p in self._whole.parameters.values() if p.kind is not _P.POSITIONAL_ONLY}
             if taken - {p.name for p in self._whole.parameters.values() if p.kind in _VARIADIC}:
                 raise Misfit(f"holds {min(taken)!r}, which is a parameter of its own")
             return {key: plan.unpack(each) for key, each in item.items()}
         return plan.unpack(item)
 
-    def _arrange(
-        self, named: dict[str, Any], injected: Mapping[str, Any]
-    ) -> tuple[list[Any], dict[str, Any]]:
+    def _arrange(self, named: dict[str, Any], injected: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """Positional where the signature, or a non-empty *args, needs it; by keyword otherwise."""
         values = {**named, **injected}
         parameters = list(self._whole.parameters.values())

@@ -114,8 +114,4 @@ def first_paragraph(cls: type) -> dict[str, str]:
 
 
 def _article(name: str) -> str:
-    return (
-        f"{'an' if name[:1].lower() in 'aeio' else 'a'} {name}"
-        if name.isidentifier()
-        else f"a value of {name}"
-    )
+    return f"{'an' if name[:1].lower() in 'aeio' else 'a'} {name}" if name.isidentifier() else f"a value of {name}"

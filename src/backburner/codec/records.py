@@ -42,11 +42,7 @@ class Record(Plan):
 
     def unpack(self, stored: Any) -> Any:
         values = self._unpack_fields(stored)
-        later = {
-            name: values.pop(name)
-            for name, field in self._fields.items()
-            if not field.init and name in values
-        }
+        later = {name: values.pop(name) for name, field in self._fields.items() if not field.init and name in values}
         try:
             built = self.cls(**values)
             for name, value in later.items():
@@ -113,9 +109,7 @@ class TypedMapping(Record):
             raise wrong(self, value)
         unknown = [key for key in value if key not in self._fields]
         if unknown:
-            raise Misfit(
-                f"{self.name} has no key {unknown[0]!r:.40}", "Remove it, or add it to the TypedDict"
-            )
+            raise Misfit(f"{self.name} has no key {unknown[0]!r:.40}", "Remove it, or add it to the TypedDict")
         return self._pack_fields(value)
 
     def unpack(self, stored: Any) -> dict[str, Any]:
@@ -206,7 +200,5 @@ def fields_of_struct(value: Any) -> dict[str, Any]:
 
 def _not_exactly(plan: Record | Pydantic, value: Any) -> Misfit:
     if isinstance(value, plan.cls):
-        return Misfit(
-            f"as a {plan.name}, a {typename(value)} would lose its own fields", f"Pass a {plan.name}"
-        )
+        return Misfit(f"as a {plan.name}, a {typename(value)} would lose its own fields", f"Pass a {plan.name}")
     return wrong(plan, value)

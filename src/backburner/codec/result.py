@@ -49,9 +49,7 @@ def decode_result(text: str, annotation: Any = None) -> Any:
             return plan_for(Any).unpack(stored["$" + _FREE])
         if stored is None:
             return None
-        return plan_for(Any if annotation is None or isinstance(annotation, str) else annotation).unpack(
-            stored
-        )
+        return plan_for(Any if annotation is None or isinstance(annotation, str) else annotation).unpack(stored)
     except Misfit as misfit:
         raise DecodeError("result", misfit.sentence()) from misfit
     except Exception as error:
@@ -75,6 +73,4 @@ def _pack(value: Any, annotation: Any) -> Any:
 
 
 def _refused(value: Any, misfit: Misfit) -> NotSerializable:
-    return NotSerializable(
-        "the result", value, misfit.sentence(), _REMEDY if misfit.unstorable else misfit.remedy
-    )
+    return NotSerializable("the result", value, misfit.sentence(), _REMEDY if misfit.unstorable else misfit.remedy)

@@ -25,9 +25,7 @@ def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
     for name, annotation in getattr(inner, "__annotations__", {}).items():
         holder = types.SimpleNamespace(__annotations__={name: annotation})
         try:
-            hints.update(
-                typing.get_type_hints(holder, getattr(inner, "__globals__", {}), include_extras=True)
-            )
+            hints.update(typing.get_type_hints(holder, getattr(inner, "__globals__", {}), include_extras=True))
         except (NameError, AttributeError, SyntaxError, TypeError):
             hints[name] = annotation if isinstance(annotation, str) else str(annotation)
     return hints
@@ -38,11 +36,7 @@ def refuse_methods(function: Callable[..., Any], name: str) -> None:
     if inspect.ismethod(function):
         raise InvalidTask(name, "is a bound method, its object would not be stored", _REMEDY)
     inner = _innermost(function)
-    if (
-        isinstance(inner, staticmethod | classmethod)
-        or not inspect.isroutine(inner)
-        or inspect.ismethod(inner)
-    ):
+    if isinstance(inner, staticmethod | classmethod) or not inspect.isroutine(inner) or inspect.ismethod(inner):
         raise InvalidTask(name, f"{type(inner).__name__} is no function", _REMEDY)
     first = next(iter(inspect.signature(function).parameters), None)
     inside = getattr(inner, "__qualname__", "").rpartition(".")[0]

@@ -47,9 +47,7 @@ def read(text: str, levels: int = MAX_DEPTH) -> Any:
 
 def too_deep() -> Misfit:
     """The misfit of a value that contains itself or is nested too deep."""
-    return Misfit(
-        f"is nested deeper than {MAX_DEPTH} levels, or contains itself", "Flatten it", unstorable=True
-    )
+    return Misfit(f"is nested deeper than {MAX_DEPTH} levels, or contains itself", "Flatten it", unstorable=True)
 
 
 def _deeper(value: Any, levels: int, brackets: int) -> bool:

@@ -82,9 +82,7 @@ class PostgreSQLBell:
                     lane = lane or self._store.lane(OTHER)
                     payload = ",".join(sorted(queues))[:7000]
                     lane.run(
-                        lambda c, text=payload: c.execute(
-                            "SELECT pg_notify(%s, %s)", (_channel(self._store), text)
-                        ),  # type: ignore[misc]
+                        lambda c, text=payload: c.execute("SELECT pg_notify(%s, %s)", (_channel(self._store), text)),  # type: ignore[misc]
                         atomic=False,
                     )
             time.sleep(_PAUSE_SECONDS)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import insert, or_, select
 
-from backburner.attachment import Attachment as Attachment
+from backburner.attachment import Attachment
 
 if TYPE_CHECKING:
     from backburner.store.store import Store
@@ -34,9 +34,5 @@ class Attachments:
     def of_job(self, job_id: str) -> list[Attachment]:
         """The files of a job that have not expired, the oldest first."""
         t, now = self._t, self._store.clock.now()
-        query = (
-            select(t)
-            .where(t.c.job == job_id, or_(t.c.expires_at.is_(None), t.c.expires_at > now))
-            .order_by(t.c.id)
-        )
+        query = select(t).where(t.c.job == job_id, or_(t.c.expires_at.is_(None), t.c.expires_at > now)).order_by(t.c.id)
         return [Attachment(**row) for row in self._store.read(lambda c: c.execute(query).mappings().all())]

@@ -102,11 +102,7 @@ class Callers:
 
     def _refuse_to_block(self, fetch: Fetch, driver: DriverConnection) -> None:
         store = self._store
-        if (
-            self._prepared
-            or not store.dialect.single_writer
-            or getattr(driver, "in_transaction", False) is not True
-        ):
+        if self._prepared or not store.dialect.single_writer or getattr(driver, "in_transaction", False) is not True:
             return
         self._same_file(fetch)
         table = store.schema.version_table
@@ -267,8 +263,7 @@ def _explained(store: Store) -> Iterator[None]:
         code = getattr(orig, "sqlstate", None) or getattr(orig, "pgcode", None)
         if code in _MUST_RETRY or store.dialect.trouble(error) is Trouble.BUSY:
             raise TransactionMustRetry(
-                f"the database could not go on with your transaction ({orig}). "
-                "Roll it back and run all of it again"
+                f"the database could not go on with your transaction ({orig}). Roll it back and run all of it again"
             ) from error
         raise
 
@@ -307,9 +302,7 @@ def _fetch_dbapi(connection: DriverConnection) -> Fetch:
     def ask(query: str) -> list[tuple[Any, ...]]:
         with closing(connection.cursor()) as cursor:
             cursor.execute(query)
-            return [
-                tuple(row.values()) if isinstance(row, Mapping) else tuple(row) for row in cursor.fetchall()
-            ]
+            return [tuple(row.values()) if isinstance(row, Mapping) else tuple(row) for row in cursor.fetchall()]
 
     return Fetch(connection, ask)
 

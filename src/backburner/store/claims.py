@@ -85,9 +85,7 @@ class Claims:
         """(id, position, attempt) of every job this worker owns according to the database."""
         t = self._store.schema.jobs.c
         query = select(t.id, t.position, t.attempt).where(t.worker == worker)
-        return [
-            (row.id, row.position, row.attempt) for row in self._store.read(lambda c: c.execute(query).all())
-        ]
+        return [(row.id, row.position, row.attempt) for row in self._store.read(lambda c: c.execute(query).all())]
 
     def cancelled(self, worker: str) -> set[str]:
         """The ids of this worker's jobs that somebody asked to cancel."""

@@ -94,9 +94,7 @@ class Jobs:
 
     def ids(self, which: JobFilter, limit: int) -> list[str]:
         """The ids of jobs that match, the newest first."""
-        query = (
-            select(self._t.c.id).where(*self._conditions(which)).order_by(self._t.c.id.desc()).limit(limit)
-        )
+        query = select(self._t.c.id).where(*self._conditions(which)).order_by(self._t.c.id.desc()).limit(limit)
         return list(self._store.read(lambda c: c.execute(query).scalars().all()))
 
     def count(self, which: JobFilter, limit: int) -> int:
@@ -107,9 +105,7 @@ class Jobs:
     def unfinished_identifiers(self, identifiers: Sequence[str], include_running: bool) -> set[str]:
         """Which of these identifiers belong to jobs that are not finished."""
         states = WAITING | {JobState.RUNNING} if include_running else WAITING
-        query = select(self._t.c.identifier).where(
-            self._t.c.identifier.in_(identifiers), self._t.c.state.in_(states)
-        )
+        query = select(self._t.c.identifier).where(self._t.c.identifier.in_(identifiers), self._t.c.state.in_(states))
         return {name for name in self._store.read(lambda c: c.execute(query).scalars().all()) if name}
 
     def attempts(self, job_id: str) -> list[tuple[int, AttemptRecord]]:
@@ -136,9 +132,7 @@ class Jobs:
             .limit(limit)
             .subquery()
         )
-        return 1 + self._store.read(
-            lambda c: c.execute(select(func.count()).select_from(before)).scalar_one()
-        )
+        return 1 + self._store.read(lambda c: c.execute(select(func.count()).select_from(before)).scalar_one())
 
     def cancel(self, job_id: str, reason: str) -> None:
         """Cancel a waiting job at once, ask a running one to stop.
@@ -152,9 +146,7 @@ class Jobs:
             .where(t.c.id == job_id, t.c.state.in_(WAITING))
             .values(state=JobState.CANCELLED, finished_at=now, reason=reason, blocked_on=None)
         )
-        request = (
-            update(t).where(t.c.id == job_id, t.c.state == JobState.RUNNING).values(cancel_requested=True)
-        )
+        request = update(t).where(t.c.id == job_id, t.c.state == JobState.RUNNING).values(cancel_requested=True)
 
         def work(connection: Connection) -> bool:
             # Between the two a worker may take the job or give it back: hence the second look at waiting.
@@ -210,19 +202,14 @@ class Jobs:
             part = ids[start : start + _DELETE_BATCH]
             t = self._t.c
             doomed = connection.execute(
-                select(t.id)
-                .where(t.id.in_(part), t.state != JobState.RUNNING)
-                .order_by(t.id)
-                .with_for_update()
+                select(t.id).where(t.id.in_(part), t.state != JobState.RUNNING).order_by(t.id).with_for_update()
             ).scalars()
             batch = list(doomed)
             for table in (schema.progress, schema.log, schema.messages, schema.failed_items, schema.attempts):
                 connection.execute(delete(table).where(table.c.job.in_(batch)))
             # Files are removed by the pruner, which also knows where their bytes are.
             files = schema.files
-            connection.execute(
-                update(files).where(files.c.job.in_(batch)).values(expires_at=self._store.clock.now())
-            )
+            connection.execute(update(files).where(files.c.job.in_(batch)).values(expires_at=self._store.clock.now()))
             gone += connection.execute(delete(self._t).where(t.id.in_(batch))).rowcount
         return gone
 

@@ -38,7 +38,12 @@ class ProgressRows:
         mine = [(write.job, write.attempt) for write in writes]
         running = (
             select(t.id)
-            .where(tuple_(t.id, t.attempt).in_(mine), t.state == JobState.RUNNING)
+            # The ids once more by themselves: by pairs alone SQLite would walk over all jobs.
+            .where(
+                t.id.in_([job for job, _ in mine]),
+                tuple_(t.id, t.attempt).in_(mine),
+                t.state == JobState.RUNNING,
+            )
             .order_by(t.id)
             .with_for_update(read=True)
         )
@@ -126,9 +131,7 @@ class ProgressRows:
         same = t.c.attempt == new["attempt"]
         changes |= {name: case((same, t.c[name]), else_=new[name]) for name in kept_within_attempt}
         connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["job"], set_=changes, where=t.c.attempt <= new["attempt"]
-            ),
+            statement.on_conflict_do_update(index_elements=["job"], set_=changes, where=t.c.attempt <= new["attempt"]),
             rows,
         )
 

@@ -48,12 +48,7 @@ class Reports:
             return {}
         t = self._store.schema.log.c
         wanted = or_(*(and_(t.job == job_id, t.start >= start) for job_id, start in starts.items()))
-        query = (
-            select(t.job, t.start, t.text, t.at)
-            .where(wanted)
-            .order_by(t.job, t.start, t.attempt)
-            .limit(LOG_PIECES)
-        )
+        query = select(t.job, t.start, t.text, t.at).where(wanted).order_by(t.job, t.start, t.attempt).limit(LOG_PIECES)
         found: dict[str, list[LogLine]] = {}
         for row in self._store.read(lambda c: c.execute(query).all()):
             found.setdefault(str(row.job), []).append(LogLine(row.start, row.text, row.at))
@@ -89,9 +84,7 @@ class Reports:
         if not _is_id(file_id):
             return None
         files = self._store.schema.files
-        row = self._store.read(
-            lambda c: c.execute(select(files).where(files.c.id == file_id)).mappings().first()
-        )
+        row = self._store.read(lambda c: c.execute(select(files).where(files.c.id == file_id)).mappings().first())
         return None if row is None else Attachment(**row)
 
 

@@ -213,9 +213,7 @@ class Store:
         finally:
             lane.close()
 
-    def _retried(
-        self, work: Callable[[Connection], T], *, read_only: bool = False, urgency: int = OTHER
-    ) -> T:
+    def _retried(self, work: Callable[[Connection], T], *, read_only: bool = False, urgency: int = OTHER) -> T:
         for attempt in range(BUSY_TRIES):
             try:
                 return self._once(work, read_only, urgency)
@@ -223,9 +221,7 @@ class Store:
                 trouble = self.dialect.trouble(error)
                 if trouble is Trouble.LOST:
                     self.engine.dispose()
-                    raise StoreUnavailable(
-                        f"the database {self.shown_url} does not answer: {error}"
-                    ) from error
+                    raise StoreUnavailable(f"the database {self.shown_url} does not answer: {error}") from error
                 if trouble is not Trouble.BUSY:
                     raise
                 if attempt == BUSY_TRIES - 1:

@@ -53,9 +53,7 @@ class Upkeep:
         t, now = self._t.c, self._store.clock.now()
         late = (
             select(t.id)
-            .where(
-                t.expires_at <= now, t.expires_at.is_not(None), t.finished_at.is_(None), t.state.in_(WAITING)
-            )
+            .where(t.expires_at <= now, t.expires_at.is_not(None), t.finished_at.is_(None), t.state.in_(WAITING))
             .limit(BATCH)
             .with_for_update(skip_locked=True)
         )

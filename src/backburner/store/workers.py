@@ -68,9 +68,7 @@ class Workers:
         """Say that a worker ended in good order. It must own nothing any more."""
         t, now = self._t, self._store.clock.now()
         statement = (
-            update(t)
-            .where(t.c.id == worker, t.c.dead_at.is_(None))
-            .values(dead_at=now, ended_at=now, reason=reason)
+            update(t).where(t.c.id == worker, t.c.dead_at.is_(None)).values(dead_at=now, ended_at=now, reason=reason)
         )
         self._store.run(lambda c: c.execute(statement))
 
@@ -99,9 +97,7 @@ class Workers:
         t, jobs = self._t.c, self._store.schema.jobs.c
         owners = select(jobs.worker).where(jobs.worker.is_not(None)).distinct()
         query = select(self._t).where(t.dead_at.is_not(None), t.id.in_(owners))
-        return found + [
-            WorkerRow(**row) for row in self._store.read(lambda c: c.execute(query).mappings().all())
-        ]
+        return found + [WorkerRow(**row) for row in self._store.read(lambda c: c.execute(query).mappings().all())]
 
     def rescue(
         self,
@@ -141,9 +137,7 @@ class Workers:
     ) -> list[Settlement]:
         t = self._store.schema.jobs.c
         columns = [getattr(t, name) for name in Orphan._fields]
-        query = (
-            select(*columns).where(t.worker == worker).order_by(t.id).limit(_RESCUE_BATCH).with_for_update()
-        )
+        query = select(*columns).where(t.worker == worker).order_by(t.id).limit(_RESCUE_BATCH).with_for_update()
         settled: list[Settlement] = []
         while rows := connection.execute(query).all():
             batch = [judge(Orphan(*row)) for row in rows]

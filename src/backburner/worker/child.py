@@ -28,7 +28,7 @@ def main(app: str, options: WorkerOptions, page: Page, worker_id: str, hello: in
     code = exits.FAILED
     try:
         code = _work(app, options, page, worker_id, hello)
-    except BaseException:
+    except BaseException:  # noqa: BLE001 (the process ends here, whatever it was)
         traceback.print_exc()
     finally:
         logging.shutdown()
@@ -65,9 +65,7 @@ def _work(app: str, options: WorkerOptions, page: Page, worker_id: str, hello: i
     return code
 
 
-def _watch(
-    process: WorkerProcess, options: WorkerOptions, page: Page, told: threading.Event, parent: int
-) -> int:
+def _watch(process: WorkerProcess, options: WorkerOptions, page: Page, told: threading.Event, parent: int) -> int:
     """Look around until there is a reason to end; the exit code."""
     while process.quiet is None:
         process.woken.wait(_LOOK_SECONDS)

@@ -62,9 +62,7 @@ class Worker:
         store.ready()
         worker = self._register()
         process = self._process = WorkerProcess(self._jobs, self._options, self._page, worker, may_exit=False)
-        self._heartbeat = Heartbeat(
-            store, self._options.lease, self._options.beat, self._beating, self._jobs.seams
-        )
+        self._heartbeat = Heartbeat(store, self._options.lease, self._options.beat, self._beating, self._jobs.seams)
         self._heartbeat.once()
         self._heartbeat.start()
         process.start()

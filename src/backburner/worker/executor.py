@@ -81,16 +81,14 @@ class Executor:
                 self._done(job, verdict.unknown_task(job))
                 return False
             if job.expires_at is not None and job.expires_at <= self._clock.now():
-                self._done(
-                    job, Settlement(job.id, job.position, job.attempt, JobState.SKIPPED, reason=EXPIRED)
-                )
+                self._done(job, Settlement(job.id, job.position, job.attempt, JobState.SKIPPED, reason=EXPIRED))
                 return False
             try:
                 if job.codec != CODEC:
                     raise DecodeError("arguments", f"codec {job.codec!r} is not known here")
                 options = task.run_options(job.options)
                 args, kwargs = task.parameters.load(job.args)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 (whatever a damaged row makes of it)
                 self._done(job, verdict.damaged(job, error))
                 return False
             if not job.repeatable and not self._begin(job):
@@ -147,7 +145,7 @@ class Executor:
                 else:
                     value = task.function(*args, **kwargs)
             self._seams.reach("after body")
-        except BaseException as raised:
+        except BaseException as raised:  # noqa: BLE001 (a task may raise anything)
             error = raised
         self._conclude(running, task, options, value, error)
 
@@ -187,7 +185,7 @@ class Executor:
         except asyncio.CancelledError as raised:
             # Cancelled from outside: for the reason the context was told.
             error = running.context._stop or raised
-        except BaseException as raised:
+        except BaseException as raised:  # noqa: BLE001 (a task may raise anything)
             error = raised
         try:
             if running.context.silent:
@@ -214,7 +212,7 @@ class Executor:
             try:
                 result = encode_result(value, task.returns, self._settings.max_result_bytes)
                 settlement = Settlement(job.id, job.position, job.attempt, JobState.SUCCEEDED, result)
-            except Exception as raised:
+            except Exception as raised:  # noqa: BLE001 (a result may be anything)
                 error = raised
         if settlement is None and error is not None:
             settlement = self._failed(job, options, error)

@@ -149,10 +149,7 @@ class Finisher:
                     guilty.attempt,
                     JobState.FAILED,
                     reason="Its result cannot be stored.",
-                    error=str(error)
-                    .encode("ascii", "backslashreplace")
-                    .decode()
-                    .replace("\x00", "\\x00")[:500],
+                    error=str(error).encode("ascii", "backslashreplace").decode().replace("\x00", "\\x00")[:500],
                     tries=1,
                 )
             ]

@@ -35,9 +35,7 @@ def main() -> None:
     jobs = load_app(app)
     ended: list[Settlement | None] = []
     # No isolation in here: this is the process of its own.
-    bench = Bench(
-        jobs, Page(4), lambda: worker, isolation=None, done=lambda _, settlement: ended.append(settlement)
-    )
+    bench = Bench(jobs, Page(4), lambda: worker, isolation=None, done=lambda _, settlement: ended.append(settlement))
     bench.reporter.start()
     threading.Thread(target=_tell_alive, args=(line, bench, job), daemon=True).start()
     bench.executor.run(job._replace(crashes=0, losses=0), 0)

@@ -62,9 +62,7 @@ class Isolation:
         why = running.context._stop
         return why if why is not None else self._crash(running, process.returncode)
 
-    def _listen(
-        self, ours: socket.socket, running: Running, process: subprocess.Popen[bytes]
-    ) -> bytes | None:
+    def _listen(self, ours: socket.socket, running: Running, process: subprocess.Popen[bytes]) -> bytes | None:
         """Lines until the verdict; kills the process when it was told to stop and does not."""
         ours.settimeout(_LOOK_SECONDS)
         buffer, stopped_at = b"", None

@@ -38,9 +38,7 @@ class WorkerOptions:
             if value is not None and value < least:
                 raise InvalidOption(name, value, "is too small", f"Give {least} or more")
         if self.concurrency > 1000:
-            raise InvalidOption(
-                "concurrency", self.concurrency, "is too large", "Start more processes instead"
-            )
+            raise InvalidOption("concurrency", self.concurrency, "is too large", "Start more processes instead")
         if not 0 < self.beat <= self.lease / 3:
             raise InvalidOption(
                 "beat",

@@ -80,8 +80,6 @@ class Page:
     def begun(self) -> Iterator[Begun]:
         """Every body that has begun and not ended."""
         for slot in range(self.slots):
-            mark, guarded, attempt, raw, at = _SLOT.unpack_from(
-                self._memory, _HEADER_SIZE + slot * _SLOT_SIZE
-            )
+            mark, guarded, attempt, raw, at = _SLOT.unpack_from(self._memory, _HEADER_SIZE + slot * _SLOT_SIZE)
             if mark == _BEGUN:
                 yield Begun(str(uuid.UUID(bytes=raw)), attempt, guarded, at)

@@ -12,8 +12,8 @@ from backburner.job import ClaimedJob
 class Pool:
     """Up to `size` bodies at the same time; async ones count too, while they run on the loop.
 
-    `room()` is called when there is room for another. `run(job, slot)` runs one job in the calling thread; when it answers True the job went on elsewhere (the
-    loop) and the slot's place stays taken until `left()` is called.
+    `run(job, slot)` runs one job in the calling thread; when it answers True the job went on elsewhere (the
+    loop) and its place stays taken until `left()` is called. `room()` is called when there is room for another.
     """
 
     def __init__(
@@ -103,9 +103,7 @@ class Pool:
                 self._idle.pop()[1].release()
             else:
                 slot, self._threads = self._threads, self._threads + 1
-                threading.Thread(
-                    target=self._work, args=(slot,), name=f"backburner-job-{slot}", daemon=True
-                ).start()
+                threading.Thread(target=self._work, args=(slot,), name=f"backburner-job-{slot}", daemon=True).start()
 
     def _work(self, slot: int) -> None:
         signal = threading.Semaphore(0)

@@ -43,9 +43,7 @@ STOP_GRACE = 10.0
 class WorkerProcess:
     """Claims, runs and settles jobs as `worker_id`, under the lease that its page shows."""
 
-    def __init__(
-        self, jobs: Backburner, options: WorkerOptions, page: Page, worker_id: str, *, may_exit: bool
-    ) -> None:
+    def __init__(self, jobs: Backburner, options: WorkerOptions, page: Page, worker_id: str, *, may_exit: bool) -> None:
         self.id, self.page, self.options = worker_id, page, options
         self._jobs, self._store, self._may_exit = jobs, jobs.store, may_exit
         self._held: dict[str, ClaimedJob] = {}
@@ -61,9 +59,7 @@ class WorkerProcess:
         )  # fmt: skip
         self._ear = jobs.bell.ear()
         self.pool = Pool(options.concurrency, self.bench.executor.run, self.may_start, self._ear.ring)
-        self.finisher = Finisher(
-            self._store, self._my_id, lambda: self.pool.waiting > 0, self._settled, jobs.seams
-        )
+        self.finisher = Finisher(self._store, self._my_id, lambda: self.pool.waiting > 0, self._settled, jobs.seams)
         self._claimer = Claimer(
             self._store, options, self._my_id, self.pool, self._ear, self.bench.executor.short_tasks,
             self._to_wake, self._may_claim, self._hold, self._recover, self._give_back, jobs.seams,
@@ -153,9 +149,7 @@ class WorkerProcess:
     def _isolation(self, limits: Limits) -> Isolation | None:
         app = self._jobs.app or spec_of(self._jobs)
         if app is None:
-            log.warning(
-                "jobs that ask for a process of their own run in threads: the app has no importable name"
-            )
+            log.warning("jobs that ask for a process of their own run in threads: the app has no importable name")
             return None
         return Isolation(app, self._my_id, limits, self._store.clock, socket.gethostname(), STOP_GRACE)
 

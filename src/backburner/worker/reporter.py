@@ -129,9 +129,7 @@ class Reporter:
                     raise LeaseLost(job.id, job.attempt)
         running.unwritten = None
 
-    def attach(
-        self, context: JobContext, name: str, source: str | IO[bytes], media_type: str | None
-    ) -> Attachment:
+    def attach(self, context: JobContext, name: str, source: str | IO[bytes], media_type: str | None) -> Attachment:
         attachment = self._files.keep(context.id or "", name, source, media_type, self._store.clock.now())
         self._store.attachments.add(attachment)
         return attachment
@@ -205,11 +203,7 @@ class Reporter:
             job=one.job.id,
             attempt=one.job.attempt,
             progress=reported,
-            checkpoint=json.dumps(dict(context._saved()))
-            if changed
-            else earlier.checkpoint
-            if earlier
-            else None,
+            checkpoint=json.dumps(dict(context._saved())) if changed else earlier.checkpoint if earlier else None,
             log=(*(earlier.log if earlier else ()), *self._log_line(one, lines)),
             messages=(*(earlier.messages if earlier else ()), *messages),
             failed_items=(*(earlier.failed_items if earlier else ()), *failed),

@@ -16,7 +16,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from backburner.blame import Death, Limits, judge
@@ -24,11 +24,11 @@ from backburner.clock import boot_seconds
 from backburner.errors import BackburnerError, StoreError
 from backburner.ids import Ids
 from backburner.seams import Seams
-from backburner.store.dialects.base import Life
 from backburner.store.store import Store
 from backburner.store.workers import WorkerRow
 from backburner.version import VERSION
 from backburner.worker import child, exits
+from backburner.worker.children import Child, Grave, cause_of, send
 from backburner.worker.heartbeat import Beating, Heartbeat
 from backburner.worker.options import WorkerOptions
 from backburner.worker.page import Page
@@ -41,30 +41,6 @@ HELLO_SECONDS = 60.0
 _SOON_SECONDS = 5.0
 """A child that dies within this time of its start is started again after a growing pause."""
 _LAST_RESCUE_SECONDS = 10.0
-
-
-@dataclass(slots=True)
-class Child:
-    """One child process."""
-
-    worker: str
-    pid: int
-    page: Page
-    started: float
-    greeting: int
-    life: Life | None = None
-    ready: bool = False
-    killed: bool = False
-    buffer: bytes = b""
-
-
-@dataclass(slots=True)
-class Grave:
-    """A child that ended, and what is known of how."""
-
-    worker: str
-    death: Death
-    life: Life | None = field(default=None, repr=False)
 
 
 class Supervisor:
@@ -116,7 +92,7 @@ class Supervisor:
             if one.greeting in readable:
                 self._hear(one)
         while self._signals:
-            self._on_signal(self._signals.popleft())
+            self._onsend(self._signals.popleft())
         self._reap()
         self._enforce()
         if self._store is not None:
@@ -130,7 +106,7 @@ class Supervisor:
         numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
         return {number: signal.signal(number, lambda n, _: self._signals.append(n)) for number in numbers}
 
-    def _on_signal(self, number: int) -> None:
+    def _onsend(self, number: int) -> None:
         if number in (signal.SIGTERM, signal.SIGINT):
             if self._stopping is not None and number == signal.SIGINT:
                 log.warning("told to stop at once")
@@ -153,11 +129,11 @@ class Supervisor:
 
     def _tell_to_stop(self, one: Child) -> None:
         one.page.quiet = True
-        _signal(one.pid, signal.SIGTERM)
+        send(one.pid, signal.SIGTERM)
 
     def _kill(self, one: Child) -> None:
         one.killed = True
-        _signal(one.pid, signal.SIGKILL)
+        send(one.pid, signal.SIGKILL)
 
     def _reload_next(self) -> None:
         while self._reloading:
@@ -242,9 +218,7 @@ class Supervisor:
         )
         one.ready = True
         if self._heartbeat is None:
-            self._heartbeat = Heartbeat(
-                store, options.lease, options.beat, self._beating, self._seams, also=self._bury
-            )
+            self._heartbeat = Heartbeat(store, options.lease, options.beat, self._beating, self._seams, also=self._bury)
             self._heartbeat.start()
         self._heartbeat.beat_now()
         log.info("worker %s is ready (process %d)", one.worker, one.pid)
@@ -263,9 +237,7 @@ class Supervisor:
 
     def _beating(self) -> list[Beating]:
         return [
-            Beating(one.worker, one.page, _later(self._kill, one))
-            for one in list(self._children.values())
-            if one.ready
+            Beating(one.worker, one.page, _later(self._kill, one)) for one in list(self._children.values()) if one.ready
         ]
 
     def _reap(self) -> None:
@@ -283,7 +255,7 @@ class Supervisor:
             told = one.killed or code in (exits.STOPPED, exits.RECYCLE, exits.GRACE_OVER)
             lease_over = code == exits.LEASE_OVER
             death = Death(
-                _cause(code, one.killed),
+                cause_of(code, killed=one.killed),
                 begun,
                 crashed=not told and not lease_over,
                 stopped=(told and self._stopping is not None) or code in (exits.STOPPED, exits.GRACE_OVER),
@@ -321,9 +293,7 @@ class Supervisor:
                 log.error("process %d did not come up within %g s", one.pid, HELLO_SECONDS)
                 self._kill(one)
             elif one.ready and one.page.lease_until < now and any(body.guarded for body in one.page.begun()):
-                log.error(
-                    "worker %s has lost its lease with jobs that must not run twice; ending it", one.worker
-                )
+                log.error("worker %s has lost its lease with jobs that must not run twice; ending it", one.worker)
                 self._kill(one)
             elif self._stopping is not None and now - self._stopping > self._options.grace + 5.0:
                 self._kill(one)
@@ -361,30 +331,6 @@ class Supervisor:
                 time.sleep(0.5)
         if self._store is not None:
             self._store.close()
-
-
-def _cause(code: int, killed: bool) -> str:
-    if killed:
-        return "ended by its supervisor"
-    if code < 0:
-        try:
-            return f"signal {signal.Signals(-code).name}"
-        except ValueError:
-            return f"signal {-code}"
-    return {
-        exits.STOPPED: "stopped",
-        exits.RECYCLE: "replaced",
-        exits.GRACE_OVER: "stopped before its jobs had ended",
-        exits.LEASE_OVER: "its lease was over",
-        exits.ORPHANED: "its supervisor was gone",
-    }.get(code, f"exit code {code}")
-
-
-def _signal(pid: int, number: int) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return
 
 
 def _later(call: Callable[[Child], None], one: Child) -> Callable[[], None]:

@@ -70,9 +70,7 @@ def _temporary(
 def unknown_task(job: ClaimedJob) -> Settlement:
     """Nobody here knows the task: held until a worker comes that does."""
     reason = f"No worker here knows the task {job.task!r}."
-    return Settlement(
-        job.id, job.position, job.attempt, JobState.BLOCKED, reason=reason, blocked_on=UNKNOWN_TASK
-    )
+    return Settlement(job.id, job.position, job.attempt, JobState.BLOCKED, reason=reason, blocked_on=UNKNOWN_TASK)
 
 
 def damaged(job: ClaimedJob, error: DecodeError | Exception) -> Settlement:

@@ -116,6 +116,7 @@ class Dialect(ABC):
 
     def abandon(self, connection: DriverConnection) -> None:
         """Make a call that hangs on this connection in another thread fail. Local databases do not hang."""
+        return None
 
     def proof_of_death(self, worker: str) -> bool | None:
         """True or False when this machine knows whether a worker lives; None when only its lease can tell."""
@@ -136,7 +137,8 @@ class Dialect(ABC):
 
 def first_state(job: NewJob, now: datetime) -> str:
     """The state a new job starts in."""
-    return JobState.QUEUED if job.run_at <= now else JobState.SCHEDULED
+    # A correction of the clock since the job was made must not send what runs at once to the waiting room.
+    return JobState.QUEUED if job.run_at <= max(now, job.created_at) else JobState.SCHEDULED
 
 
 INSERTED = (

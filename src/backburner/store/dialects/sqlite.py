@@ -171,9 +171,7 @@ class SQLite(Dialect):
         if connection.executemany(self._settle, rows).rowcount == len(rows):
             return {settlement.id for settlement in settlements}
         # Some were not ours any more, or were written by an earlier commit whose answer was lost.
-        return {
-            s.id for s in settlements if connection.execute(self._settled, (s.id, s.attempt, by)).fetchone()
-        }
+        return {s.id for s in settlements if connection.execute(self._settled, (s.id, s.attempt, by)).fetchone()}
 
     def forked(self) -> None:
         self._turn = Turn()

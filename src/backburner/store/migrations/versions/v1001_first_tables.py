@@ -40,9 +40,7 @@ class Tables:
     def table(self, name: str, *columns: sa.Column[Any] | sa.Constraint) -> None:
         op.create_table(self.prefix + name, *columns, schema=self.schema)
 
-    def index(
-        self, table: str, name: str, *columns: str, where: str | None = None, unique: bool = False
-    ) -> None:
+    def index(self, table: str, name: str, *columns: str, where: str | None = None, unique: bool = False) -> None:
         condition: dict[str, Any] = {}
         if where:
             condition = {"postgresql_where": sa.text(where), "sqlite_where": sa.text(where)}
@@ -60,9 +58,7 @@ class Tables:
         return sa.Column(name, kind, **options)
 
     def time(self, name: str, **options: Any) -> sa.Column[Any]:
-        kind: sa.types.TypeEngine[Any] = (
-            postgresql.TIMESTAMP(timezone=True) if self.on_postgresql else sa.BigInteger()
-        )
+        kind: sa.types.TypeEngine[Any] = postgresql.TIMESTAMP(timezone=True) if self.on_postgresql else sa.BigInteger()
         return sa.Column(name, kind, **options)
 
     def number(self, name: str) -> sa.Column[Any]:

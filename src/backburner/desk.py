@@ -1,0 +1,32 @@
+"""`Desk`: what a worker does for a job that it runs."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from backburner.attachment import Attachment
+    from backburner.context import JobContext
+
+
+class Desk(Protocol):
+    """What the worker does for a running job."""
+
+    def urgent(self, context: JobContext) -> None:
+        """Store what this job reports soon, not at the next round."""
+        ...
+
+    def flush(self, context: JobContext) -> None:
+        """Store what this job reports before returning; raises `LeaseLost`."""
+        ...
+
+    def transaction(self, context: JobContext) -> AbstractContextManager[Connection]:
+        """A transaction on the jobs' database that ends fenced."""
+        ...
+
+    def attach(self, context: JobContext, name: str, source: Any, media_type: str | None) -> Attachment: ...
+
+    def stored_checkpoint(self, context: JobContext) -> str | None: ...

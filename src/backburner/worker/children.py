@@ -1,0 +1,62 @@
+"""What a supervisor knows of its children, the living and the dead."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass, field
+
+from backburner.blame import Death
+from backburner.store.dialects.base import Life
+from backburner.worker import exits
+from backburner.worker.page import Page
+
+
+@dataclass(slots=True)
+class Child:
+    """One child process."""
+
+    worker: str
+    pid: int
+    page: Page
+    started: float
+    greeting: int
+    life: Life | None = None
+    ready: bool = False
+    killed: bool = False
+    buffer: bytes = b""
+
+
+@dataclass(slots=True)
+class Grave:
+    """A child that ended, and what is known of how."""
+
+    worker: str
+    death: Death
+    life: Life | None = field(default=None, repr=False)
+
+
+def cause_of(code: int, *, killed: bool) -> str:
+    """How a process ended, in words; negative codes are signals."""
+    if killed:
+        return "ended by its supervisor"
+    if code < 0:
+        try:
+            return f"signal {signal.Signals(-code).name}"
+        except ValueError:
+            return f"signal {-code}"
+    return {
+        exits.STOPPED: "stopped",
+        exits.RECYCLE: "replaced",
+        exits.GRACE_OVER: "stopped before its jobs had ended",
+        exits.LEASE_OVER: "its lease was over",
+        exits.ORPHANED: "its supervisor was gone",
+    }.get(code, f"exit code {code}")
+
+
+def send(pid: int, number: int) -> None:
+    """Send a signal to a process that may be gone already."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
