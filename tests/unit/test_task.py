@@ -160,6 +160,18 @@ def test_a_title_shows_arguments(jobs: Backburner) -> None:
     assert work.new_job("id", AT, ("a\0b",), {"copies": 2}).title == "Export a\ufffdb (2x) {now}"
 
 
+def test_a_title_shows_arguments_of_any_signature(jobs: Backburner) -> None:
+    @jobs.task(title="{a} {rest} {b}")
+    def wide(a: int, /, *rest: int, b: int = 3, job: JobContext | None = None, **more: int) -> None: ...
+
+    @jobs.task(title="{a} {b}")
+    def narrow(job: JobContext, a: int, *, b: int = 3) -> None: ...
+
+    assert wide.new_job("id", AT, (1, 2, 2), {"c": 4}).title == "1 (2, 2) 3"
+    assert narrow.new_job("id", AT, (1,), {}).title == "1 3"
+    assert narrow.new_job("id", AT, (), {"b": 2, "a": 1}).title == "1 2"
+
+
 @pytest.mark.parametrize(
     "title",
     [
