@@ -47,8 +47,9 @@ class Wait(Exception):
             raise InvalidOption("Wait", (after, until), "give either after or until", "For example Wait(60)")
         if until is not None and until.tzinfo is None:
             raise InvalidOption("until", until, "has no time zone", "Pass an aware datetime")
-        self.after = seconds_of("after", after) if after is not None else None
-        self.until, self.reason = until, reason
+        self.after: float | None = seconds_of("after", after) if after is not None else None
+        self.until: datetime | None = until
+        self.reason: str = reason
 
 
 class Retry(Exception):
@@ -59,8 +60,8 @@ class Retry(Exception):
 
     def __init__(self, reason: str = "", *, after: float | timedelta | None = None) -> None:
         super().__init__(reason)
-        self.after = seconds_of("after", after) if after is not None else None
-        self.reason = reason
+        self.after: float | None = seconds_of("after", after) if after is not None else None
+        self.reason: str = reason
 
 
 class StopWorker(Exception):
@@ -71,7 +72,8 @@ class StopWorker(Exception):
 
     def __init__(self, reason: str = "", *, cause: BaseException | None = None) -> None:
         super().__init__(reason)
-        self.cause, self.reason = cause, reason
+        self.cause: BaseException | None = cause
+        self.reason: str = reason
 
 
 def seconds_of(option: str, value: float | timedelta) -> float:
