@@ -1,0 +1,107 @@
+"""From the app's name to its Backburner object, or, without importing it here, to its settings."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import sys
+import traceback
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from backburner import settings
+from backburner.backburner import Backburner
+from backburner.cli import codes
+from backburner.cli.call import Call
+from backburner.cli.failure import Failure, failure_of
+from backburner.errors import BackburnerError
+from backburner.settings import Settings
+from backburner.worker.app import load_app, problem_of
+
+IMPORT_SECONDS = 60.0
+"""How long an app may take to be imported."""
+
+
+def open_app(call: Call) -> Backburner:
+    """The app's object, imported here; without an app a plain one, when the settings name a database.
+
+    Raises `Failure` and `SettingsError`.
+    """
+    spec = call.spec()
+    if spec is None and any(name == "url" for name, _, _ in settings.found()):
+        return Backburner()
+    spec = call.needed_spec()
+    try:
+        return load_app(spec)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise Failure(_refusal(spec, error), codes.CONFIG) from error
+
+
+def ask_settings(call: Call) -> Settings:
+    """The settings of the app, which a short-lived process imports: this one stays free of its code.
+
+    Raises `Failure` and `SettingsError`.
+    """
+    spec = call.needed_spec()
+    answer = _asked(spec)
+    if answer is None:
+        raise Failure(
+            f"the app {spec} cannot be imported: its import ended the process, or took over {IMPORT_SECONDS:g} s",
+            codes.CONFIG,
+        )
+    if "error" in answer:
+        if call.verbose:
+            click.echo(answer["trace"], err=True, nl=False)
+        raise Failure(answer["error"], codes.CONFIG)
+    try:
+        return Settings(**answer["settings"])
+    except Exception as error:
+        raise failure_of(error) from error
+
+
+def _asked(spec: str) -> dict[str, Any] | None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(reading)
+        _answer(spec, writing)
+    os.close(writing)
+    said = b""
+    with os.fdopen(reading, "rb", buffering=0) as pipe:
+        while select.select([pipe], [], [], IMPORT_SECONDS)[0]:
+            piece = pipe.read(65_536)
+            if not piece:
+                break
+            said += piece
+        else:
+            os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    found: dict[str, Any] | None = json.loads(said) if said.endswith(b"\n") else None
+    return found
+
+
+def _refusal(spec: str, error: BaseException) -> str:
+    # Our own errors name what is wrong by themselves.
+    ours = isinstance(error, BackburnerError)
+    return str(error) if ours else f"the app {spec} cannot be imported: {problem_of(error)}"
+
+
+def _answer(spec: str, writing: int) -> None:
+    """In the short-lived process: import the app, say its settings, end."""
+    try:
+        try:
+            answer: dict[str, Any] = {"settings": asdict(load_app(spec).settings)}
+        except BaseException as error:  # noqa: BLE001 (an app's import may raise anything)
+            answer = {"error": _refusal(spec, error), "trace": traceback.format_exc()}
+        with os.fdopen(writing, "wb") as pipe:
+            pipe.write(json.dumps(answer).encode() + b"\n")
+    finally:
+        os._exit(0)

@@ -1,0 +1,86 @@
+"""`backburner process`: runs what is ready and ends; for cron, safe when the last one is still at it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from backburner import store as stores
+from backburner.cli import codes
+from backburner.cli.call import call_of
+from backburner.cli.held_lock import HeldLock
+from backburner.cli.log import log_to_stderr
+from backburner.cli.opening import ask_settings
+from backburner.cli.values import DURATION
+from backburner.cli.worker import chosen, working_options
+from backburner.worker import Supervisor, WorkerOptions
+
+_EPILOG = f"""\b
+In a crontab, each minute:
+  * * * * * cd /srv/shop && backburner --app shop.tasks:jobs process
+
+\b
+Exit codes:
+  {codes.OK}   what was ready is done, or the budget is spent
+  {codes.FAILED}   something unexpected, or the database does not answer
+  {codes.USAGE}   the command line is wrong
+  {codes.BUSY}  as many as --limit are running already; stderr says where
+  {codes.CONFIG}  the app, its settings or its tables cannot be used"""
+
+
+@click.command(epilog=_EPILOG)
+@working_options
+@click.option(
+    "--budget",
+    type=DURATION,
+    default=55.0,
+    show_default="55s",
+    help="Begin no more jobs after this time; jobs under way may end, however long they take.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 100),
+    default=1,
+    show_default=True,
+    help="How many of this command may run at the same time, on all hosts together.",
+)
+@click.option(
+    "--label",
+    metavar="TEXT",
+    help="A name for these workers. Each label has a limit of its own: give the lines of a crontab that "
+    "serve different queues different labels.",
+)
+@click.pass_context
+def command(
+    context: click.Context,
+    queues: Sequence[str],
+    processes: int,
+    concurrency: int | None,
+    max_memory: int | None,
+    grace: float | None,
+    budget: float,
+    limit: int,
+    label: str | None,
+) -> None:
+    """Run what is ready, then end; for cron.
+
+    A lock in the database keeps a second one from starting while the first is still at work. It is kept
+    for as long as the command runs; when its machine dies, the lock is free again half a minute later.
+    """
+    call = call_of(context)
+    log_to_stderr(call.verbose)
+    settings = ask_settings(call)
+    options = WorkerOptions(
+        label=label,
+        burst=True,
+        budget=budget,
+        **chosen(settings, queues, processes, concurrency, max_memory, grace),
+    )
+    store = stores.open(settings)
+    try:
+        with HeldLock(store, "process" if label is None else f"process-{label}", limit):
+            code = Supervisor(call.needed_spec(), options).run()
+    finally:
+        store.close()
+    context.exit(code)

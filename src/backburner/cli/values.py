@@ -1,0 +1,66 @@
+"""Durations, sizes and jobs' states as people type them."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+_NUMBER = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
+_SECONDS = {"": 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_BYTES = {
+    "b": 1,
+    "k": 1_000,
+    "kb": 1_000,
+    "m": 10**6,
+    "mb": 10**6,
+    "g": 10**9,
+    "gb": 10**9,
+    "kib": 2**10,
+    "mib": 2**20,
+    "gib": 2**30,
+}
+
+
+class Duration(click.ParamType[float]):
+    """Seconds, or a number with s, min, h, d or w."""
+
+    name = "duration"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return "DURATION"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, int | float):
+            return float(value)
+        found = _NUMBER.fullmatch(str(value))
+        unit = found[2].lower() if found else None
+        if found is None or unit not in _SECONDS:
+            self.fail(f"{value!r} is no duration. Write it like 90, 30s, 5min, 2h or 30d.", param, ctx)
+        return float(found[1]) * _SECONDS[unit]
+
+
+class Size(click.ParamType[int]):
+    """Bytes, with a unit."""
+
+    name = "size"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return "SIZE"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        found = _NUMBER.fullmatch(str(value))
+        unit = found[2].lower() if found else None
+        if found is None or unit not in _BYTES:
+            # A bare number is refused: 512 would be a worker that ends after every job.
+            self.fail(f"{value!r} is no size. Write it like 512MB, 1.5GB or 256MiB.", param, ctx)
+        size = int(float(found[1]) * _BYTES[unit])
+        if size < 1:
+            self.fail(f"{value!r} is too small. Give 1MB or more.", param, ctx)
+        return size
+
+
+DURATION = Duration()
+SIZE = Size()
