@@ -41,6 +41,7 @@ class Bench:
             jobs.files,
             worker,
             self._encode,
+            jobs.transaction,
             max_log=jobs.settings.max_log_bytes,
             deaf=deaf,
             grace=stop_grace,

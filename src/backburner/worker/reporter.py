@@ -7,11 +7,12 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import IO, TYPE_CHECKING, Any
 
+from backburner.attachment import Attachment
 from backburner.clock import boot_seconds
 from backburner.context import JobContext
 from backburner.errors import LeaseLost, StoreError
@@ -20,7 +21,6 @@ from backburner.job import ClaimedJob
 from backburner.outcome import Cancelled, Settlement, TimedOut
 from backburner.progress import LogLine, Progress, ProgressWrite
 from backburner.states import JobState
-from backburner.store.attachments import Attachment
 from backburner.store.store import Store
 
 if TYPE_CHECKING:
@@ -61,12 +61,14 @@ class Reporter:
         files: FileStore,
         worker: Callable[[], str],
         encode: Callable[[JobContext, Any], str],
+        enlist: Callable[[object], AbstractContextManager[None]],
         *,
         max_log: int,
         deaf: Callable[[Running], None],
         grace: float = 10.0,
     ) -> None:
         self._store, self._files, self._worker, self._encode = store, files, worker, encode
+        self._enlist = enlist
         self._max_log, self._deaf, self._grace = max_log, deaf, grace
         self.running: dict[int, Running] = {}
         self._hurry = threading.Event()
@@ -114,8 +116,9 @@ class Reporter:
         if running is None:
             raise LeaseLost(context.id or "", context.attempt)
         job = running.job
-        # The store's own transactions are not repeated here: the app's writes are its to repeat.
-        with self._store.engine.begin() as connection:
+        # The store's own transactions are not repeated here: the app's writes are its to repeat. What is
+        # enqueued inside goes with them; workers are told of it after the commit.
+        with self._store.engine.connect() as connection, self._enlist(connection), connection.begin():
             yield connection
             with running.lock:
                 write = self._collect(running, last=True) or ProgressWrite(job.id, job.attempt)
