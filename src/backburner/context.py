@@ -23,8 +23,8 @@ from backburner.tracking import Guard, tracked
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from backburner.attachment import Attachment
     from backburner.job import ClaimedJob
-    from backburner.store.attachments import Attachment
 
 T = TypeVar("T")
 Level = Literal["info", "success", "warning", "error"]

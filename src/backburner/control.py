@@ -19,12 +19,15 @@ from backburner.waiting import JobWatch
 from backburner.why import Why
 
 if TYPE_CHECKING:
-    from backburner.store.attachments import Attachment
+    from backburner.attachment import Attachment
 
 COUNT_LIMIT = 10_000
 """Counts stop here: a list of a million jobs says "10,000 or more", at the price of ten thousand."""
+_NOBODY = "00000000-0000-0000-0000-000000000000"
 BATCH = 200
 """Jobs per step of an action on many."""
+LOG_PIECES = 500
+"""Pieces of live output that one look brings; whoever got as many should look again."""
 CANCELLED = "Cancelled by request."
 
 
@@ -100,7 +103,7 @@ class Control:
 
     def log_after(self, starts: Mapping[str, int]) -> dict[str, list[LogLine]]:
         """Live output of each job from its offset on, `LOG_PIECES` pieces in all."""
-        return self._database.store.reports.log_after(starts)
+        return self._database.store.reports.log_after(starts, LOG_PIECES)
 
     def messages_after(self, numbers: Mapping[str, int]) -> dict[str, list[tuple[int, Message]]]:
         """Numbered messages of each job behind a number."""
@@ -120,6 +123,11 @@ class Control:
             return None
         place = self._database.store.jobs.position_in_line(job, limit)
         return place if place <= limit else None
+
+    def check_ready(self) -> None:
+        """Raise `StoreError` unless the database answers and has its tables."""
+        self._database.store.ready()
+        self._database.store.jobs.states([_NOBODY])
 
     def now(self) -> datetime:
         """The present as the database sees it, UTC."""
