@@ -91,7 +91,7 @@ def _watch(process: WorkerProcess, options: WorkerOptions, page: Page, told: thr
         return exits.ORPHANED
     if not ended:
         return exits.GRACE_OVER
-    return exits.STOPPED if asked or options.burst else exits.RECYCLE
+    return exits.STOPPED if asked or process.over else exits.RECYCLE
 
 
 def _end_guarded(process: WorkerProcess) -> None:

@@ -50,6 +50,8 @@ class WorkerProcess:
         self._deaf: list[Running] = []
         self._started = boot_seconds()
         self._quiet: str | None = None
+        self.over = False
+        """True when this worker is not to be replaced: with `burst` and `budget`, when their end has come."""
         self._ended_jobs = 0
         self.woken = threading.Event()
         limits = Limits(jobs.settings.max_crashes, jobs.settings.max_losses)
@@ -108,8 +110,10 @@ class WorkerProcess:
         if options.max_memory is not None and (resident_bytes() or 0) > options.max_memory:
             self.become_quiet("it uses too much memory")
         if options.budget is not None and now - self._started >= options.budget:
+            self.over = True
             self.become_quiet(f"its budget of {options.budget:g} s is spent")
         if options.burst and self._claimer.exhausted.is_set() and self.pool.idle and self.finisher.empty:
+            self.over = True
             self.become_quiet("nothing is ready any more")
 
     @property
