@@ -26,7 +26,7 @@ C = TypeVar("C", bound=Callable[..., Any])
 _EPILOG = f"""\b
 Exit codes:
   {codes.OK}   done, for every job that was named
-  {codes.FAILED}   at least one job could not be found, or is in a state that does not allow it
+  {codes.FAILED}   a job was not found, or is in a state that does not allow it
   {codes.USAGE}   the command line is wrong, or --yes is missing
   {codes.CONFIG}  the app, its settings or its tables cannot be used"""
 
@@ -60,7 +60,9 @@ def choosing_options(function: C) -> C:
 
 @command.command("list")
 @choosing_options
-@click.option("-n", "--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many to list.")
+@click.option(
+    "-n", "--limit", type=click.IntRange(1, 1000), default=50, metavar="N", help="How many to list, 50 unless said."
+)
 @click.option("--before", metavar="ID", help="Only jobs older than this one: the next page.")
 @click.option("--json", "json_", is_flag=True, help="Print a JSON list.")
 @click.pass_context

@@ -35,15 +35,14 @@ Exit codes:
     "--budget",
     type=DURATION,
     default=55.0,
-    show_default="55s",
-    help="Begin no more jobs after this time; jobs under way may end, however long they take.",
+    help="Begin no more jobs after this time, 55s unless said; jobs under way may end, however long they take.",
 )
 @click.option(
     "--limit",
     type=click.IntRange(1, 100),
     default=1,
-    show_default=True,
-    help="How many of this command may run at the same time, on all hosts together.",
+    metavar="N",
+    help="How many of this command may run at the same time, on all hosts together; 1 unless said.",
 )
 @click.option(
     "--label",

@@ -136,7 +136,8 @@ def _state(job: Job) -> str:
 def _counts(job: Job) -> str:
     most = f" of {job.max_attempts}" if job.max_attempts is not None else ""
     named = ((job.tries, f"failed{most}"), (job.crashes, "crashed"), (job.losses, "lost"))
-    return ", ".join([str(job.attempt), *(f"{count} {name}" for count, name in named if count)])
+    ends = ", ".join(f"{count} {name}" for count, name in named if count)
+    return f"{job.attempt} ({ends})" if ends else str(job.attempt)
 
 
 def _progress(progress: Progress) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 import unicodedata
@@ -16,6 +17,8 @@ import click
 
 from backburner.job import Job
 
+# SQLAlchemy adds an address to its messages that explains SQLAlchemy.
+_BACKGROUND = re.compile(r"\s*\(Background on this error at: \S+\)")
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 _HIDDEN = frozenset({"control", "args", "codec", "context", "options", "position", "uncommitted"})
 
@@ -34,7 +37,7 @@ def safe_lines(text: str) -> str:
 
 def one_line(text: str) -> str:
     """A message as one printable line."""
-    return safe(" ".join(text.split()))
+    return safe(" ".join(_BACKGROUND.sub("", text).split()))
 
 
 def moment(value: datetime | None) -> str:
@@ -44,6 +47,8 @@ def moment(value: datetime | None) -> str:
 
 def duration(seconds: float) -> str:
     """A duration in its two largest units: 3 d 4 h, 2 min 5 s, 0.4 s."""
+    if seconds == 0:
+        return "0 s"
     if seconds < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     left, parts = round(seconds), []

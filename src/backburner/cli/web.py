@@ -9,6 +9,7 @@ from backburner.cli import codes
 from backburner.cli.call import call_of
 from backburner.cli.log import log_to_stderr
 from backburner.cli.opening import open_app
+from backburner.cli.text import note
 
 _EPILOG = f"""\b
 Exit codes:
@@ -19,21 +20,25 @@ Exit codes:
 
 
 @click.command(epilog=_EPILOG)
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65_535), default=8_000, show_default=True, help="Port to listen on.")
+@click.option("--host", default="127.0.0.1", help="Address to listen on, 127.0.0.1 unless said.")
+@click.option(
+    "--port", type=click.IntRange(1, 65_535), default=8_000, metavar="N", help="Port to listen on, 8000 unless said."
+)
 @click.option("--dev", is_flag=True, help="For development on this machine only: everybody may see and do everything.")
 @click.pass_context
 def command(context: click.Context, host: str, port: int, dev: bool) -> None:
     """Serve the web pages and the HTTP API.
 
-    Needs: pip install 'backburner[web]'. Without --dev nobody sees anything but with a signed link, until
-    the app says who may.
+    Needs: pip install 'backburner[web]'. This command is for looking on from this machine, with --dev. To
+    serve others, mount backburner.web.web_app(jobs, resolve_user=...) in the app: only the app knows who its
+    users are, and without that everything stays closed.
 
     \b
-    Examples:
+    Example:
       backburner --app shop.tasks:jobs web --dev
-      backburner web --host 0.0.0.0 --port 8080
     """
     call = call_of(context)
     log_to_stderr(call.verbose)
-    web.serve(open_app(call), host=host, port=port, development=dev)
+    jobs = open_app(call)
+    note(f"Serving on http://{f'[{host}]' if ':' in host else host}:{port} (Ctrl-C stops)")
+    web.serve(jobs, host=host, port=port, development=dev)

@@ -28,7 +28,7 @@ Exit codes:
   {codes.OK}   it was told to stop, or with --burst nothing was ready any more
   {codes.FAILED}   something unexpected
   {codes.USAGE}   the command line is wrong
-  {codes.CONFIG}  the app, its settings or its tables cannot be used: do not start it again"""
+  {codes.CONFIG}  the app, its settings or its tables cannot be used"""
 
 
 def working_options(function: C) -> C:
@@ -40,11 +40,11 @@ def working_options(function: C) -> C:
                 help="Take jobs of this queue only; may be given several times. Else of every queue.",
             ),
             click.option(
-                "-p", "--processes", type=click.IntRange(1, 256), default=1, show_default=True,
-                help="How many processes to run.",
+                "-p", "--processes", type=click.IntRange(1, 256), default=1, metavar="N",
+                help="How many processes to run, 1 unless said.",
             ),
             click.option(
-                "-c", "--concurrency", type=click.IntRange(1, 1000),
+                "-c", "--concurrency", type=click.IntRange(1, 1000), metavar="N",
                 help="How many jobs one process runs at once. Else the setting concurrency.",
             ),
             click.option(
@@ -64,7 +64,7 @@ def working_options(function: C) -> C:
 @click.command(epilog=_EPILOG)
 @working_options
 @click.option("--label", metavar="TEXT", help="A name for these workers, shown wherever they are listed.")
-@click.option("--max-jobs", type=click.IntRange(1), help="Replace a process after this many jobs.")
+@click.option("--max-jobs", type=click.IntRange(1), metavar="N", help="Replace a process after this many jobs.")
 @click.option("--max-time", type=DURATION, help="Replace a process after this time, such as 2h.")
 @click.option("--burst", is_flag=True, help="End when nothing is ready any more.")
 @click.pass_context
