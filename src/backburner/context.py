@@ -277,7 +277,24 @@ class JobContext:
         if self._checkpoint is None:
             text = self._desk.stored_checkpoint(self) if self._desk is not None else None
             self._checkpoint = json.loads(text) if text else {}
+            # Items that had failed before the checkpoint are not looked at again: they count on.
+            self._failed += int(self._checkpoint.pop("failed", 0))
         return self._checkpoint
+
+    def checkpoint_text(self) -> str:
+        """What is stored of the checkpoint, with the count of the items that failed before it."""
+        return json.dumps(self._saved() | ({"failed": self._failed} if self._failed else {}))
+
+    def kept_checkpoint(self) -> dict[str, Any]:
+        """A copy to go back to, when a transaction fails."""
+        return dict(self._saved())
+
+    def restore_checkpoint(self, kept: dict[str, Any], changed: bool) -> None:
+        """Go back to a copy: what was said since is forgotten. In place: a `track` under way holds it too."""
+        saved = self._saved()
+        saved.clear()
+        saved.update(kept)
+        self._checkpoint_changed, self._finished = changed, False
 
     def _moment(self) -> datetime:
         return self._now() if self._now is not None else datetime.now().astimezone()

@@ -49,6 +49,7 @@ class Running:
     log_end: int | None = None
     trimmed: int = 0
     unwritten: ProgressWrite | None = None
+    in_transaction: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -116,9 +117,8 @@ class Reporter:
         if running is None:
             raise LeaseLost(context.id or "", context.attempt)
         job = running.job
-        # The store's own transactions are not repeated here: the app's writes are its to repeat. What is
-        # enqueued inside goes with them; workers are told of it after the commit.
-        with self._store.engine.connect() as connection, self._enlist(connection), connection.begin():
+        # The store's own transactions are not repeated here: the app's writes are its to repeat.
+        with self._alone(running), self._store.engine.begin() as connection:
             yield connection
             with running.lock:
                 write = self._collect(running, last=True) or ProgressWrite(job.id, job.attempt)
@@ -130,7 +130,31 @@ class Reporter:
                 end = Settlement(job.id, job.position, job.attempt, JobState.SUCCEEDED, result=result)
                 if not self._store.claims.settle_on(connection, [end], self._worker()):
                     raise LeaseLost(job.id, job.attempt)
-        running.unwritten = None
+
+    @contextmanager
+    def _alone(self, running: Running) -> Iterator[None]:
+        """While a body has a transaction open, the flushing thread leaves its job alone.
+
+        It would store a checkpoint before the writes it belongs to; and on SQLite it would wait for the body
+        to let go of the database, with the lock that the body needs to do so. When the transaction fails, the
+        checkpoint said inside goes with it.
+        """
+        context = running.context
+        with running.lock:
+            running.in_transaction = True
+            checkpoint, changed, unwritten = context.kept_checkpoint(), context._checkpoint_changed, running.unwritten
+        try:
+            yield
+            running.unwritten = None
+        except BaseException:
+            with running.lock:
+                context.restore_checkpoint(checkpoint, changed)
+                if running.unwritten is not None:
+                    earlier = unwritten.checkpoint if unwritten is not None else None
+                    running.unwritten = replace(running.unwritten, checkpoint=earlier)
+            raise
+        finally:
+            running.in_transaction = False
 
     def attach(self, context: JobContext, name: str, source: str | IO[bytes], media_type: str | None) -> Attachment:
         attachment = self._files.keep(context.id or "", name, source, media_type, self._store.clock.now())
@@ -168,7 +192,8 @@ class Reporter:
             # Held until it is written: the end of a job must not send the same once more.
             for one in running:
                 locks.enter_context(one.lock)
-            writes = [write for write in map(self._collect, running) if write is not None]
+            free = [one for one in running if not one.in_transaction]
+            writes = [write for write in map(self._collect, free) if write is not None]
             return self._send(running, writes)
 
     def _send(self, running: Sequence[Running], writes: list[ProgressWrite]) -> set[str]:
@@ -206,7 +231,7 @@ class Reporter:
             job=one.job.id,
             attempt=one.job.attempt,
             progress=reported,
-            checkpoint=json.dumps(dict(context._saved())) if changed else earlier.checkpoint if earlier else None,
+            checkpoint=context.checkpoint_text() if changed else earlier.checkpoint if earlier else None,
             log=(*(earlier.log if earlier else ()), *self._log_line(one, lines)),
             messages=(*(earlier.messages if earlier else ()), *messages),
             failed_items=(*(earlier.failed_items if earlier else ()), *failed),
