@@ -21,7 +21,7 @@ _FINAL = sorted(FINAL)
 _EPILOG = f"""\b
 Exit codes:
   {codes.OK}   done, or there was nothing to delete
-  {codes.FAILED}   the database refused, stderr says why, or the question was answered with no
+  {codes.FAILED}   the database refused, or the question was answered with no
   {codes.USAGE}   the command line is wrong, or --yes is missing
   {codes.CONFIG}  the app, its settings or its tables cannot be used"""
 

@@ -16,9 +16,9 @@ from backburner.store.store import Store
 _EPILOG = f"""\b
 Exit codes:
   {codes.OK}   the tables are as they should be; with --sql: the statements are printed
-  {codes.FAILED}   with --check: a migration is needed; else the database refused, stderr says why
+  {codes.FAILED}   with --check: a migration is needed; else the database refused
   {codes.USAGE}   the command line is wrong
-  {codes.CONFIG}  the app or its settings cannot be used, or the tables are of a newer version"""
+  {codes.CONFIG}  the app or its settings cannot be used, or the tables are newer"""
 
 
 @click.command(epilog=_EPILOG)

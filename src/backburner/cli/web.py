@@ -16,7 +16,7 @@ Exit codes:
   {codes.OK}   it was told to stop
   {codes.FAILED}   something unexpected, such as an address in use
   {codes.USAGE}   the command line is wrong
-  {codes.CONFIG}  the app, its settings or its tables cannot be used, or the extra is missing"""
+  {codes.CONFIG}  the app, its settings, its tables or the extra web cannot be used"""
 
 
 @click.command(epilog=_EPILOG)

@@ -1,0 +1,79 @@
+"""The command line in real processes, with an app of its own in a folder of its own."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+BACKBURNER = Path(sys.executable).with_name("backburner")
+
+APP = """
+import os
+import time
+from pathlib import Path
+
+from backburner import Backburner, PermanentError, current_job
+
+jobs = Backburner(os.environ["SHOP_URL"])
+
+
+@jobs.task
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+@jobs.task
+def perm() -> None:
+    raise PermanentError("Row 3 is bad.\\x1b[2J")
+
+
+@jobs.task
+def hold(name: str) -> None:
+    Path(f"{name}.started").touch()
+    until = time.monotonic() + 60
+    while not Path(f"{name}.go").exists():
+        assert time.monotonic() < until, "nobody let go"
+        time.sleep(0.01)
+"""
+
+
+@dataclass(frozen=True)
+class Shop:
+    """An app called shop in `folder`, with its database at `url`."""
+
+    folder: Path
+    url: str
+
+    def environment(self, **more: str) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("BACKBURNER_")}
+        return {**kept, "SHOP_URL": self.url, "BACKBURNER_APP": "shop:jobs", **more}
+
+    def run(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        """The command to its end."""
+        return subprocess.run(
+            [BACKBURNER, *arguments],
+            cwd=self.folder,
+            env=self.environment(**environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """The command in the background; what it says goes to the file `stderr`."""
+        with (self.folder / "stderr").open("wb") as said:
+            return subprocess.Popen(
+                [BACKBURNER, *arguments], cwd=self.folder, env=self.environment(), stdout=said, stderr=said
+            )
+
+    def said(self) -> str:
+        """What the command in the background has said so far."""
+        return (self.folder / "stderr").read_text()
+
+
+def make_shop(folder: Path, url: str) -> Shop:
+    (folder / "shop.py").write_text(APP)
+    return Shop(folder, url)
