@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 _HEAVY = {"args": literal("{}"), "result": null(), "options": null(), "context": null(), "meta": null()}
 """Columns that may be long, and what stands in their place."""
-LOG_PIECES = 500
-"""Pieces of output that one look brings; whoever got as many should look again."""
 
 
 class Reports:
@@ -42,13 +40,13 @@ class Reports:
         found = self.glance(ids)
         return [found[job_id] for job_id in ids if job_id in found]
 
-    def log_after(self, starts: Mapping[str, int]) -> dict[str, list[LogLine]]:
-        """Live output of each of these jobs from its offset on, in order; `LOG_PIECES` pieces in all."""
+    def log_after(self, starts: Mapping[str, int], limit: int) -> dict[str, list[LogLine]]:
+        """Live output of each of these jobs from its offset on, in order; `limit` pieces in all."""
         if not starts:
             return {}
         t = self._store.schema.log.c
         wanted = or_(*(and_(t.job == job_id, t.start >= start) for job_id, start in starts.items()))
-        query = select(t.job, t.start, t.text, t.at).where(wanted).order_by(t.job, t.start, t.attempt).limit(LOG_PIECES)
+        query = select(t.job, t.start, t.text, t.at).where(wanted).order_by(t.job, t.start, t.attempt).limit(limit)
         found: dict[str, list[LogLine]] = {}
         for row in self._store.read(lambda c: c.execute(query).all()):
             found.setdefault(str(row.job), []).append(LogLine(row.start, row.text, row.at))

@@ -1,0 +1,26 @@
+"""The web side: the HTTP API, its live streams, the component for the page, and a jobs page.
+
+    from backburner.web import User, web_app
+
+    app.mount("/backburner", web_app(jobs, resolve_user=who_is_signed_in))
+
+Needs the extra `web`.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from backburner.errors import MissingExtra
+
+for _package in ("fastapi", "jinja2", "itsdangerous"):
+    if find_spec(_package) is None:
+        raise MissingExtra(_package, "web", "backburner.web")
+
+from backburner.web.access import ResolveUser as ResolveUser  # noqa: E402 - behind the check of the extra
+from backburner.web.access import User as User  # noqa: E402
+from backburner.web.app import web_app as web_app  # noqa: E402
+from backburner.web.server import serve as serve  # noqa: E402
+from backburner.web.tokens import job_token as job_token  # noqa: E402
+
+__all__ = ["ResolveUser", "User", "job_token", "serve", "web_app"]

@@ -1,0 +1,162 @@
+"""Who may see which job, and do what with it: closed unless something opens it."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from inspect import isawaitable, iscoroutinefunction
+from typing import cast
+from urllib.parse import urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import HTTPConnection, Request
+
+from backburner.control import Control
+from backburner.job import Job
+from backburner.states import JobState, allowed
+from backburner.web.problems import Problem, forbidden, gone, not_found
+from backburner.web.tokens import Grant, Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who is asking. `id` is what jobs are given as their `owner`; an operator may see and do everything."""
+
+    id: str
+    operator: bool = False
+
+
+ResolveUser = Callable[[Request], User | None | Awaitable[User | None]]
+"""The app's own rule: from a request to its user, None for nobody. May be async; runs in a thread if not."""
+
+DEVELOPER = User("developer", operator=True)
+RETRIED_BY_OWNERS = frozenset({JobState.FAILED, JobState.CANCELLED})
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """One request's user and token, and what they open."""
+
+    user: User | None = None
+    grant: Grant | None = None
+
+    @property
+    def operator(self) -> bool:
+        """True when everything is open."""
+        return self.user is not None and self.user.operator
+
+    def sees(self, job: Job) -> bool:
+        """Whether the job exists for this visitor."""
+        if self._own(job) or job.visibility == "public" or self._granted(job):
+            return True
+        return self.user is not None and job.visibility == "users"
+
+    def may(self, verb: str, job: Job) -> bool:
+        """Whether this visitor may cancel, retry or delete the job, as far as its state allows it at all."""
+        if verb == "cancel" and (job.done or job.cancel_requested):
+            return False
+        if verb == "retry" and not allowed("retry", job.state):
+            return False
+        if verb == "delete" and job.state is JobState.RUNNING:
+            return False
+        return self.permitted(verb, job)
+
+    def permitted(self, verb: str, job: Job) -> bool:
+        """Whether this visitor is one of those who may do this, whatever the state.
+
+        Owners may cancel, and try again what failed or was cancelled; what must not run twice is for
+        operators alone, and so is deleting.
+        """
+        if self.operator:
+            return True
+        if verb == "delete" or not (self._own(job) or (self._granted(job) and self.grant and self.grant.act)):
+            return False
+        return verb == "cancel" or (job.repeatable and job.state in RETRIED_BY_OWNERS)
+
+    def _own(self, job: Job) -> bool:
+        return self.operator or (self.user is not None and job.owner == self.user.id)
+
+    def _granted(self, job: Job) -> bool:
+        return self.grant is not None and self.grant.job == job.id
+
+
+class Access:
+    """Finds out who asks, and hands out only jobs that they may see."""
+
+    def __init__(
+        self, control: Control, tokens: Tokens, resolve_user: ResolveUser | None, development: bool
+    ) -> None:
+        self._control, self._tokens = control, tokens
+        self._resolve, self._development = resolve_user, development
+
+    async def visitor(self, request: Request) -> Visitor:
+        """Who asks. An expired token of ours is kept: whether that matters is for the job to say."""
+        grant = self._tokens.read(request.query_params.get("token"))
+        return Visitor(await self._user(request), grant)
+
+    async def job(self, request: Request, job_id: str) -> tuple[Visitor, Job]:
+        """The visitor and one job. Raises a `Problem` when it does not exist for them."""
+        visitor = await self.visitor(request)
+        job = (await run_in_threadpool(self._control.glance, [job_id])).get(job_id)
+        return self.entitled(visitor, job, job_id)
+
+    def entitled(self, visitor: Visitor, job: Job | None, job_id: str) -> tuple[Visitor, Job]:
+        """The visitor without a token that is over, and the job. Raises a `Problem` if they may not see it."""
+        grant = visitor.grant
+        expired = grant is not None and grant.expired(self._control.now())
+        if expired:
+            visitor = Visitor(visitor.user)
+        if job is not None and visitor.sees(job):
+            return visitor, job
+        raise gone("token") if expired and grant is not None and grant.job == job_id else not_found()
+
+    async def operator(self, request: Request) -> Visitor:
+        """The visitor, who is an operator. Raises a `Problem` otherwise."""
+        visitor = await self.visitor(request)
+        if not visitor.operator:
+            raise forbidden("Only operators may see this page. Sign in as one.")
+        return visitor
+
+    async def signed_in(self, request: Request) -> Visitor:
+        """The visitor, who is a known user. Raises a `Problem` otherwise."""
+        visitor = await self.visitor(request)
+        if visitor.user is None:
+            raise Problem(403, "sign-in", "Sign in first", "Lists are shown to users who are signed in.")
+        return visitor
+
+    async def _user(self, request: Request) -> User | None:
+        if self._development:
+            return DEVELOPER
+        if self._resolve is None:
+            return None
+        if iscoroutinefunction(self._resolve):
+            return cast("User | None", await self._resolve(request))
+        found = await run_in_threadpool(self._resolve, request)
+        return await found if isawaitable(found) else found
+
+
+def is_local(connection: HTTPConnection) -> bool:
+    """Whether a request comes from this machine and was meant for it, with nothing in between.
+
+    The address of the peer decides. A foreign name in `Host` is DNS rebinding; a forwarding header means that
+    a proxy brought it from elsewhere, and none is ever believed.
+    """
+    client = connection.client
+    if client is None or not _is_loopback(client.host):
+        return False
+    if any(name in connection.headers for name in _FORWARDED):
+        return False
+    try:
+        host = urlsplit(f"//{connection.headers.get('host', '')}").hostname or ""
+    except ValueError:
+        return False
+    return host == "localhost" or host.endswith(".localhost") or _is_loopback(host)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

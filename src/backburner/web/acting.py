@@ -1,0 +1,84 @@
+"""Acting on jobs: cancel, retry, delete."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from backburner.control import CANCELLED
+from backburner.job import Job
+from backburner.web.access import Visitor
+from backburner.web.problems import forbidden, wrong_state
+from backburner.web.sight import look
+from backburner.web.site import Site
+
+log = logging.getLogger(__name__)
+_NEEDED = {
+    "cancel": "Only a job that is not done can be cancelled.",
+    "retry": "Only a job that is done or held can be retried.",
+    "delete": "A running job cannot be deleted. Cancel it first.",
+}
+
+
+class ActingRoutes:
+    """`POST /jobs/{id}/cancel`, `POST /jobs/{id}/retry` and `DELETE /jobs/{id}`."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def router(self) -> APIRouter:
+        """The routes."""
+        router = APIRouter()
+        router.add_api_route("/jobs/{job_id}/cancel", self.cancel, methods=["POST"])
+        router.add_api_route("/jobs/{job_id}/retry", self.retry, methods=["POST"])
+        router.add_api_route("/jobs/{job_id}", self.delete, methods=["DELETE"])
+        return router
+
+    async def cancel(self, request: Request, job_id: str) -> Response:
+        """202 with the job: it is cancelled, or will be at its next sign of life."""
+        return await self._changed(request, job_id, "cancel")
+
+    async def retry(self, request: Request, job_id: str) -> Response:
+        """202 with the job, which is in line again."""
+        return await self._changed(request, job_id, "retry")
+
+    async def delete(self, request: Request, job_id: str) -> Response:
+        """204: the job and all that was kept of it are gone."""
+        await act(self._site, request, job_id, "delete")
+        return Response(status_code=204)
+
+    async def _changed(self, request: Request, job_id: str, verb: str) -> Response:
+        visitor = await act(self._site, request, job_id, verb)
+        sights = await run_in_threadpool(look, self._site.control, [job_id])
+        if job_id not in sights:
+            return JSONResponse({"id": job_id}, 202)
+        return JSONResponse(self._site.wording(request, visitor).job(sights[job_id]), 202)
+
+
+async def act(site: Site, request: Request, job_id: str, verb: str) -> Visitor:
+    """Do it, if this visitor may and the job's state allows it. Raises a `Problem` otherwise."""
+    visitor, job = await site.access.job(request, job_id)
+    if not visitor.may(verb, job):
+        raise _refusal(visitor, job, verb)
+    by = visitor.user.id if visitor.user is not None else "a link"
+    verbs: dict[str, Callable[[], object]] = {
+        "cancel": lambda: site.control.cancel(job_id, CANCELLED),
+        "retry": lambda: site.control.retry(job_id),
+        "delete": lambda: site.control.delete(job_id),
+    }
+    await run_in_threadpool(verbs[verb])
+    log.info("job %s: %s by %r", job_id, verb, by)
+    return visitor
+
+
+def _refusal(visitor: Visitor, job: Job, verb: str) -> Exception:
+    if visitor.permitted(verb, job):
+        return wrong_state(job.state.value, _NEEDED[verb])
+    if verb == "retry" and visitor.permitted("cancel", job):
+        return wrong_state(job.state.value, "Only a job that failed or was cancelled can be tried again.")
+    return forbidden(f"Only those who may {verb} this job can do that.")

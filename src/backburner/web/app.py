@@ -1,0 +1,92 @@
+"""`web_app`: the whole web side as one ASGI app, to be served alone or mounted in the app's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+from backburner.backburner import Backburner
+from backburner.errors import InvalidOption, JobNotFound, StoreError, WrongState
+from backburner.web.access import Access, ResolveUser
+from backburner.web.acting import ActingRoutes
+from backburner.web.downloads import DownloadRoutes
+from backburner.web.events import EventRoutes
+from backburner.web.feed import Feed
+from backburner.web.health import HealthRoutes
+from backburner.web.pages import PageRoutes
+from backburner.web.problems import Problem, invalid, not_found, unavailable, wrong_state
+from backburner.web.reading import ReadingRoutes
+from backburner.web.safety import Safety
+from backburner.web.shutdown import Shutdown
+from backburner.web.site import Site
+from backburner.web.tokens import Tokens
+
+STATIC = Path(__file__).parent / "static"
+
+
+def web_app(
+    jobs: Backburner, *, resolve_user: ResolveUser | None = None, development: bool = False
+) -> FastAPI:
+    """The HTTP API, live streams, component, and jobs page of `jobs`, as an ASGI app to mount or to serve.
+
+    `resolve_user` says who a request comes from: a `User`, or None for nobody; it may be async. Without it
+    nobody is known, and only signed tokens (`job_token`) open anything. `development=True` opens everything
+    to requests from this machine, and refuses all others; it needs no `resolve_user` and ignores it.
+
+        app.mount("/backburner", web_app(jobs, resolve_user=signed_in_user))
+    """
+    access = Access(jobs.control, Tokens(jobs.settings.secret), resolve_user, development)
+    shutdown = Shutdown()
+    site = Site(jobs, access, Feed(jobs.control, shutdown), development)
+    app = FastAPI(title="Backburner", docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.shutdown = shutdown
+    # Streams before single jobs: /jobs/feed is no job.
+    for routes in (EventRoutes, ReadingRoutes, ActingRoutes, DownloadRoutes, HealthRoutes, PageRoutes):
+        app.include_router(routes(site).router())
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    pages = PageRoutes(site)
+
+    async def answer(request: Request, error: Exception) -> Response:
+        problem = _problem_of(error)
+        return pages.problem(request, problem) or problem.response()
+
+    for kind in (Problem, HTTPException, RequestValidationError, *_KNOWN, Exception):
+        app.add_exception_handler(kind, answer)
+    app.add_middleware(Safety, development=development)
+    return app
+
+
+_KNOWN = (JobNotFound, WrongState, InvalidOption, StoreError)
+
+
+def _problem_of(error: Exception) -> Problem:
+    match error:
+        case Problem():
+            return error
+        case JobNotFound():
+            return not_found()
+        case WrongState():
+            return wrong_state(error.state, "It has changed meanwhile.")
+        case InvalidOption():
+            return invalid(error.option, str(error))
+        case StoreError():
+            return unavailable()
+        case RequestValidationError():
+            return Problem(422, "invalid-parameter", "The request cannot be used", errors=_plain(error))
+        case HTTPException(status_code=404):
+            return not_found()
+        case HTTPException():
+            return Problem(error.status_code, "http", str(error.detail), headers=dict(error.headers or {}))
+        case _:
+            return Problem(500, "internal", "The server made a mistake", "It was written to its log.")
+
+
+def _plain(error: RequestValidationError) -> list[dict[str, Any]]:
+    return [{"where": list(each["loc"]), "problem": each["msg"]} for each in error.errors()]

@@ -1,0 +1,71 @@
+"""`Problem`: an answer that says what went wrong, as `application/problem+json` (RFC 9457)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import JSONResponse
+
+_TYPE = "urn:backburner:problem:"
+
+
+class Problem(Exception):
+    """Raise it in a route. `kind` names the problem for programs, `title` and `detail` are for people."""
+
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        title: str,
+        detail: str = "",
+        *,
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> None:
+        super().__init__(title)
+        self.status, self.kind, self.title, self.detail = status, kind, title, detail
+        self.headers, self.more = dict(headers or {}), more
+
+    def response(self) -> JSONResponse:
+        """The answer."""
+        body = {"type": _TYPE + self.kind, "title": self.title, "status": self.status}
+        if self.detail:
+            body["detail"] = self.detail
+        return JSONResponse(
+            body | self.more, self.status, self.headers, media_type="application/problem+json"
+        )
+
+
+def not_found() -> Problem:
+    """Unknown, somebody else's and cleaned away look the same."""
+    return Problem(404, "not-found", "There is no such job or file", "It is unknown here, or was cleaned away.")
+
+
+def gone(what: str) -> Problem:
+    """Only for those who could have had it: a token of ours, a file of theirs."""
+    return Problem(410, "gone", f"The {what} is no longer valid", "Its time is over.")
+
+
+def forbidden(detail: str) -> Problem:
+    """Somebody who may see a thing may not do this with it."""
+    return Problem(403, "forbidden", "This is not allowed to you", detail)
+
+
+def wrong_state(state: str, detail: str) -> Problem:
+    """The job is in a state in which this cannot be done."""
+    return Problem(409, "wrong-state", "The job's state does not allow this", detail, state=state)
+
+
+def invalid(name: str, detail: str) -> Problem:
+    """A parameter of the address that cannot be used."""
+    return Problem(
+        422, "invalid-parameter", f"The parameter {name} cannot be used", detail, parameter=name
+    )
+
+
+def unavailable() -> Problem:
+    """The database does not answer."""
+    return Problem(
+        503, "unavailable", "The database does not answer", "Ask again soon.", headers={"Retry-After": "5"}
+    )

@@ -1,0 +1,75 @@
+"""`serve`: the web side under uvicorn, for the command line and for trying things out."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from backburner.backburner import Backburner
+from backburner.errors import MissingExtra, SettingsError
+from backburner.web.access import ResolveUser
+from backburner.web.app import web_app
+
+try:
+    import uvicorn
+except ImportError as error:
+    raise MissingExtra("uvicorn", "web", "backburner web") from error
+
+STOP_SECONDS = 5
+"""How long open requests may go on when the server is to stop."""
+
+
+def serve(
+    jobs: Backburner,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    *,
+    development: bool = False,
+    resolve_user: ResolveUser | None = None,
+) -> None:
+    """Serve the web side until SIGINT or SIGTERM.
+
+    Raises `SettingsError` before it listens when nothing says who may see what: neither `resolve_user` nor
+    `development`, which is for addresses of this machine only.
+    """
+    check_rule(host, development=development, known=resolve_user is not None)
+    app = web_app(jobs, resolve_user=resolve_user, development=development)
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        # Forwarded addresses are what a client makes them.
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_level="warning",
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+    server = uvicorn.Server(config)
+    server.run()
+
+
+def check_rule(host: str, *, development: bool, known: bool) -> None:
+    """Raise `SettingsError` unless there is an access rule that fits the address to listen at."""
+    if development and not _is_local(host):
+        raise SettingsError(
+            "host",
+            host,
+            "is open to other machines, and under the development rule everything is open",
+            "Use 127.0.0.1, or leave --dev out and give an access rule",
+        )
+    if not development and not known:
+        raise SettingsError(
+            "resolve_user",
+            None,
+            "no rule says who may see which job",
+            "Mount web_app(jobs, resolve_user=...) in your app, or use --dev on this machine",
+        )
+
+
+def _is_local(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,38 @@
+"""`Site`: what every route needs, made once per app."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from backburner.backburner import Backburner
+from backburner.control import Control
+from backburner.web.access import Access, Visitor
+from backburner.web.feed import Feed
+from backburner.web.sight import Wording
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The jobs, who may see them, and the one feed."""
+
+    jobs: Backburner
+    access: Access
+    feed: Feed
+    development: bool
+
+    @property
+    def control(self) -> Control:
+        """The door to stored jobs."""
+        return self.jobs.control
+
+    def wording(self, request: Request, visitor: Visitor) -> Wording:
+        """How jobs are put into JSON for this visitor."""
+        token = request.query_params.get("token") if visitor.grant is not None else None
+        return Wording(visitor, root_of(request), token)
+
+
+def root_of(request: Request) -> str:
+    """The path under which the app is mounted, without a slash at its end."""
+    return str(request.scope.get("root_path", "")).rstrip("/")

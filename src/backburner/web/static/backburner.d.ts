@@ -1,0 +1,89 @@
+/** `<backburner-progress src=".../jobs/ID" [cancel] [log] [dismiss]>` and what it says. */
+
+export type JobState =
+  | "scheduled" | "blocked" | "queued" | "running" | "retrying"
+  | "succeeded" | "failed" | "cancelled" | "interrupted" | "skipped";
+
+export interface JobProgress {
+  done: number;
+  total: number | null;
+  unit: string | null;
+  /** 0 to 1, or null while the total is not known. */
+  share: number | null;
+  stage: string | null;
+  message: string | null;
+  failed: number;
+  began_at: string | null;
+  updated_at: string | null;
+}
+
+export interface JobFile {
+  id: string;
+  name: string;
+  media_type: string;
+  /** Bytes. */
+  size: number;
+  href: string;
+}
+
+/** `GET /jobs/ID`. Times are ISO 8601 in UTC. */
+export interface Job {
+  id: string;
+  title: string;
+  task: string;
+  queue: string;
+  state: JobState;
+  done: boolean;
+  reason: string | null;
+  blocked_on: string | null;
+  cancel_requested: boolean;
+  /** Place in line, from 1 on; null when it is not queued, or far behind. */
+  place: number | null;
+  attempt: number;
+  tries: number;
+  max_attempts: number | null;
+  identifier: string | null;
+  tags: string[];
+  created_at: string;
+  run_at: string;
+  started_at: string | null;
+  finished_at: string | null;
+  expires_at: string | null;
+  progress: JobProgress | null;
+  links: { text: string; href: string }[];
+  files: JobFile[];
+  /** What the person who asks may do. */
+  actions: ("cancel" | "retry" | "delete")[];
+  href: string;
+}
+
+export class BackburnerProgress extends HTMLElement {
+  /** The job as last seen. */
+  readonly job: Job | null;
+  /** Where the job is; may be set and changed at any time. */
+  src: string;
+  cancel(): Promise<void>;
+  retry(): Promise<void>;
+}
+
+export interface BackburnerEvents {
+  "backburner:progress": CustomEvent<{ job: Job }>;
+  "backburner:message": CustomEvent<{ job: Job; level: string; text: string }>;
+  "backburner:state": CustomEvent<{ job: Job; before: JobState }>;
+  /** It succeeded. */
+  "backburner:complete": CustomEvent<{ job: Job }>;
+  /** It failed or was interrupted. */
+  "backburner:failed": CustomEvent<{ job: Job }>;
+  "backburner:cancelled": CustomEvent<{ job: Job }>;
+  "backburner:skipped": CustomEvent<{ job: Job }>;
+  /** After any of the four. */
+  "backburner:done": CustomEvent<{ job: Job }>;
+  "backburner:dismiss": CustomEvent<{ job: Job }>;
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "backburner-progress": BackburnerProgress;
+  }
+  interface HTMLElementEventMap extends BackburnerEvents {}
+}

@@ -1,0 +1,452 @@
+// <backburner-progress src=".../jobs/ID" [cancel] [log] [dismiss]>: a job as the people who wait for it see it.
+//
+// Light DOM, no dependencies; works under `script-src 'self'; style-src 'self'` and Trusted Types. What the
+// element contained before (a link, the server's own bar) stays until the first answer is there.
+
+import { Estimate } from "./estimate.js";
+import { below, follow } from "./follow.js";
+import { STATES, about, ahead, clock, count, day, duration, number, ordinal, size } from "./words.js";
+
+const ICONS = new URL("icons.svg", import.meta.url).href;
+const SHEET = new URL("backburner.css", import.meta.url).href;
+const SVG = "http://www.w3.org/2000/svg";
+const LOG_LINES = 1_000, TICK = 1_000, QUARTER = 25;
+
+function make(tag, name = "", text = "") {
+  const element = document.createElement(tag);
+  if (name) element.className = name;
+  if (text) element.textContent = text;
+  return element;
+}
+
+function icon(name) {
+  const svg = document.createElementNS(SVG, "svg"), use = document.createElementNS(SVG, "use");
+  svg.setAttribute("class", "bb-icon");
+  svg.setAttribute("viewBox", "0 0 16 16");
+  svg.setAttribute("aria-hidden", "true");
+  use.setAttribute("href", `${ICONS}#${name}`);
+  svg.append(use);
+  return svg;
+}
+
+/** A link's address if it may be followed: http, https, or this site; otherwise null. */
+function safe(href) {
+  if (typeof href !== "string" || /[\s\\\0-\x1f\x7f]/.test(href) || href.startsWith("//")) return null;
+  if (!/^([/?#]|https?:\/\/)/i.test(href)) return null;
+  try {
+    return ["http:", "https:"].includes(new URL(href, document.baseURI).protocol) ? href : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Sets text only when it differs: screen readers and selections stay undisturbed. */
+function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+export class BackburnerProgress extends HTMLElement {
+  static observedAttributes = ["src", "cancel", "log"];
+
+  #job = null; #stop = null; #estimate = new Estimate(); #parts = null; #ticker = 0; #lost = false; #gone = false;
+  #skew = 0; #seen = 0; #said = null; #following = false; #logEnd = 0; #logOpen = false; #trouble = ""; #asked = "";
+  #ended = false;
+
+  /** The job as last seen, or null. */
+  get job() { return this.#job; }
+
+  get src() { return this.getAttribute("src") || ""; }
+  set src(value) { this.setAttribute("src", value); }
+
+  connectedCallback() {
+    addSheet();
+    this.#logOpen = this.getAttribute("log") === "open";
+    this.#follow();
+  }
+
+  disconnectedCallback() {
+    this.#stop?.();
+    this.#stop = null;
+    clearInterval(this.#ticker);
+  }
+
+  attributeChangedCallback(name, before, after) {
+    if (!this.isConnected || before === after) return;
+    if (name === "src") {
+      this.#job = null;
+      this.#said = null;
+      this.#gone = this.#lost = this.#ended = false;
+      this.#logEnd = 0;
+      this.#parts?.log.replaceChildren();
+      this.#estimate = new Estimate();
+      this.#follow();
+    } else if (this.#parts) {
+      this.#render();
+    }
+  }
+
+  #follow() {
+    this.#stop?.();
+    this.#stop = null;
+    clearInterval(this.#ticker);
+    if (!this.src) return;
+    this.#stop = follow(this.src, (kind, body) => this.#hear(kind, body), { log: this.#logOpen });
+    this.#ticker = setInterval(() => this.#job && !this.#job.done && this.#render(), TICK);
+  }
+
+  #hear(kind, body) {
+    if (kind === "lost" || kind === "back") {
+      const lost = kind === "lost";
+      if (this.#lost === lost) return;
+      this.#lost = lost;
+      return this.#render();
+    }
+    if (body.now) this.#skew = Date.parse(body.now) - Date.now();
+    this.#seen = Date.now();
+    if (kind === "log") return this.#append(body);
+    if (kind === "gone") this.#gone = true;
+    else if (kind === "progress") this.#job = { ...this.#job, progress: body.progress };
+    else if (kind === "link") this.#job = { ...this.#job, links: [...this.#job.links, body.link] };
+    else if (body.job) this.#take(body.job);
+    if (!this.#job && !this.#gone) return;
+    if (this.#job?.progress) this.#estimate.observe(this.#job.progress);
+    this.#render();
+    if (kind === "message") this.#tell("message", { level: body.level, text: body.text });
+    if (kind === "progress" || kind === "snapshot") this.#tell("progress", {});
+  }
+
+  #take(job) {
+    const before = this.#job;
+    this.#job = job;
+    this.#asked = "";
+    if (before && before.state !== job.state) this.#tell("state", { before: before.state });
+    if (!job.done) {
+      this.#ended = false;
+    } else if (!this.#ended) {
+      this.#ended = true;
+      this.#stop?.();
+      this.#stop = null;
+      clearInterval(this.#ticker);
+      this.#tell({ succeeded: "complete", cancelled: "cancelled", skipped: "skipped" }[job.state] || "failed", {});
+      this.#tell("done", {});
+    }
+  }
+
+  #tell(name, more) {
+    const detail = { job: this.#job, ...more };
+    // Listeners see the element as it is after the change.
+    queueMicrotask(() => this.dispatchEvent(new CustomEvent(`backburner:${name}`, { bubbles: true, composed: true, detail })));
+  }
+
+  #build() {
+    if (this.#parts) return this.#parts;
+    const card = make("div", "bb-card"), head = make("div", "bb-head"), line = make("div", "bb-line");
+    card.tabIndex = -1;
+    const parts = this.#parts = {
+      card, head, line,
+      title: make("span", "bb-title"), figure: make("span", "bb-figure"), bar: make("progress", "bb-bar"),
+      message: make("span", "bb-message"), aside: make("span", "bb-aside"),
+      foot: make("div", "bb-foot"), log: make("pre", "bb-log"), status: make("span", "bb-unseen"),
+      alert: make("span", "bb-unseen"),
+      cancel: make("button", "bb-button", "Cancel"), retry: make("button", "bb-button"),
+      dismiss: make("button", "bb-button bb-plain", "Dismiss"), more: make("button", "bb-button bb-link"),
+      results: make("span", "bb-results"), note: make("span", "bb-note"), trouble: make("span", "bb-trouble"),
+    };
+    parts.status.setAttribute("role", "status");
+    parts.alert.setAttribute("role", "alert");
+    parts.log.setAttribute("role", "log");
+    parts.log.setAttribute("aria-label", "Live output");
+    parts.log.tabIndex = 0;
+    parts.bar.max = 1;
+    parts.retry.append(icon("retrying"), "Try again");
+    for (const button of [parts.cancel, parts.retry, parts.dismiss, parts.more]) button.type = "button";
+    parts.cancel.addEventListener("click", () => this.cancel());
+    parts.retry.addEventListener("click", () => this.retry());
+    parts.dismiss.addEventListener("click", () => this.#tell("dismiss", {}) ?? this.remove());
+    parts.more.addEventListener("click", () => this.#toggleLog());
+    parts.log.addEventListener("scroll", () => {
+      this.#following = parts.log.scrollTop + parts.log.clientHeight >= parts.log.scrollHeight - 8;
+    });
+    this.#following = true;
+    head.append(parts.title, parts.figure);
+    line.append(parts.message, parts.aside);
+    parts.foot.append(parts.cancel, parts.retry, parts.results, parts.dismiss, parts.trouble, parts.note, parts.more);
+    card.append(head, parts.bar, line, parts.foot, parts.log, parts.status, parts.alert);
+    this.replaceChildren(card);
+    return parts;
+  }
+
+  #render() {
+    if (!this.#job && !this.#gone && !this.#lost) return;
+    if (!this.#job && this.#lost && this.childElementCount && !this.#parts) return;
+    const parts = this.#build(), job = this.#job, view = this.#view();
+    const held = document.activeElement instanceof HTMLElement && parts.foot.contains(document.activeElement);
+    parts.card.dataset.state = view.state;
+    parts.card.dataset.tone = view.tone;
+    say(parts.title, job?.title || this.getAttribute("label") || "Job");
+    this.#head(view);
+    this.#bar(view);
+    say(parts.message, view.message);
+    if (this.#lost) parts.message.prepend(icon("offline"));
+    parts.message.className = this.#lost ? "bb-message bb-away" : "bb-message";
+    say(parts.aside, view.aside);
+    parts.line.hidden = !view.message && !view.aside;
+    this.#foot(view);
+    this.#announce(view);
+    if (held && !parts.foot.contains(document.activeElement)) parts.card.focus({ preventScroll: true });
+  }
+
+  #head(view) {
+    const { figure } = this.#parts, key = view.figure ?? view.state;
+    if (figure.dataset.key === key) return;
+    figure.dataset.key = key;
+    figure.className = view.figure === null ? `bb-figure bb-state bb-${view.state}` : "bb-figure";
+    figure.replaceChildren(...(view.figure === null ? [icon(view.state), STATES[view.state] || ""] : [view.figure]));
+    figure.hidden = !key;
+  }
+
+  #bar(view) {
+    const { bar } = this.#parts;
+    bar.hidden = view.bar === null;
+    bar.setAttribute("aria-label", this.#job?.title || "Progress");
+    if (view.bar === "unknown") bar.removeAttribute("value");
+    else if (view.bar !== null) bar.value = view.bar;
+  }
+
+  #foot(view) {
+    const { foot, cancel, retry, dismiss, more, note, trouble } = this.#parts, job = this.#job;
+    const may = (verb) => Boolean(job?.actions.includes(verb)) && !this.#lost;
+    const cancelling = Boolean(job && !job.done && (job.cancel_requested || this.#asked === "cancel"));
+    cancel.hidden = !(this.hasAttribute("cancel") && (may("cancel") || cancelling));
+    cancel.disabled = cancelling;
+    say(cancel, cancelling ? "Cancelling" : "Cancel");
+    retry.hidden = !may("retry") || this.getAttribute("retry") === "off";
+    retry.disabled = this.#asked === "retry";
+    dismiss.hidden = !(this.hasAttribute("dismiss") && job?.done);
+    more.hidden = !this.hasAttribute("log");
+    more.setAttribute("aria-expanded", String(this.#logOpen));
+    say(more, this.#logOpen ? "Hide log" : "Show log");
+    this.#parts.log.hidden = !this.#logOpen || !this.hasAttribute("log");
+    say(note, view.note);
+    note.hidden = !view.note;
+    note.classList.toggle("bb-id", view.noteIsId);
+    say(trouble, this.#trouble);
+    trouble.hidden = !this.#trouble;
+    this.#results();
+    foot.hidden = [...foot.children].every((child) => child.hidden || !child.hasChildNodes());
+  }
+
+  #results() {
+    const { results } = this.#parts, job = this.#job, found = [];
+    for (const link of job?.links || []) {
+      if (safe(link.href)) found.push({ text: link.text, href: link.href, file: /download/i.test(link.text) });
+    }
+    for (const file of job?.files || []) {
+      if (safe(file.href)) found.push({ text: `Download ${file.name}`, href: file.href, file: true, more: size(file.size) });
+    }
+    const key = JSON.stringify([found, job?.state]);
+    if (results.dataset.key === key) return;
+    results.dataset.key = key;
+    results.hidden = !found.length;
+    results.replaceChildren(...found.map((result, index) => {
+      const link = make("a", job.state === "succeeded" && index === 0 ? "bb-button bb-main" : "bb-button bb-plain");
+      link.href = result.href;
+      if (result.more) link.title = result.more;
+      if (index === 0) link.append(icon(result.file ? "download" : "open"));
+      link.append(make("span", "", result.text));
+      return link;
+    }));
+  }
+
+  /** What there is to show: words, figure, bar, tone. */
+  #view() {
+    const job = this.#job;
+    const view = { state: job?.state || "", figure: null, bar: null, tone: "idle", message: "", aside: "", note: "", noteIsId: false };
+    if (!job) {
+      view.message = this.#gone ? "There is no such job here, or it was cleaned away." : "Not reachable at present";
+      view.figure = "";
+      return view;
+    }
+    const show = { scheduled: later, blocked: held, queued, running, retrying, succeeded }[job.state] || ended;
+    show(view, job, this.#estimate, (Date.now() + this.#skew) / 1000);
+    if (this.#gone && !job.done) view.message = "It is done and no longer kept.";
+    if (this.#lost && !job.done) {
+      view.tone = "idle";
+      view.message = "Reconnecting";
+      view.aside = `as of ${clock(new Date(this.#seen))}`;
+      view.note = "The work goes on. Only this display has lost its connection.";
+      view.noteIsId = false;
+    }
+    return view;
+  }
+
+  /** For screen readers: the start, each quarter, new stages, and the end; a failure as an alert. */
+  #announce(view) {
+    const { status, alert } = this.#parts, job = this.#job;
+    if (!job) return say(status, view.message);
+    const share = job.state === "running" && job.progress?.share ? job.progress.share : 0;
+    const quarter = Math.floor((share * 100) / QUARTER) * QUARTER;
+    const key = [job.state, job.cancel_requested, quarter, job.progress?.stage, this.#lost].join("|");
+    if (key === this.#said) return;
+    this.#said = key;
+    const failed = job.state === "failed" || job.state === "interrupted";
+    const words = job.cancel_requested && !job.done ? "Cancelling" : STATES[job.state];
+    const text = [job.title, quarter ? `${quarter}%` : words, job.done ? view.message : job.progress?.stage, this.#lost ? "Reconnecting" : ""];
+    say(failed ? alert : status, text.filter(Boolean).join(", "));
+    if (!failed) say(alert, "");
+  }
+
+  async cancel() { await this.#ask("cancel"); }
+
+  async retry() {
+    if (await this.#ask("retry")) this.#follow();
+  }
+
+  async #ask(verb) {
+    this.#asked = verb;
+    this.#trouble = "";
+    this.#render();
+    try {
+      const response = await fetch(below(this.src, `/${verb}`), { method: "POST", headers: { Accept: "application/json" }, credentials: "same-origin" });
+      const body = await response.json();
+      if (response.ok && body.state) this.#take(body);
+      else if (response.status !== 409) this.#trouble = body.detail || body.title || `The server answered ${response.status}.`;
+    } catch {
+      this.#trouble = "The server could not be reached. Try again.";
+    }
+    this.#asked = "";
+    this.#render();
+    return !this.#trouble;
+  }
+
+  #toggleLog() {
+    this.#logOpen = !this.#logOpen;
+    this.#parts.log.replaceChildren();
+    this.#logEnd = 0;
+    this.#following = true;
+    this.#render();
+    if (this.#logOpen || !this.#job?.done) this.#follow();
+  }
+
+  #append({ start, text, at }) {
+    const { log } = this.#build();
+    if (start < this.#logEnd) return;
+    this.#logEnd = start + text.length;
+    const time = clock(new Date(at));
+    for (const line of text.replace(/\n$/, "").split("\n")) {
+      const row = make("span", "bb-log-line");
+      row.append(make("span", "bb-log-time", time), ` ${line}\n`);
+      log.append(row);
+    }
+    while (log.childElementCount > LOG_LINES) log.firstElementChild.remove();
+    if (this.#following) log.scrollTop = log.scrollHeight;
+  }
+}
+
+const seconds = (text) => (text ? Date.parse(text) / 1000 : NaN);
+const sentence = (text) => (text ? `${text}${/[.!?…]$/.test(text) ? "" : "."}` : "");
+
+function percent(share) {
+  // Never 100% before the end.
+  return `${Math.min(99, Math.floor(share * 100))}%`;
+}
+
+function startTime(view, job, now) {
+  const at = seconds(job.run_at);
+  return at - now > 90 ? `Starts on ${day(new Date(at * 1000))}`.replace(/on (\d)/, "at $1") : "Starts soon";
+}
+
+function later(view, job, estimate, now) {
+  view.message = job.reason ? sentence(job.reason) : startTime(view, job, now);
+  const left = seconds(job.run_at) - now;
+  view.aside = left > 0 ? `in ${ahead(left)}` : "";
+}
+
+function held(view, job) {
+  view.message = sentence(job.reason) || "Waits for other work to finish.";
+}
+
+function queued(view, job) {
+  view.bar = 0;
+  view.message = job.place ? `${ordinal(job.place)} in line` : "In line";
+  view.note = "You can leave this page.";
+}
+
+function running(view, job, estimate, now) {
+  const progress = job.progress, stopping = job.cancel_requested;
+  view.tone = stopping ? "idle" : "live";
+  view.bar = "unknown";
+  if (stopping) view.message = "Finishing the step it is at";
+  if (!progress) {
+    if (!stopping) view.message = "At work";
+    view.aside = `${duration(Math.floor(Math.max(1, now - seconds(job.started_at))))} so far`.replace(".0 s", " s");
+    return;
+  }
+  const text = progress.message || progress.stage || "";
+  if (progress.share !== null) {
+    view.figure = percent(progress.share);
+    view.bar = progress.share;
+    const left = estimate.left(progress, now);
+    view.aside = stopping || left === null ? "" : `about ${about(left)} left`;
+    view.message ||= [text, count(progress)].filter(Boolean).join(", ");
+  } else {
+    const rate = estimate.rate(now), unit = progress.unit || "steps";
+    view.figure = progress.done ? count(progress) : null;
+    view.aside = `${duration(Math.floor(Math.max(1, now - seconds(job.started_at))))} so far`.replace(".0 s", " s");
+    const speed = rate ? `${number(rate < 10 ? rate : Math.round(rate))} ${unit} a second` : "";
+    view.message ||= [text, speed].filter(Boolean).join(", ") || "At work";
+  }
+  if (progress.failed && !stopping) view.message += `, ${number(progress.failed)} failed`;
+}
+
+function retrying(view, job, estimate, now) {
+  const left = seconds(job.run_at) - now, progress = job.progress;
+  view.bar = progress?.share ?? 0;
+  view.message = [sentence(job.reason), progress?.total && progress.done ? `${count(progress)} were done.` : ""].filter(Boolean).join(" ");
+  const attempt = job.tries && job.max_attempts ? `, attempt ${job.tries + 1} of ${job.max_attempts}` : "";
+  view.note = `Tries again ${left > 0 ? `in ${ahead(left)}` : "now"}${attempt}`;
+}
+
+function took(job) {
+  const from = seconds(job.started_at), to = seconds(job.finished_at);
+  return Number.isFinite(to - from) ? `took ${duration(to - from)}` : "";
+}
+
+function succeeded(view, job) {
+  const progress = job.progress;
+  view.tone = "done";
+  view.bar = 1;
+  view.aside = took(job);
+  const all = progress && progress.total ? { ...progress, total: null } : progress;
+  const counted = all ? count(all) : "";
+  if (progress?.failed) {
+    const good = Math.max(0, progress.done - progress.failed);
+    view.message = `${number(good)} done, ${number(progress.failed)} failed`;
+  } else {
+    view.message = progress?.message || counted || "Done";
+  }
+}
+
+function ended(view, job) {
+  const progress = job.progress;
+  view.message = sentence(job.reason) || "It ended.";
+  if (job.state === "cancelled" && progress?.total && progress.unit !== "%") {
+    view.message = `Stopped at ${count(progress)}.`;
+  }
+  if (job.state === "failed" || job.state === "interrupted") {
+    view.note = `…${job.id.slice(-4)}`;
+    view.noteIsId = true;
+  }
+}
+
+/** The sheet comes along, unless the page has it already. */
+function addSheet() {
+  if ([...document.styleSheets].some((sheet) => sheet.href?.split("?")[0] === SHEET)) return;
+  if (document.querySelector('link[rel="stylesheet"][href*="backburner.css"]')) return;
+  const link = make("link");
+  link.rel = "stylesheet";
+  link.href = SHEET;
+  document.head.append(link);
+}
+
+if (!customElements.get("backburner-progress")) customElements.define("backburner-progress", BackburnerProgress);
