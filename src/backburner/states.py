@@ -56,7 +56,7 @@ TRANSITIONS: dict[str, dict[JobState, frozenset[JobState]]] = {
     "retry later": {_S.RUNNING: frozenset({_S.RETRYING})},
     "wait": {_S.RUNNING: frozenset({_S.SCHEDULED})},
     "release": {_S.RUNNING: frozenset({_S.QUEUED})},
-    "rescue": {_S.RUNNING: frozenset({_S.QUEUED, _S.FAILED, _S.INTERRUPTED})},
+    "rescue": {_S.RUNNING: frozenset({_S.QUEUED, _S.FAILED, _S.INTERRUPTED, _S.CANCELLED})},
     "cancel": {state: frozenset({_S.CANCELLED}) for state in sorted(WAITING)},
     "expire": {state: frozenset({_S.SKIPPED}) for state in sorted(WAITING)},
     "retry": {state: frozenset({_S.QUEUED}) for state in (*sorted(FINAL), _S.BLOCKED)},

@@ -125,9 +125,7 @@ class Scene:
     def settle(self, worker: str, *settlements: Settlement) -> set[str]:
         return self.store.claims.settle(self.lane, settlements, worker)
 
-    def finish(
-        self, worker: str, jobs: Iterable[ClaimedJob], state: JobState = JobState.SUCCEEDED
-    ) -> set[str]:
+    def finish(self, worker: str, jobs: Iterable[ClaimedJob], state: JobState = JobState.SUCCEEDED) -> set[str]:
         return self.settle(worker, *(end(job, state) for job in jobs))
 
     def ended(self, state: JobState = JobState.SUCCEEDED, **changes: Any) -> str:
@@ -147,9 +145,7 @@ class Scene:
         now = self.clock.now()
         return AttemptRecord(outcome=outcome, started_at=now, finished_at=now, host="box", pid=42, **changes)
 
-    def rescue(
-        self, worker: str, death: Death | None = None, *, certain: bool = False
-    ) -> list[Settlement] | None:
+    def rescue(self, worker: str, death: Death | None = None, *, certain: bool = False) -> list[Settlement] | None:
         """Rescue as a fresh worker does, with the production's judgement."""
         known = death or Death("gone")
 

@@ -29,9 +29,7 @@ def waiting(scene: Scene, state: str) -> str:
         return scene.one(run_at=later if state == "scheduled" else scene.clock.now())
     worker = scene.worker()
     job = scene.running(worker)
-    scene.settle(
-        worker, end(job, JobState(state), run_at=later, blocked_on="x" if state == "blocked" else None)
-    )
+    scene.settle(worker, end(job, JobState(state), run_at=later, blocked_on="x" if state == "blocked" else None))
     assert scene.state(job.id) == state
     return job.id
 

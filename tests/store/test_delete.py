@@ -3,10 +3,10 @@
 import pytest
 from sqlalchemy import func, select
 
+from backburner.attachment import Attachment
 from backburner.errors import WrongState
 from backburner.progress import FailedItem, LogLine, Message, Progress, ProgressWrite
 from backburner.states import JobState
-from backburner.store.attachments import Attachment
 from backburner.store.store import Store
 from tests.store.scene import Scene, end
 
@@ -38,8 +38,7 @@ def rows(store: Store, job: str) -> dict[str, int]:
     children = [schema.progress, schema.log, schema.messages, schema.failed_items, schema.attempts]
     with store.engine.connect() as connection:
         return {
-            table.name: connection.scalar(select(func.count()).where(table.c.job == job)) or 0
-            for table in children
+            table.name: connection.scalar(select(func.count()).where(table.c.job == job)) or 0 for table in children
         }
 
 

@@ -37,9 +37,7 @@ LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
 WHERE c.relnamespace = CAST('public' AS regnamespace) AND c.relname NOT LIKE '%version%'
 GROUP BY c.oid, c.relkind, c.relname
 """
-SQLITE_CATALOG = (
-    "SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_master WHERE name NOT LIKE '%version%'"
-)
+SQLITE_CATALOG = "SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_master WHERE name NOT LIKE '%version%'"
 
 
 def catalog(connection: Connection) -> dict[str, str]:
@@ -51,9 +49,7 @@ def catalog(connection: Connection) -> dict[str, str]:
 def differences(store: Store) -> list[object]:
     with store.engine.connect() as connection:
         mine = {"version_table": store.schema.version_table, "compare_server_default": True}
-        return list(
-            compare_metadata(MigrationContext.configure(connection, opts=mine), store.schema.metadata)
-        )
+        return list(compare_metadata(MigrationContext.configure(connection, opts=mine), store.schema.metadata))
 
 
 def test_migrated_tables_are_the_described_ones(store: Store) -> None:
@@ -73,9 +69,7 @@ def test_to_the_last_condition_of_an_index(
     store: Store, sqlite_url: str, opened: OpenStore, request: pytest.FixtureRequest
 ) -> None:
     """Alembic compares neither the conditions of indexes nor the columns' order: the database's words do."""
-    described_url = (
-        request.getfixturevalue("postgresql_url") if on_postgresql(store.engine) else sqlite_url + "2"
-    )
+    described_url = request.getfixturevalue("postgresql_url") if on_postgresql(store.engine) else sqlite_url + "2"
     described = opened(described_url)
     with described.engine.begin() as connection:
         described.schema.metadata.create_all(connection)
@@ -145,9 +139,7 @@ def test_migrating_twice_changes_nothing(database_url: str, opened: OpenStore) -
 
 
 @pytest.mark.parametrize("version", ["1002", "1999"])
-def test_a_later_version_of_the_generation_is_worked_with(
-    store: Store, opened: OpenStore, version: str
-) -> None:
+def test_a_later_version_of_the_generation_is_worked_with(store: Store, opened: OpenStore, version: str) -> None:
     with version_of(store, version):
         scene = Scene(opened(str(url_of(store))), HandClock())
         assert scene.state(scene.one()) == "queued"
@@ -158,9 +150,7 @@ def test_a_later_generation_is_refused(store: Store, opened: OpenStore) -> None:
     with version_of(store, "2001"):
         for migrate in (True, False):
             late = opened(str(url_of(store)), auto_migrate=migrate)
-            with pytest.raises(
-                SchemaTooNew, match="version 2001, this Backburner knows 1001. Install the newer"
-            ):
+            with pytest.raises(SchemaTooNew, match="version 2001, this Backburner knows 1001. Install the newer"):
                 late.jobs.ids(FILTER, 1)
 
 
@@ -229,10 +219,7 @@ def test_threads_and_stores_that_migrate_at_once(database_url: str, opened: Open
 
 
 def test_two_prefixes_in_one_database(database_url: str, opened: OpenStore) -> None:
-    scenes = [
-        Scene(opened(database_url, auto_migrate=True, prefix=prefix), HandClock())
-        for prefix in ("a_", "Bb", "")
-    ]
+    scenes = [Scene(opened(database_url, auto_migrate=True, prefix=prefix), HandClock()) for prefix in ("a_", "Bb", "")]
     jobs = [scene.one(task=f"task{number}") for number, scene in enumerate(scenes)]
     assert [scene.store.jobs.count(FILTER, 10) for scene in scenes] == [1, 1, 1]
     for scene, job in zip(scenes, jobs, strict=True):

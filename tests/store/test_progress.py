@@ -213,9 +213,7 @@ def test_messages_stay_in_order(scene: Scene) -> None:
 def test_a_failed_item_is_there_once_with_its_last_error(scene: Scene) -> None:
     worker, rows, now = scene.worker(), scene.store.progress, scene.clock.now()
     job = scene.running(worker)
-    rows.write(
-        [ProgressWrite(job.id, 1, failed_items=(FailedItem("b", "1", now), FailedItem("a", "1", now)))]
-    )
+    rows.write([ProgressWrite(job.id, 1, failed_items=(FailedItem("b", "1", now), FailedItem("a", "1", now)))])
     job = next_attempt(scene, worker, job)
     rows.write([ProgressWrite(job.id, 2, failed_items=(FailedItem("b", "2 👋", now),))])
     assert rows.failed_items(job.id) == [FailedItem("a", "1", now), FailedItem("b", "2 👋", now)]

@@ -6,7 +6,7 @@ import pytest
 
 from backburner.blame import Death, Orphan
 from backburner.outcome import Settlement
-from backburner.states import JobState
+from backburner.states import JobState, allowed
 from tests.store.scene import LEASE, Crew, Scene, end
 
 
@@ -66,6 +66,15 @@ def test_the_judge_sees_the_row_as_it_is(scene: Scene) -> None:
     scene.store.workers.rescue(worker, judge, by, "died", certain=True)
     assert seen == [Orphan(job.id, job.position, 2, "t", 1, 2, False, begun, started, True)]
     assert scene.state(job.id) == "interrupted"
+
+
+def test_a_job_asked_to_stop_is_cancelled_with_its_worker(scene: Scene) -> None:
+    worker = scene.worker()
+    job = scene.running(worker)
+    scene.store.jobs.cancel(job.id, "stop")
+    scene.rescue(worker, certain=True)
+    assert scene.state(job.id) == "cancelled"
+    assert JobState.CANCELLED in allowed("rescue", JobState.RUNNING)
 
 
 def test_the_second_rescuer_finds_nothing(scene: Scene) -> None:

@@ -32,9 +32,7 @@ def test_counters_start_afresh_and_the_old_end_is_gone(scene: Scene) -> None:
     worker = scene.worker()
     claimed = scene.running(worker, expires_at=scene.clock.now() + timedelta(seconds=1))
     scene.store.jobs.cancel(claimed.id, "stop")
-    scene.settle(
-        worker, end(claimed, JobState.FAILED, result="1", reason="r", error="e", tries=3, crashes=2, losses=1)
-    )
+    scene.settle(worker, end(claimed, JobState.FAILED, result="1", reason="r", error="e", tries=3, crashes=2, losses=1))
     now = scene.clock.move(100)
     scene.store.jobs.retry(claimed.id)
     job = scene.get(claimed.id)

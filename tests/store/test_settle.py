@@ -78,9 +78,7 @@ def test_a_wrong_attempt_changes_nothing(scene: Scene, recorded: bool) -> None:
     assert scene.store.jobs.attempts(first.id) == []
 
 
-@pytest.mark.parametrize(
-    "state", [JobState.QUEUED, JobState.SUCCEEDED, JobState.SCHEDULED, JobState.CANCELLED]
-)
+@pytest.mark.parametrize("state", [JobState.QUEUED, JobState.SUCCEEDED, JobState.SCHEDULED, JobState.CANCELLED])
 def test_only_a_running_job_can_be_settled(scene: Scene, state: JobState) -> None:
     claimed = scene.running()
     scene.settle(scene.worker(), end(claimed, state, run_at=scene.clock.now() + timedelta(seconds=5)))

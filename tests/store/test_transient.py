@@ -92,15 +92,11 @@ def test_a_mistake_is_not_asked_again(scene: Scene) -> None:
     assert scene.state(scene.one()) == "queued"
 
 
-def test_our_transactions_are_read_committed_whatever_the_default(
-    postgresql_url: str, opened: OpenStore
-) -> None:
+def test_our_transactions_are_read_committed_whatever_the_default(postgresql_url: str, opened: OpenStore) -> None:
     store = opened(postgresql_url, auto_migrate=True)
     with store.engine.begin() as connection:
         name = connection.exec_driver_sql("SELECT current_database()").scalar_one()
-        connection.exec_driver_sql(
-            f"ALTER DATABASE \"{name}\" SET default_transaction_isolation = 'serializable'"
-        )
+        connection.exec_driver_sql(f"ALTER DATABASE \"{name}\" SET default_transaction_isolation = 'serializable'")
     store.engine.dispose()
     query = "SHOW transaction_isolation"
     lane = store.lane(0)
@@ -159,9 +155,7 @@ def impatient(on_sqlite: Scene) -> tuple[Scene, threading.Event]:
 
 
 @pytest.mark.parametrize("door", ["insert", "claim", "beat"])
-def test_a_writer_in_another_process_is_waited_for(
-    impatient: tuple[Scene, threading.Event], door: str
-) -> None:
+def test_a_writer_in_another_process_is_waited_for(impatient: tuple[Scene, threading.Event], door: str) -> None:
     scene, busy = impatient
     worker, found = scene.worker(), list[object]()
     scene.one()

@@ -1,0 +1,237 @@
+"""No statement of the daily work may walk over many rows: guarded on 50,000 of them."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from backburner.outcome import Settlement
+from backburner.progress import Progress, ProgressWrite
+from backburner.states import JobState
+from backburner.store.dialects.base import ClaimOrder
+from backburner.store.lane import OTHER
+from backburner.store.schema import to_microseconds
+from backburner.store.store import Store
+from backburner.store.upkeep import UNKNOWN_TASK
+from tests.store.plans import Explainer, generic_plan, plan_of
+from tests.store.scene import START, HandClock, Scene
+
+WORKERS = 8
+WORKER = "01900000-0000-7000-8000-00000000000{}"
+
+SERIES = {
+    "postgresql": "SELECT n FROM generate_series(1, 50000) AS s(n)",
+    "sqlite": "WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s LIMIT 50000) SELECT n FROM s",
+}
+FILL = """
+INSERT INTO backburner_jobs (
+    id, state, queue, priority, run_at, expires_at, attempt, worker, task, args, codec, visibility,
+    created_at, finished_at, keep_until, blocked_on, identifier, owner)
+SELECT {id}, state, CASE WHEN n % 10 = 0 THEN 'mail' ELSE 'default' END, 50, {now},
+    CASE WHEN n % 100 = 0 THEN {later} END,
+    CASE WHEN state = 'queued' THEN 0 ELSE 1 END,
+    CASE WHEN state = 'running' THEN {worker} END,
+    'task' || (n % 7), '{{}}', 'json', 'owner', {now},
+    CASE WHEN state IN ('succeeded', 'failed') THEN {now} END,
+    CASE WHEN state = 'succeeded' AND n % 50 = 0 THEN {later} END,
+    CASE WHEN state = 'blocked' THEN 'unknown task' END, 'thing:' || n, 'user:' || (n % 1000)
+FROM (
+    SELECT n, CASE WHEN n <= 39000 THEN 'succeeded' WHEN n <= 40000 THEN 'failed'
+                   WHEN n <= 40100 THEN 'running' WHEN n <= 40600 THEN 'scheduled'
+                   WHEN n <= 40700 THEN 'retrying' WHEN n <= 40800 THEN 'blocked' ELSE 'queued' END AS state
+    FROM ({series}) AS numbers) AS many
+"""
+
+
+def values(dialect: str) -> dict[str, str]:
+    """The database's own words for what `FILL` leaves open."""
+    worker, day = "'01900000-0000-7000-8000-00000000000' || (n % 8)", START + timedelta(days=1)
+    if dialect == "postgresql":
+        return {
+            "id": "CAST('01900000-0000-7000-9000-' || lpad(n::text, 12, '0') AS uuid)",
+            "worker": f"CAST({worker} AS uuid)",
+            "now": f"TIMESTAMPTZ '{START.isoformat()}'",
+            "later": f"TIMESTAMPTZ '{day.isoformat()}'",
+        }
+    return {
+        "id": "printf('01900000-0000-7000-9000-%012d', n)",
+        "worker": worker,
+        "now": str(to_microseconds(START)),
+        "later": str(to_microseconds(day)),
+    }
+
+
+def fill(store: Store) -> None:
+    name = store.dialect.name
+    statement = FILL.format(series=SERIES[name], **values(name))
+    store.lane(OTHER).run(lambda connection: connection.execute(statement))
+    if name == "postgresql":
+        store.lane(OTHER).run(lambda c: c.execute("VACUUM ANALYZE backburner_jobs"), atomic=False)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """50,000 rows, read by all these tests and changed by none."""
+    server = request.getfixturevalue("postgres") if request.param == "postgresql" else None
+    url = server.create_database() if server else f"sqlite:///{tmp_path_factory.mktemp('plans') / 'jobs.db'}"
+    store, clock = Store(url, auto_migrate=True), HandClock()
+    store.clock = clock
+    store.ready()
+    fill(store)
+    clock.move(60)
+    yield Scene(store, clock)
+    store.close()
+    if server:
+        server.drop_database(url)
+
+
+ID = "01900000-0000-7000-9000-0000000{}"
+RUNNING = [ID.format(number) for number in range(40001, 40051)]
+SQLITE_WALK = re.compile(r"SCAN (backburner_\w+|j)\b")
+
+
+def uses(plan: str, *indexes: str) -> None:
+    """The plan goes by these indexes of the jobs and walks over no table."""
+    for index in indexes:
+        assert re.search(rf"\bbackburner_jobs_{index}\b", plan), f"{index} is not used:\n{plan}"
+    assert "Seq Scan on backburner" not in plan, plan
+    walks = [line for line in plan.splitlines() if SQLITE_WALK.search(line) and "USING" not in line]
+    assert walks == [], plan
+
+
+def unsorted(plan: str) -> None:
+    """No rows of a table are sorted: the index gives the order. What a LIMIT has cut off already may be."""
+    assert "Sort" not in plan, plan
+    lines = plan.splitlines()
+    for line, before in zip(lines[1:], lines, strict=False):
+        assert "TEMP B-TREE" not in line or before.startswith("SCAN (subquery"), plan
+
+
+def by_key(plan: str, key: str = "pkey") -> None:
+    """Rows of `jobs` are found one by one by their key, by no other index."""
+    assert "Seq Scan on backburner" not in plan, plan
+    used = set(re.findall(r"\bbackburner_jobs_(?!pkey)\w+", plan))
+    assert used == set(), plan
+    assert re.search(rf"backburner_jobs_{key}|INTEGER PRIMARY KEY|sqlite_autoindex_backburner_jobs", plan), plan
+    assert SQLITE_WALK.search(plan) is None, plan
+
+
+def claim(scene: Scene, free: int, ahead: int, bound: tuple[int, int] | None = None) -> Explainer:
+    explainer = Explainer(scene.store)
+    short = [f"task{number}" for number in range(3)] if ahead else []
+    order = ClaimOrder(WORKER.format(1), "default", free, ahead, short, scene.clock.now(), bound)
+    scene.store.dialect.claim(explainer, order)
+    return explainer
+
+
+@pytest.mark.parametrize("free", [1, 10, 500])
+@pytest.mark.parametrize("ahead", [0, 200])
+@pytest.mark.parametrize("bound", [None, (50, 45_000)])
+def test_claim_goes_down_the_ready_index(scene: Scene, free: int, ahead: int, bound: tuple[int, int] | None) -> None:
+    (plan,) = claim(scene, free, ahead, bound).plans()
+    uses(plan, "ready")
+    unsorted(plan)
+
+
+def test_claim_by_the_plan_for_any_values(scene: Scene) -> None:
+    if scene.store.dialect.name == "sqlite":
+        (plan,) = claim(scene, 10, 0).plans()
+    else:
+        plan = generic_plan(scene.store, *claim(scene, 10, 0).statements[0])
+    uses(plan, "ready")
+    unsorted(plan)
+
+
+def settle(scene: Scene, count: int) -> Explainer:
+    explainer = Explainer(scene.store)
+    batch = [Settlement(job, 40_001 + n, 1, JobState.SUCCEEDED) for n, job in enumerate(RUNNING[:count])]
+    scene.store.dialect.settle(explainer, batch, WORKER.format(1), scene.clock.now())
+    return explainer
+
+
+@pytest.mark.parametrize("count", [1, 50])
+def test_settle_finds_its_rows_by_key(scene: Scene, count: int) -> None:
+    plans = settle(scene, count).plans()
+    assert len(plans) >= 2, "the fence, and the look at an ambiguous commit"
+    for plan in plans:
+        by_key(plan)
+
+
+@pytest.mark.parametrize("scene", ["postgresql"], indirect=True)
+def test_settle_by_the_plan_for_any_values(scene: Scene) -> None:
+    for statement in settle(scene, 50).statements:
+        by_key(generic_plan(scene.store, *statement))
+
+
+def test_promote_takes_what_is_due(scene: Scene) -> None:
+    plan = plan_of(scene.store, scene.store.upkeep.promote)
+    uses(plan, "due")
+
+
+def test_the_next_due_time(scene: Scene) -> None:
+    uses(plan_of(scene.store, scene.store.upkeep.next_due), "due")
+
+
+def test_expire(scene: Scene) -> None:
+    uses(plan_of(scene.store, scene.store.upkeep.expire), "expiring")
+
+
+def test_unhold(scene: Scene) -> None:
+    assert UNKNOWN_TASK == "unknown task"
+    uses(plan_of(scene.store, lambda: scene.store.upkeep.unhold(["task1"])), "held")
+
+
+@pytest.mark.parametrize("after", [0, 1], ids=["the look", "the batch"])
+def test_prune_takes_the_oldest(scene: Scene, after: int) -> None:
+    prune = scene.store.upkeep.prune
+    plan = plan_of(scene.store, lambda: prune(JobState.SUCCEEDED, 1), after)
+    uses(plan, "ended")
+    unsorted(plan)
+
+
+def test_prune_kept(scene: Scene) -> None:
+    uses(plan_of(scene.store, scene.store.upkeep.prune_kept), "kept")
+
+
+def test_what_a_worker_owns(scene: Scene) -> None:
+    claims = scene.store.claims
+    uses(plan_of(scene.store, lambda: claims.owned(WORKER.format(1))), "owned")
+    uses(plan_of(scene.store, lambda: claims.cancelled(WORKER.format(1))), "owned")
+
+
+def test_orphans_of_a_dead_worker(scene: Scene) -> None:
+    worker = scene.worker()
+    look = plan_of(scene.store, lambda: scene.rescue(worker, certain=True), after=3)
+    uses(look, "owned")
+
+
+def test_queues_with_ready_jobs(scene: Scene) -> None:
+    explainer = Explainer(scene.store)
+    scene.store.claims.ready_queues(explainer)  # type: ignore[arg-type]
+    (plan,) = explainer.plans()
+    uses(plan, "ready")
+
+
+def test_single_jobs_by_key(scene: Scene) -> None:
+    jobs, job = scene.store.jobs, RUNNING[0]
+    write = [ProgressWrite(each, 1, Progress(done=1)) for each in RUNNING[:20]]
+    for door in (
+        lambda: jobs.get(job),
+        lambda: jobs.states(RUNNING),
+        lambda: jobs.cancel(job, "why"),
+        lambda: jobs.retry(job),
+        lambda: jobs.delete(job),
+        lambda: scene.store.progress.write(write),
+    ):
+        by_key(plan_of(scene.store, door))
+
+
+def test_the_guard_would_see_a_walk(scene: Scene) -> None:
+    """A statement without an index must not pass."""
+    explainer = Explainer(scene.store)
+    explainer.execute("SELECT id FROM backburner_jobs WHERE title = 'x' ORDER BY args")
+    (plan,) = explainer.plans()
+    for guard in (uses, unsorted, by_key):
+        with pytest.raises(AssertionError):
+            guard(plan)
