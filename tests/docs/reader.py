@@ -30,9 +30,11 @@ class Reader:
     """One page being read."""
 
     def __init__(self) -> None:
-        self.module = types.ModuleType("page")
+        # As if the page were the program that runs: what needs a module of its own says so by its first line.
+        self.module = types.ModuleType("__main__")
         self.module.__file__ = str(Path("page.py").absolute())
-        sys.modules["page"] = self.module
+        self.module.__spec__ = None
+        sys.modules["__main__"] = self.module
         self.printed = ""
         self.background: list[tuple[str, subprocess.Popen[str]]] = []
 
