@@ -45,16 +45,17 @@ class Shop:
     folder: Path
     url: str
 
-    def environment(self, **more: str) -> dict[str, str]:
+    def environment(self, app: str | None, more: dict[str, str]) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("BACKBURNER_")}
-        return {**kept, "SHOP_URL": self.url, "BACKBURNER_APP": "shop:jobs", **more}
+        named = {} if app is None else {"BACKBURNER_APP": app}
+        return {**kept, "SHOP_URL": self.url, **named, **more}
 
-    def run(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, app: str | None = "shop:jobs", **environ: str) -> subprocess.CompletedProcess[str]:
         """The command to its end."""
         return subprocess.run(
             [BACKBURNER, *arguments],
             cwd=self.folder,
-            env=self.environment(**environ),
+            env=self.environment(app, environ),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -65,8 +66,9 @@ class Shop:
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """The command in the background; what it says goes to the file `stderr`."""
         with (self.folder / "stderr").open("wb") as said:
+            environment = self.environment("shop:jobs", {})
             return subprocess.Popen(
-                [BACKBURNER, *arguments], cwd=self.folder, env=self.environment(), stdout=said, stderr=said
+                [BACKBURNER, *arguments], cwd=self.folder, env=environment, stdout=said, stderr=said
             )
 
     def said(self) -> str:

@@ -1,0 +1,129 @@
+"""`backburner process`: once at a time, within a budget."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+
+from backburner.cli.held_lock import HeldLock
+from backburner.errors import AlreadyRunning
+from backburner.ids import Ids
+from backburner.store.store import Store
+from tests.cli.programs import Shop, make_shop
+from tests.cli.test_worker import enqueue, states
+from tests.waiting import wait_until
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    made = Store(database_url, auto_migrate=True)
+    made.ready()
+    yield made
+    made.close()
+
+
+def test_it_runs_what_is_ready_and_gives_the_lock_back(shop: Shop) -> None:
+    for _ in range(2):
+        made = enqueue(shop, ("add", 1, 2), ("perm",))
+        ran = shop.run("process")
+        assert ran.returncode == 0, ran.stderr
+        found = states(shop)
+        assert [found[one] for one in made] == ["succeeded", "failed"]
+
+
+def test_a_second_one_says_who_runs_and_leaves(shop: Shop) -> None:
+    enqueue(shop, ("hold", "a"))
+    first = shop.start("process")
+    try:
+        wait_until((shop.folder / "a.started").exists, "the first is at work")
+        second = shop.run("process")
+        assert second.returncode == 75
+        assert second.stderr.startswith("Error: 'backburner process' is running already: host ")
+        assert f", process {first.pid}, since 2" in second.stderr
+        assert shop.run("process", "--limit", "2").returncode == 0
+        assert shop.run("process", "--label", "mails").returncode == 0
+        (shop.folder / "a.go").touch()
+        assert first.wait(30) == 0
+    finally:
+        first.kill()
+    assert shop.run("process").returncode == 0
+
+
+def test_after_its_budget_it_begins_nothing_and_lets_the_running_job_end(sqlite_url: str, tmp_path: Path) -> None:
+    shop = make_shop(tmp_path, sqlite_url)
+    running, waiting = enqueue(shop, ("hold", "a"), ("add", 1, 2))
+    process = shop.start("process", "-c", "1", "--budget", "5", "--grace", "0")
+    try:
+        wait_until((shop.folder / "a.started").exists, "the job began")
+        wait_until(lambda: " s is spent" in shop.said(), "the budget is over")
+        (shop.folder / "a.go").touch()
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+    assert states(shop) == {running: "succeeded", waiting: "queued"}
+
+
+def test_a_job_that_kills_its_process_does_not_prolong_the_budget(sqlite_url: str, tmp_path: Path) -> None:
+    shop = make_shop(tmp_path, sqlite_url)
+    (made,) = enqueue(shop, ("hold", "a"))
+    process = shop.start("process", "--budget", "5")
+    try:
+        wait_until((shop.folder / "a.started").exists, "the job began")
+        wait_until(lambda: " s is spent" in shop.said(), "the budget is over")
+        child = int(shop.said().split("(process ")[1].split(")")[0])
+        os.kill(child, signal.SIGKILL)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+    assert shop.said().count(" is ready ") == 1
+    assert states(shop) == {made: "queued"}
+
+
+def taken_until(store: Store) -> object:
+    t = store.schema.locks
+    return store.read(lambda c: c.execute(select(t.c.until)).scalar())
+
+
+@contextmanager
+def hearing_sigterm() -> Iterator[list[int]]:
+    heard: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
+    try:
+        yield heard
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_the_lock_is_prolonged_while_it_is_held(store: Store) -> None:
+    with HeldLock(store, "process", 1, lease=0.6):
+        first = taken_until(store)
+        wait_until(lambda: taken_until(store) != first, "the lock was prolonged")
+        with pytest.raises(AlreadyRunning, match="'backburner process' is running already: host "):
+            HeldLock(store, "process", 1).__enter__()
+    assert taken_until(store) is None
+
+
+def test_places_are_numbered_and_all_of_them_are_named(store: Store) -> None:
+    with HeldLock(store, "process", 2), HeldLock(store, "process", 2):
+        with pytest.raises(AlreadyRunning) as caught:
+            HeldLock(store, "process", 2).__enter__()
+        assert caught.value.holder.count("; ") == 1
+        with HeldLock(store, "process", 3):
+            t = store.schema.locks
+            names = store.read(lambda c: c.execute(select(t.c.name).order_by(t.c.name)).scalars().all())
+            assert list(names) == ["process-1", "process-2", "process-3"]
+
+
+def test_who_loses_the_lock_stops(store: Store) -> None:
+    t = store.schema.locks
+    somebody = Ids().new()
+    with hearing_sigterm() as heard, HeldLock(store, "process", 1, lease=0.6):
+        until = store.clock.now().replace(year=2999)
+        store.run(lambda c: c.execute(update(t).values(holder=somebody, note="host b", until=until)))
+        wait_until(lambda: heard == [signal.SIGTERM], "it was told to stop")
+    # What is somebody else's by now is left alone.
+    assert taken_until(store) == until
