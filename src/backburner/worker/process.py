@@ -103,8 +103,6 @@ class WorkerProcess:
         """Called about ten times a second by the thread that owns this worker: limits, hangs, nothing left."""
         options, now = self.options, boot_seconds()
         self._store.abandon_overdue(HUNG_SECONDS)
-        if options.max_jobs is not None and self._ended_jobs >= options.max_jobs:
-            self.become_quiet(f"{self._ended_jobs} jobs are done")
         if options.max_time is not None and now - self._started >= options.max_time:
             self.become_quiet(f"it has run for {options.max_time:g} s")
         if options.max_memory is not None and (resident_bytes() or 0) > options.max_memory:
@@ -173,6 +171,9 @@ class WorkerProcess:
 
     def _done(self, job: ClaimedJob, settlement: Settlement | None) -> None:
         self._ended_jobs += 1
+        if self.options.max_jobs is not None and self._ended_jobs >= self.options.max_jobs:
+            # At once, not at the next look around: tiny jobs come by the hundred until then.
+            self.become_quiet(f"{self._ended_jobs} jobs are done")
         if settlement is None:
             self._held.pop(job.id, None)
         else:
