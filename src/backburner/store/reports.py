@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Select, and_, literal, null, or_, select
 
 from backburner.attachment import Attachment
+from backburner.ids import is_id
 from backburner.job import Job, JobFilter
 from backburner.progress import LogLine, Message
-from backburner.store.jobs import _is_id, _job
+from backburner.store.jobs import _job
 
 if TYPE_CHECKING:
     from backburner.store.store import Store
@@ -28,7 +29,7 @@ class Reports:
 
     def glance(self, ids: Sequence[str]) -> dict[str, Job]:
         """The jobs of these ids that exist, without arguments, result, options, context and meta."""
-        known = [job_id for job_id in ids if _is_id(job_id)]
+        known = [job_id for job_id in ids if is_id(job_id)]
         if not known:
             return {}
         query = self._glance.where(self._store.schema.jobs.c.id.in_(known))
@@ -58,15 +59,15 @@ class Reports:
             return {}
         t = self._store.schema.messages.c
         wanted = or_(*(and_(t.job == job_id, t.number > number) for job_id, number in numbers.items()))
-        query = select(t.job, t.number, t.level, t.text, t.at).where(wanted).order_by(t.number)
+        query = select(t.job, t.number, t.level, t.text, t.at, t.ordinal).where(wanted).order_by(t.number)
         found: dict[str, list[tuple[int, Message]]] = {}
         for row in self._store.read(lambda c: c.execute(query).all()):
-            found.setdefault(str(row.job), []).append((row.number, Message(row.level, row.text, row.at)))
+            found.setdefault(str(row.job), []).append((row.number, Message(row.level, row.text, row.at, row.ordinal)))
         return found
 
     def files_of(self, ids: Sequence[str]) -> dict[str, list[Attachment]]:
         """The files of these jobs that have not expired, the oldest first."""
-        known = [job_id for job_id in ids if _is_id(job_id)]
+        known = [job_id for job_id in ids if is_id(job_id)]
         if not known:
             return {}
         t, now = self._store.schema.files.c, self._store.clock.now()
@@ -79,7 +80,7 @@ class Reports:
 
     def file(self, file_id: str) -> Attachment | None:
         """What is known of a file, even one past its life; None when nothing is."""
-        if not _is_id(file_id):
+        if not is_id(file_id):
             return None
         files = self._store.schema.files
         row = self._store.read(lambda c: c.execute(select(files).where(files.c.id == file_id)).mappings().first())

@@ -27,7 +27,7 @@ class User:
     operator: bool = False
 
 
-ResolveUser = Callable[[Request], User | None | Awaitable[User | None]]
+ResolveUser = Callable[[Request], User | Awaitable[User | None] | None]
 """The app's own rule: from a request to its user, None for nobody. May be async; runs in a thread if not."""
 
 DEVELOPER = User("developer", operator=True)
@@ -85,9 +85,7 @@ class Visitor:
 class Access:
     """Finds out who asks, and hands out only jobs that they may see."""
 
-    def __init__(
-        self, control: Control, tokens: Tokens, resolve_user: ResolveUser | None, development: bool
-    ) -> None:
+    def __init__(self, control: Control, tokens: Tokens, resolve_user: ResolveUser | None, development: bool) -> None:
         self._control, self._tokens = control, tokens
         self._resolve, self._development = resolve_user, development
 

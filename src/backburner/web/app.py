@@ -31,9 +31,7 @@ from backburner.web.tokens import Tokens
 STATIC = Path(__file__).parent / "static"
 
 
-def web_app(
-    jobs: Backburner, *, resolve_user: ResolveUser | None = None, development: bool = False
-) -> FastAPI:
+def web_app(jobs: Backburner, *, resolve_user: ResolveUser | None = None, development: bool = False) -> FastAPI:
     """The HTTP API, live streams, component, and jobs page of `jobs`, as an ASGI app to mount or to serve.
 
     `resolve_user` says who a request comes from: a `User`, or None for nobody; it may be async. Without it
@@ -47,11 +45,12 @@ def web_app(
     site = Site(jobs, access, Feed(jobs.control, shutdown), development)
     app = FastAPI(title="Backburner", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.shutdown = shutdown
-    # Streams before single jobs: /jobs/feed is no job.
-    for routes in (EventRoutes, ReadingRoutes, ActingRoutes, DownloadRoutes, HealthRoutes, PageRoutes):
-        app.include_router(routes(site).router())
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
     pages = PageRoutes(site)
+    # Streams before single jobs: /jobs/feed is no job.
+    for routes in (EventRoutes, ReadingRoutes, ActingRoutes, DownloadRoutes, HealthRoutes):
+        app.include_router(routes(site).router())
+    app.include_router(pages.router())
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
     async def answer(request: Request, error: Exception) -> Response:
         problem = _problem_of(error)

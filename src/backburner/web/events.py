@@ -55,9 +55,7 @@ class EventRoutes:
         sights = await run_in_threadpool(look, self._site.control, [job_id])
         if job_id not in sights:
             raise not_found()
-        stream = Stream(
-            self._site, self._site.wording(request, visitor), sights, output=asked.get("log") != "0", at=at
-        )
+        stream = Stream(self._site, self._site.wording(request, visitor), sights, output=asked.get("log") != "0", at=at)
         return StreamingResponse(stream.events(), media_type="text/event-stream", headers=_HEADERS)
 
     async def feed(self, request: Request) -> Response:
@@ -71,16 +69,12 @@ class EventRoutes:
         sights = {}
         for job_id in ids:
             try:
-                visitor, _ = self._site.access.entitled(
-                    visitor, found[job_id].job if job_id in found else None, job_id
-                )
+                visitor, _ = self._site.access.entitled(visitor, found[job_id].job if job_id in found else None, job_id)
                 sights[job_id] = found[job_id]
             except Problem:
                 continue
         missing = [job_id for job_id in ids if job_id not in sights]
-        stream = Stream(
-            self._site, self._site.wording(request, visitor), sights, output=False, missing=missing
-        )
+        stream = Stream(self._site, self._site.wording(request, visitor), sights, output=False, missing=missing)
         return StreamingResponse(stream.events(), media_type="text/event-stream", headers=_HEADERS)
 
     def _refuse_too_many(self) -> None:
@@ -109,7 +103,7 @@ class Stream:
     ) -> None:
         self._site, self._wording, self._sights = site, wording, dict(sights)
         self._output, self._at, self._missing = output, at, missing or []
-        self._open = {job_id for job_id in sights}
+        self._open = set(sights)
 
     async def events(self) -> AsyncIterator[str]:
         """Snapshots first, then what changes; ends when all jobs are done, at a stop, or by its time."""
@@ -170,9 +164,7 @@ class Stream:
             changes.append(("progress", {"id": job.id, "progress": progress_of(job.progress)}))
             known = links_of(old.progress)
             new = [link for link in links_of(job.progress) if link not in known]
-            changes += [
-                ("link", {"id": job.id, "link": {"text": link.text, "href": link.href}}) for link in new
-            ]
+            changes += [("link", {"id": job.id, "link": {"text": link.text, "href": link.href}}) for link in new]
         if _standing(before) != _standing(now):
             changes.append(("state", {"id": job.id, "job": self._wording.job(now)}))
         return changes

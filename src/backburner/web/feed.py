@@ -135,9 +135,7 @@ class Round(NamedTuple):
 class Feed:
     """Looks for all viewers of this process. `seconds` is the pause between two rounds."""
 
-    def __init__(
-        self, control: Control, shutdown: Shutdown, seconds: float = ROUND_SECONDS
-    ) -> None:
+    def __init__(self, control: Control, shutdown: Shutdown, seconds: float = ROUND_SECONDS) -> None:
         self._control, self._shutdown, self._seconds = control, shutdown, seconds
         self._viewers: set[Viewer] = set()
         self._pulses: dict[str, object] = {}
@@ -156,9 +154,7 @@ class Feed:
         return self._shutdown.asked
 
     @contextmanager
-    def watch(
-        self, ids: Sequence[str], *, output: bool = False, log_at: int = 0, word_at: int = 0
-    ) -> Iterator[Viewer]:
+    def watch(self, ids: Sequence[str], *, output: bool = False, log_at: int = 0, word_at: int = 0) -> Iterator[Viewer]:
         """Watch jobs; with `output` their live output and messages too, from these positions on."""
         viewer = Viewer(ids, output, log_at, word_at)
         self._viewers.add(viewer)

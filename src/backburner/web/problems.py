@@ -32,9 +32,7 @@ class Problem(Exception):
         body = {"type": _TYPE + self.kind, "title": self.title, "status": self.status}
         if self.detail:
             body["detail"] = self.detail
-        return JSONResponse(
-            body | self.more, self.status, self.headers, media_type="application/problem+json"
-        )
+        return JSONResponse(body | self.more, self.status, self.headers, media_type="application/problem+json")
 
 
 def not_found() -> Problem:
@@ -59,13 +57,9 @@ def wrong_state(state: str, detail: str) -> Problem:
 
 def invalid(name: str, detail: str) -> Problem:
     """A parameter of the address that cannot be used."""
-    return Problem(
-        422, "invalid-parameter", f"The parameter {name} cannot be used", detail, parameter=name
-    )
+    return Problem(422, "invalid-parameter", f"The parameter {name} cannot be used", detail, parameter=name)
 
 
 def unavailable() -> Problem:
     """The database does not answer."""
-    return Problem(
-        503, "unavailable", "The database does not answer", "Ask again soon.", headers={"Retry-After": "5"}
-    )
+    return Problem(503, "unavailable", "The database does not answer", "Ask again soon.", headers={"Retry-After": "5"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
 
 from backburner.errors import InvalidOption
@@ -63,7 +63,7 @@ class Query:
         if states:
             chosen["state"] = states
         try:
-            return cls(filter_of(Selection(**chosen)), limit, given)
+            return cls(filter_of(cast(Selection, chosen)), limit, given)
         except InvalidOption as error:
             raise invalid(error.option, str(error)) from error
 

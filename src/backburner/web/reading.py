@@ -90,9 +90,7 @@ class ReadingRoutes:
             return response
         return await self._later(request, job_id, wait, response, answer)
 
-    async def _later(
-        self, request: Request, job_id: str, wait: float, response: Response, answer: Any
-    ) -> Response:
+    async def _later(self, request: Request, job_id: str, wait: float, response: Response, answer: Any) -> Response:
         until = boot_seconds() + wait
         feed = self._site.feed
         with feed.watch([job_id]) as viewer:

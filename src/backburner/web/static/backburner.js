@@ -220,7 +220,8 @@ export class BackburnerProgress extends HTMLElement {
     cancel.hidden = !(this.hasAttribute("cancel") && (may("cancel") || cancelling));
     cancel.disabled = cancelling;
     say(cancel, cancelling ? "Cancelling" : "Cancel");
-    retry.hidden = !may("retry") || this.getAttribute("retry") === "off";
+    // Operators may do more than a visitor should be offered beside a finished job.
+    retry.hidden = !may("retry") || !["failed", "cancelled"].includes(job.state) || this.getAttribute("retry") === "off";
     retry.disabled = this.#asked === "retry";
     dismiss.hidden = !(this.hasAttribute("dismiss") && job?.done);
     more.hidden = !this.hasAttribute("log");
@@ -353,7 +354,7 @@ function percent(share) {
 
 function startTime(view, job, now) {
   const at = seconds(job.run_at);
-  return at - now > 90 ? `Starts on ${day(new Date(at * 1000))}`.replace(/on (\d)/, "at $1") : "Starts soon";
+  return at - now > 90 ? `Starts on ${day(new Date(at * 1000))}`.replace(/^Starts on (\d)/, "Starts at $1") : "Starts soon";
 }
 
 function later(view, job, estimate, now) {
