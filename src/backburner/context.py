@@ -149,7 +149,7 @@ class JobContext:
         self._text = text[:MAX_TEXT]
         self._message_count += 1
         if self._message_count <= MAX_MESSAGES:
-            self._messages.append(Message(level, self._text, self._moment()))
+            self._messages.append(Message(level, self._text, self._moment(), self._message_count))
         self._urgent()
 
     def link(self, text: str, href: str) -> None:

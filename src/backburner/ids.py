@@ -9,6 +9,7 @@ system on every call, so a forked child cannot repeat its parent's ids.
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +17,14 @@ from collections.abc import Callable
 _VERSION = 0x7 << 76
 _VARIANT = 0x2 << 62
 _RANDOM_MASK = (1 << 62) - 1
+
+
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def is_id(text: str) -> bool:
+    """True for a text that could be an id: a UUID in lower case, with dashes."""
+    return _ID.fullmatch(text) is not None
 
 
 class Ids:

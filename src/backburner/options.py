@@ -208,6 +208,10 @@ def checked_tags(value: object) -> tuple[str, ...]:
     tags = tuple(dict.fromkeys(checked_text("tags", tag, MAX_NAME) for tag in value))
     if len(tags) > MAX_TAGS:
         raise InvalidOption("tags", value, f"has {len(tags)} tags", f"Use at most {MAX_TAGS}")
+    for tag in tags:
+        if '"' in tag or "\\" in tag:
+            # They are looked for in the stored list, between quotes.
+            raise InvalidOption("tags", tag, "has a quote or a backslash", "Use letters, digits, dashes, colons")
     return tags
 
 

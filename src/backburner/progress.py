@@ -50,11 +50,12 @@ class LogLine(NamedTuple):
 
 
 class Message(NamedTuple):
-    """One entry of the list of messages meant for the people who wait."""
+    """One entry of the list of messages meant for the people who wait; `ordinal` counts within its attempt."""
 
     level: str
     text: str
     at: datetime
+    ordinal: int
 
 
 class FailedItem(NamedTuple):

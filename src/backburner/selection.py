@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TypedDict
 
 from backburner.errors import InvalidOption
+from backburner.ids import is_id
 from backburner.job import Job, JobFilter
 from backburner.options import checked_moment, refuse_unknown
 from backburner.states import FINAL, JobState
@@ -47,7 +48,7 @@ def filter_of(chosen: Selection) -> JobFilter:
         owner=_text("owner", chosen.get("owner")),
         created_after=_moment("created_after", chosen.get("created_after")),
         created_before=_moment("created_before", chosen.get("created_before")),
-        before=before.id if isinstance(before, Job) else _text("before", before),
+        before=before.id if isinstance(before, Job) else _id("before", before),
     )
 
 
@@ -73,6 +74,12 @@ def _states(given: object) -> frozenset[JobState]:
 def _text(option: str, value: object) -> str | None:
     if value is not None and not isinstance(value, str):
         raise InvalidOption(option, value, "is no text", "Pass a str")
+    return value
+
+
+def _id(option: str, value: object) -> str | None:
+    if value is not None and not (isinstance(value, str) and is_id(value)):
+        raise InvalidOption(option, value, "is no id of a job", "Pass a Job, or its id")
     return value
 
 

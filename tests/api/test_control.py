@@ -181,7 +181,7 @@ def test_a_job_shows_all_that_is_kept_of_it(jobs: Backburner, work: Task[[int], 
                 taken.attempt,
                 Progress(done=3, total=4, failed=1),
                 log=(LogLine(0, "line\n", now),),
-                messages=(Message("info", "hello", now),),
+                messages=(Message("info", "hello", now, 1),),
                 failed_items=(FailedItem("k1", "broken", now), FailedItem("k2", "broken too", now)),
             )
         ]

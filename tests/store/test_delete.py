@@ -21,7 +21,7 @@ def full_job(scene: Scene) -> str:
         Progress(done=1),
         "c",
         (LogLine(0, "hi", now),),
-        (Message("info", "m", now),),
+        (Message("info", "m", now, 1),),
         (FailedItem("k", "e", now),),
     )
     scene.settle(worker, end(job, record=scene.record(), progress=last))

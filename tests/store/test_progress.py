@@ -19,7 +19,7 @@ def everything(scene: Scene, job: str, attempt: int = 1) -> ProgressWrite:
         Progress(done=3, total=5, began_at=now),
         "row 3",
         (LogLine(0, "hi\n", now),),
-        (Message("info", "half way", now),),
+        (Message("info", "half way", now, 1),),
         (FailedItem("k", "bad", now),),
     )
 
@@ -204,10 +204,18 @@ def test_output_keeps_its_tail(scene: Scene) -> None:
 
 def test_messages_stay_in_order(scene: Scene) -> None:
     job, now = scene.running().id, scene.clock.now()
-    told = [Message("info", f"no. {number} 👋", now) for number in range(30)]
+    told = [Message("info", f"no. {number} 👋", now, number) for number in range(30)]
     scene.store.progress.write([ProgressWrite(job, 1, messages=tuple(told[:20]))])
     scene.store.progress.write([ProgressWrite(job, 1, messages=tuple(told[20:]))])
     assert scene.store.progress.messages(job) == told
+
+
+def test_a_flush_written_again_tells_no_message_twice(scene: Scene) -> None:
+    job, now = scene.running().id, scene.clock.now()
+    write = ProgressWrite(job, 1, messages=(Message("info", "half way", now, 1),))
+    scene.store.progress.write([write])
+    scene.store.progress.write([write])
+    assert [message.text for message in scene.store.progress.messages(job)] == ["half way"]
 
 
 def test_a_failed_item_is_there_once_with_its_last_error(scene: Scene) -> None:

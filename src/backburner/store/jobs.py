@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -25,6 +24,7 @@ from sqlalchemy import (
 )
 
 from backburner.errors import JobNotFound, WrongState
+from backburner.ids import is_id
 from backburner.job import Job, JobFilter, NewJob
 from backburner.outcome import AttemptRecord
 from backburner.progress import Link, Progress
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from backburner.store.store import Store
 
 _DELETE_BATCH = 500
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Jobs:
@@ -71,13 +70,13 @@ class Jobs:
 
     def get_many(self, ids: Sequence[str]) -> dict[str, Job]:
         """The jobs of these ids that exist."""
-        known = [job_id for job_id in ids if _is_id(job_id)]
+        known = [job_id for job_id in ids if is_id(job_id)]
         rows = self._store.read(lambda c: c.execute(self._select.where(self._t.c.id.in_(known))).all())
         return {job.id: job for job in map(_job, rows)}
 
     def states(self, ids: Sequence[str]) -> dict[str, JobState]:
         """The state of each of these jobs that exists: the cheapest way to watch."""
-        known = [job_id for job_id in ids if _is_id(job_id)]
+        known = [job_id for job_id in ids if is_id(job_id)]
         query = select(self._t.c.id, self._t.c.state).where(self._t.c.id.in_(known))
         rows = self._store.read(lambda c: c.execute(query).all())
         return {row.id: JobState(row.state) for row in rows}
@@ -110,7 +109,7 @@ class Jobs:
 
     def attempts(self, job_id: str) -> list[tuple[int, AttemptRecord]]:
         """What is kept of the attempts of a job, the oldest first; a clean short success leaves none."""
-        if not _is_id(job_id):
+        if not is_id(job_id):
             return []
         t = self._store.schema.attempts
         rows = self._store.read(
@@ -266,13 +265,9 @@ def _state_is(state: str, column: Any) -> ColumnElement[bool]:
     return column == bindparam(None, state, literal_execute=True)  # type: ignore[no-any-return]
 
 
-def _is_id(text: str) -> bool:
-    return _ID.fullmatch(text) is not None
-
-
 def _check_id(text: str) -> None:
     # PostgreSQL refuses to compare a uuid with what is none.
-    if not _is_id(text):
+    if not is_id(text):
         raise JobNotFound(text)
 
 

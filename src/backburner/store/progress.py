@@ -82,7 +82,7 @@ class ProgressRows:
     def messages(self, job_id: str) -> list[Message]:
         """The messages for the people who wait, the oldest first."""
         t = self._s.messages.c
-        query = select(t.level, t.text, t.at).where(t.job == job_id).order_by(t.number)
+        query = select(t.level, t.text, t.at, t.ordinal).where(t.job == job_id).order_by(t.number)
         return [Message(*row) for row in self._store.read(lambda c: c.execute(query).all())]
 
     def failed_items(self, job_id: str, limit: int = 10_000) -> list[FailedItem]:

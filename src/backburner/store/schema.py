@@ -94,7 +94,12 @@ class Schema:
         self.jobs = self._table("jobs", *_job_columns(clustered), *self._job_indexes())
         self.progress = self._table("progress", *_progress_columns())
         self.log = self._table("log", *_log_columns())
-        self.messages = self._table("messages", *_message_columns(), Index(f"{prefix}messages_job", "job"))
+        self.messages = self._table(
+            "messages",
+            *_message_columns(),
+            # A flush that is repeated, its answer being lost, writes no message twice.
+            Index(f"{prefix}messages_said", "job", "attempt", "ordinal", unique=True),
+        )
         self.failed_items = self._table("failed_items", *_failed_item_columns())
         self.attempts = self._table("attempts", *_attempt_columns())
         self.workers = self._table("workers", *_worker_columns())
@@ -242,6 +247,7 @@ def _message_columns() -> list[Column[Any]]:
         Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
         Column("job", Id, nullable=False),
         Column("attempt", Integer, nullable=False),
+        Column("ordinal", Integer, nullable=False),
         Column("at", Utc, nullable=False),
         Column("level", String(10), nullable=False),
         Column("text", Text, nullable=False),

@@ -34,13 +34,14 @@ class Upkeep:
             .limit(BATCH)
             .with_for_update(skip_locked=True)
         )
-        statement = (
-            update(self._t)
-            .where(t.id.in_(due), t.state.in_([JobState.SCHEDULED, JobState.RETRYING]))
-            .values(state=JobState.QUEUED)
-            .returning(t.queue)
-        )
-        return set(self._store.run(lambda c: c.execute(statement).scalars().all()))
+
+        def work(connection: Connection) -> set[str]:
+            # In two steps: as one statement PostgreSQL may walk the whole index to join the two.
+            ids = connection.execute(due).scalars().all()
+            change = update(self._t).where(t.id.in_(ids)).values(state=JobState.QUEUED).returning(t.queue)
+            return set(connection.execute(change).scalars()) if ids else set()
+
+        return self._store.run(work)
 
     def next_due(self) -> datetime | None:
         """When the next scheduled or retrying job is due; None when there is none."""
@@ -57,12 +58,13 @@ class Upkeep:
             .limit(BATCH)
             .with_for_update(skip_locked=True)
         )
-        statement = (
-            update(self._t)
-            .where(t.id.in_(late), t.state.in_(WAITING))
-            .values(state=JobState.SKIPPED, finished_at=now, reason=EXPIRED, blocked_on=None)
-        )
-        return self._store.run(lambda c: c.execute(statement).rowcount)
+        change = update(self._t).values(state=JobState.SKIPPED, finished_at=now, reason=EXPIRED, blocked_on=None)
+
+        def work(connection: Connection) -> int:
+            ids = connection.execute(late).scalars().all()
+            return connection.execute(change.where(t.id.in_(ids))).rowcount if ids else 0
+
+        return self._store.run(work)
 
     def unhold(self, tasks: Sequence[str]) -> int:
         """Queue jobs that were held because nobody knew their task, and somebody now does."""

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from backburner.blame import Orphan
 from backburner.outcome import Settlement
+from backburner.states import JobState
 from backburner.store.lane import BEAT
 
 if TYPE_CHECKING:
@@ -137,7 +138,8 @@ class Workers:
     ) -> list[Settlement]:
         t = self._store.schema.jobs.c
         columns = [getattr(t, name) for name in Orphan._fields]
-        query = select(*columns).where(t.worker == worker).order_by(t.id).limit(_RESCUE_BATCH).with_for_update()
+        mine = select(*columns).where(t.worker == worker, t.state == JobState.RUNNING)
+        query = mine.order_by(t.id).limit(_RESCUE_BATCH).with_for_update()
         settled: list[Settlement] = []
         while rows := connection.execute(query).all():
             batch = [judge(Orphan(*row)) for row in rows]

@@ -114,9 +114,8 @@ class Dialect(ABC):
     def trouble(self, error: BaseException) -> Trouble:
         """What an error of the driver, or of SQLAlchemy around it, means."""
 
-    def abandon(self, connection: DriverConnection) -> None:
-        """Make a call that hangs on this connection in another thread fail. Local databases do not hang."""
-        return None
+    def abandon(self, connection: DriverConnection) -> None:  # noqa: B027 (local databases do not hang)
+        """Make a call that hangs on this connection in another thread fail."""
 
     def proof_of_death(self, worker: str) -> bool | None:
         """True or False when this machine knows whether a worker lives; None when only its lease can tell."""

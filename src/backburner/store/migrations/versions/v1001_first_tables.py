@@ -167,11 +167,12 @@ class Tables:
             self.number("number"),
             self.id("job", nullable=False),
             sa.Column("attempt", sa.Integer, nullable=False),
+            sa.Column("ordinal", sa.Integer, nullable=False),
             self.time("at", nullable=False),
             sa.Column("level", sa.String(10), nullable=False),
             sa.Column("text", sa.Text, nullable=False),
         )
-        self.index("messages", "job", "job")
+        self.index("messages", "said", "job", "attempt", "ordinal", unique=True)
 
     def failed_items(self) -> None:
         self.table(
