@@ -3,10 +3,11 @@
 import json
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from backburner import Backburner
+from backburner import Backburner, Task
 from tests.cli.conftest import Run
 from tests.cli.programs import Shop, make_shop
 from tests.waiting import wait_until
@@ -28,7 +29,7 @@ def enqueue(shop: Shop, *calls: tuple[object, ...]) -> list[str]:
     @made.task(name="shop.gone")
     def gone() -> None: ...
 
-    tasks = {"add": add, "perm": perm, "hold": hold, "gone": gone}
+    tasks: dict[str, Task[..., Any]] = {"add": add, "perm": perm, "hold": hold, "gone": gone}
     ids = [tasks[str(name)].enqueue(*values).id for name, *values in calls]
     made.close()
     return ids

@@ -57,7 +57,7 @@ def examine(call: Call) -> list[Finding]:
         for check in CHECKS:
             findings = list(check(jobs))
             found += findings
-            if any(one.verdict is Verdict.PROBLEM and one.fatal for one in findings):
+            if any(one.fatal for one in findings):
                 break
     except Exception as error:  # noqa: BLE001 (a check that fails is a finding)
         found.append(Finding("doctor", Verdict.PROBLEM, failure_of(error).message, "See backburner -v doctor"))

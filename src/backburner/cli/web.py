@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+from types import FrameType
+
 import click
 
 from backburner import web
@@ -41,4 +44,11 @@ def command(context: click.Context, host: str, port: int, dev: bool) -> None:
     log_to_stderr(call.verbose)
     jobs = open_app(call)
     note(f"Serving on http://{f'[{host}]' if ':' in host else host}:{port} (Ctrl-C stops)")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # The server closes its streams first, and then raises the signal once more: here.
+        signal.signal(number, _stopped)
     web.serve(jobs, host=host, port=port, development=dev)
+
+
+def _stopped(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(codes.OK)
