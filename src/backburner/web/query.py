@@ -63,7 +63,7 @@ class Query:
         if states:
             chosen["state"] = states
         try:
-            return cls(filter_of(cast(Selection, chosen)), limit, given)
+            return cls(filter_of(cast("Selection", chosen)), limit, given)
         except InvalidOption as error:
             raise invalid(error.option, str(error)) from error
 
