@@ -1,9 +1,11 @@
 """A process forked after the store was used (gunicorn's preload): both go on, each on its own connections."""
 
+import threading
+
 from backburner.job import JobFilter
 from backburner.store.store import Store
 from tests.store.forks import Forked
-from tests.store.scene import Scene
+from tests.store.scene import Crew, Scene
 
 
 def use(scene: Scene) -> None:
@@ -23,13 +25,56 @@ def test_parent_and_child_go_on(scene: Scene) -> None:
     assert scene.store.jobs.count(JobFilter(), 100) == 8
 
 
-def test_a_child_that_only_ends_disturbs_nobody(scene: Scene) -> None:
+def test_a_child_that_only_ends_disturbs_nobody(on_postgresql: Scene) -> None:
+    scene = on_postgresql
     use(scene)
     pid = _session(scene)
     with Forked(lambda: None):
         pass
     use(scene)
     assert _session(scene) == pid, "the parent's connection was not lost"
+
+
+def test_a_fork_while_another_thread_writes(on_sqlite: Scene) -> None:
+    """SQLite's locks live in the process's memory: a child must not inherit the write lock of its parent."""
+    scene = on_sqlite
+    use(scene)
+    enough = threading.Event()
+
+    def write() -> None:
+        # A pause of its own, or the child would hardly find a gap: SQLite's queue is not fair.
+        while not enough.wait(0.002):
+            scene.insert(1)
+
+    crew = Crew()
+    crew.add(write)
+    crew.start()
+    try:
+        for _ in range(10):
+            with Forked(lambda: scene.insert(1)):
+                pass
+    finally:
+        enough.set()
+        crew.join()
+
+
+def test_no_moment_to_fork_while_a_transaction_is_open(on_sqlite: Scene) -> None:
+    store, begun, enough = on_sqlite.store, threading.Event(), threading.Event()
+
+    def write(_: object) -> None:
+        begun.set()
+        enough.wait(30)
+
+    crew = Crew()
+    crew.add(store.run, write)
+    crew.start()
+    begun.wait(30)
+    with store.apart(0.0) as alone:
+        assert not alone
+    enough.set()
+    crew.join()
+    with store.apart(0.0) as alone:
+        assert alone
 
 
 def test_the_child_uses_connections_of_its_own(on_postgresql: Scene) -> None:
@@ -58,8 +103,6 @@ def test_a_fork_while_another_thread_makes_it_ready(migrated_url: str) -> None:
 
 
 def _session(scene: Scene) -> int:
-    if scene.store.dialect.name != "postgresql":
-        return id(scene.lane._connection)
     return int(scene.lane.run(lambda connection: connection.info.backend_pid))
 
 

@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TypeVar
 
 from sqlalchemy import Engine
@@ -26,8 +26,14 @@ BUSY_TRIES = 8
 class Lane:
     """One connection, one role, one thread at a time; it reconnects by itself at the next use."""
 
-    def __init__(self, engine: Engine, dialect: Dialect, urgency: int = OTHER) -> None:
-        self._engine, self._dialect, self._urgency = engine, dialect, urgency
+    def __init__(
+        self,
+        engine: Engine,
+        dialect: Dialect,
+        urgency: int = OTHER,
+        used: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        self._engine, self._dialect, self._urgency, self._used = engine, dialect, urgency, used
         self._connection: DriverConnection | None = None
         self._since: float | None = None
         self._lock = threading.Lock()
@@ -49,7 +55,7 @@ class Lane:
         """
         for attempt in range(BUSY_TRIES):
             try:
-                with nullcontext() if read_only else self._dialect.turn(self._urgency):
+                with self._used(), nullcontext() if read_only else self._dialect.turn(self._urgency):
                     # SQLite writes are always in a transaction of their own words.
                     begin = not read_only and (atomic or self._dialect.single_writer)
                     return self._once(work, begin, hurried)

@@ -9,7 +9,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, TypeVar
 
 import sqlalchemy
@@ -23,6 +23,7 @@ from backburner.store.callers import Callers
 from backburner.store.claims import Claims
 from backburner.store.dialects.base import DriverConnection, Trouble
 from backburner.store.dialects.sqlite import READ_ONLY, CommitWatch
+from backburner.store.gate import Gate
 from backburner.store.inserts import Inserts
 from backburner.store.jobs import Jobs
 from backburner.store.lane import BUSY_TRIES, OTHER, Lane
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from backburner.settings import Settings
 
 T = TypeVar("T")
+
+FORK_SECONDS = 2.0
+"""How long a fork waits for database calls of other threads to end, where it must not happen among them."""
 
 
 class Store:
@@ -64,6 +68,8 @@ class Store:
         self._ready = False
         self._ready_lock = threading.Lock()
         self._lanes: weakref.WeakSet[Lane] = weakref.WeakSet()
+        self._watches: weakref.WeakSet[CommitWatch] = weakref.WeakSet()
+        self._gate = Gate() if self.dialect.single_writer else None
         self._idle: list[Lane] = []
         self._under_way: dict[int, tuple[float, DriverConnection]] = {}
         self.jobs = Jobs(self)
@@ -128,14 +134,40 @@ class Store:
     def lane(self, urgency: int) -> Lane:
         """A connection of its own for a role that keeps it. Close it in the end."""
         self.ready()
-        lane = Lane(self.engine, self.dialect, urgency)
+        lane = Lane(self.engine, self.dialect, urgency, self.used)
         self._lanes.add(lane)
         return lane
 
     def watch_commits(self) -> CommitWatch:
         """For SQLite: a way to notice what other processes commit."""
         self.ready()
-        return CommitWatch(self.engine)
+        watch = CommitWatch(self.engine, self.used)
+        self._watches.add(watch)
+        return watch
+
+    def used(self) -> AbstractContextManager[None]:
+        """To be entered by whoever uses a connection: a fork waits for its end, on databases that need it."""
+        return nullcontext() if self._gate is None else self._gate.use()
+
+    @contextmanager
+    def apart(self, seconds: float) -> Iterator[bool]:
+        """Fork inside: no connection is open, nor opened, meanwhile, where that would harm the child.
+
+        False when calls under way did not end within `seconds`: then it is no moment to fork.
+        """
+        gate, parent = self._gate, os.getpid()
+        if gate is None:
+            yield True
+            return
+        alone = gate.close(seconds)
+        try:
+            if alone:
+                self._close_connections()
+            yield alone
+        finally:
+            # The child has a gate of its own; the lock of this one may be held by a thread it does not have.
+            if os.getpid() == parent:
+                gate.open()
 
     @contextmanager
     def borrowed_lane(self) -> Iterator[Lane]:
@@ -167,10 +199,8 @@ class Store:
 
     def close(self) -> None:
         """Close every connection."""
-        for lane in list(self._lanes):
-            lane.close()
         self._idle.clear()
-        self.engine.dispose()
+        self._close_connections()
 
     def forget(self) -> None:
         """In a forked child: leave the parent's connections alone and start with none."""
@@ -178,9 +208,17 @@ class Store:
             lane.forget()
         self._idle.clear()
         self._under_way.clear()
+        self._gate = Gate() if self.dialect.single_writer else None
         self._ready_lock = threading.Lock()
         self.dialect.forked()
         self.engine.dispose(close=False)
+
+    def _close_connections(self) -> None:
+        for lane in list(self._lanes):
+            lane.close()
+        for watch in list(self._watches):
+            watch.close()
+        self.engine.dispose()
 
     def _make_ready(self) -> None:
         if self._ready:
@@ -207,7 +245,7 @@ class Store:
         self.clock.read(moment, asked, answered)  # type: ignore[arg-type]
 
     def _read_clock(self) -> None:
-        lane = Lane(self.engine, self.dialect, OTHER)
+        lane = Lane(self.engine, self.dialect, OTHER, self.used)
         try:
             self._take_time(lane.run(self._timed, read_only=True))
         finally:
@@ -231,7 +269,7 @@ class Store:
 
     def _once(self, work: Callable[[Connection], T], read_only: bool, urgency: int) -> T:
         turn = nullcontext() if read_only else self.dialect.turn(urgency)
-        with turn, self.engine.connect() as connection:
+        with self.used(), turn, self.engine.connect() as connection:
             if read_only:
                 connection = connection.execution_options(**{READ_ONLY: True})
             ticket = id(connection)
@@ -261,9 +299,22 @@ def _forget_after_fork(store: Store) -> None:
     # A weak reference: the hook itself can never be taken back.
     reference = weakref.ref(store)
 
+    closed: list[AbstractContextManager[bool]] = []
+
+    def before() -> None:
+        found = reference()
+        if found is not None:
+            closed.append(found.apart(FORK_SECONDS))
+            closed[-1].__enter__()
+
+    def after() -> None:
+        while closed:
+            closed.pop().__exit__(None, None, None)
+
     def in_child() -> None:
+        after()
         found = reference()
         if found is not None:
             found.forget()
 
-    os.register_at_fork(after_in_child=in_child)
+    os.register_at_fork(before=before, after_in_parent=after, after_in_child=in_child)

@@ -117,7 +117,7 @@ class Reporter:
             raise LeaseLost(context.id or "", context.attempt)
         job = running.job
         # The store's own transactions are not repeated here: the app's writes are its to repeat.
-        with self._alone(running), self._store.engine.begin() as connection:
+        with self._alone(running), self._store.used(), self._store.engine.begin() as connection:
             yield connection
             with running.lock:
                 write = self._collect(running, last=True) or ProgressWrite(job.id, job.attempt)

@@ -16,6 +16,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -282,8 +283,12 @@ class Supervisor:
 
     def _restart(self) -> None:
         while self._restart_at and self._restart_at[0] <= boot_seconds() and self._stopping is None:
-            self._restart_at.popleft()
-            self._start_child()
+            # A child must not inherit what SQLite remembers of locks: see `store.gate`.
+            with nullcontext(enter_result=True) if self._store is None else self._store.apart(0.1) as alone:
+                if not alone:
+                    return
+                self._restart_at.popleft()
+                self._start_child()
 
     def _enforce(self) -> None:
         """The kill switch: no greeting in time, guarded bodies past the lease, grace over."""

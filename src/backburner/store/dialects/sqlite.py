@@ -8,8 +8,8 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -305,12 +305,16 @@ def _settle_row(s: Settlement, by: str, now: int) -> tuple[Any, ...]:
 class CommitWatch:
     """Notices commits of other connections: a look takes no lock and reads no table."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, used: Callable[[], AbstractContextManager[None]]) -> None:
+        self._engine, self._used = engine, used
         self._connection: DriverConnection | None = None
 
     def version(self) -> int:
         """A number that changes when another connection has committed."""
+        with self._used():
+            return self._version()
+
+    def _version(self) -> int:
         if self._connection is None:
             pooled = self._engine.raw_connection()
             self._connection = pooled.driver_connection
