@@ -72,12 +72,18 @@ class Claimer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Claim nothing more; returns when a claim under way has ended."""
+        """Claim nothing more; what is under way ends first, see `ended`."""
         self._stopping.set()
         self._ear.ring()
-        self._thread.join()
+
+    def ended(self, seconds: float) -> bool:
+        """True when the last claim has ended, False when it has not after `seconds`."""
+        self._thread.join(seconds)
+        if self._thread.is_alive():
+            return False
         self._lane.close()
         self._ear.close()
+        return True
 
     def _work(self) -> None:
         pause = 0.05

@@ -72,8 +72,9 @@ class Finisher:
 
     def drain(self, seconds: float) -> bool:
         """Wait until everything is written; False after `seconds`."""
+        # A wait without end is one of years: threads cannot wait for longer than their clock counts.
         with self._written:
-            return self._written.wait_for(lambda: self.empty, seconds)
+            return self._written.wait_for(lambda: self.empty, min(seconds, threading.TIMEOUT_MAX / 2))
 
     def close(self, seconds: float) -> bool:
         """Write what is left and end; False when something could not be written in time."""

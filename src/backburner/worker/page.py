@@ -36,6 +36,7 @@ class Page:
     def __init__(self, slots: int) -> None:
         self.slots = slots
         self._memory = mmap.mmap(-1, _HEADER_SIZE + slots * _SLOT_SIZE)
+        self.good_since = float("inf")
 
     @property
     def lease_until(self) -> float:

@@ -124,9 +124,12 @@ class WorkerProcess:
 
         `wait(seconds)` pauses the calling thread and may raise to stop at once.
         """
-        self._claimer.stop()
-        self._give_back(self.pool.take_back())
         until = boot_seconds() + grace
+        self._claimer.stop()
+        # Always by way of `wait`: it cuts off calls that hang.
+        while not self._claimer.ended(0.02) and boot_seconds() < until:
+            wait(0.0)
+        self._give_back(self.pool.take_back())
         while not self.pool.idle and boot_seconds() < until:
             if self._deaf and self._only_deaf_left():
                 return self._end_deaf()
@@ -134,7 +137,10 @@ class WorkerProcess:
         ended = self.pool.idle
         self._chores.close()
         self.bench.reporter.close()
-        self.finisher.close(max(2.0, until - boot_seconds()))
+        until = max(until, boot_seconds() + 2.0)
+        while not self.finisher.empty and boot_seconds() < until:
+            wait(0.02)
+        self.finisher.close(0.0)
         self.pool.close()
         self.bench.executor.close()
         return ended
@@ -175,14 +181,14 @@ class WorkerProcess:
             # At once, not at the next look around: tiny jobs come by the hundred until then.
             self.become_quiet(f"{self._ended_jobs} jobs are done")
         if settlement is None:
-            self._held.pop(job.id, None)
+            self._let_go(job.id, job.attempt)
         else:
             self.finisher.add(settlement)
 
     def _settled(self, batch: Sequence[Settlement], accepted: set[str]) -> None:
         ready = dropped = False
         for settlement in batch:
-            self._held.pop(settlement.id, None)
+            self._let_go(settlement.id, settlement.attempt)
             ready = ready or settlement.state is JobState.QUEUED
             dropped = dropped or settlement.keep_until is not None
         if ready:
@@ -190,6 +196,12 @@ class WorkerProcess:
         if dropped:
             # What is kept for no time at all goes at once.
             self._store.upkeep.prune_kept()
+
+    def _let_go(self, job_id: str, attempt: int) -> None:
+        # A job that was given back may have been claimed again already: then it is held as a later attempt.
+        held = self._held.get(job_id)
+        if held is not None and held.attempt == attempt:
+            del self._held[job_id]
 
     def _give_back(self, jobs: list[ClaimedJob]) -> None:
         for job in jobs:
@@ -202,8 +214,8 @@ class WorkerProcess:
             if job_id not in held and job_id not in self._held:
                 self.finisher.add(Settlement(job_id, position, attempt, JobState.QUEUED))
 
-    def _on_left(self) -> None:
-        self.pool.left()
+    def _on_left(self, slot: int) -> None:
+        self.pool.left(slot)
 
     def _on_deaf(self, running: Running) -> None:
         """A job was told to stop and does not listen."""
