@@ -1,0 +1,48 @@
+"""Worlds: an empty database with an app and, when a test starts them, real workers."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.store import databases
+from tests.store.databases import Kind
+from tests.worker.app import build
+from tests.worker.world import World
+
+
+@pytest.fixture(scope="session")
+def worker_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Kind:
+    return databases.SQLite(tmp_path_factory.mktemp("pattern"))
+
+
+@pytest.fixture(scope="session")
+def worker_postgresql(request: pytest.FixtureRequest) -> Kind:
+    return databases.PostgreSQL(request.getfixturevalue("postgres"))
+
+
+def _world(url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    monkeypatch.setenv("WORKER_TEST_FOLDER", str(folder))
+    monkeypatch.setenv("WORKER_TEST_URL", url)
+    made = World(url, folder, build(url, folder))
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """Once per kind of database."""
+    kind: Kind = request.getfixturevalue(f"worker_{request.param}")
+    yield from _world(kind.migrated(tmp_path), tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def on_sqlite(worker_sqlite: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """For what only SQLite has."""
+    yield from _world(worker_sqlite.migrated(tmp_path), tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def on_postgresql(worker_postgresql: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """For what only a server database has."""
+    yield from _world(worker_postgresql.migrated(tmp_path), tmp_path, monkeypatch)
