@@ -30,7 +30,7 @@ class Bench:
         isolation: Isolation | None,
         done: Callable[[ClaimedJob, Settlement | None], None],
         deaf: Callable[[Running], None] = lambda _: None,
-        left: Callable[[], None] = lambda: None,
+        left: Callable[[int], None] = lambda _: None,
         stop_worker: Callable[[str], None] = lambda _: None,
         begin: Callable[[ClaimedJob], bool] = lambda _: True,
         stop_grace: float = 10.0,

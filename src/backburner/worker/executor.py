@@ -52,7 +52,7 @@ class Executor:
         isolation: Isolation | None,
         begin: Callable[[ClaimedJob], bool],
         done: Callable[[ClaimedJob, Settlement | None], None],
-        left: Callable[[], None],
+        left: Callable[[int], None],
         stop_worker: Callable[[str], None],
     ) -> None:
         self._registry, self._settings, self._clock = jobs.registry, jobs.settings, jobs.store.clock
@@ -195,7 +195,7 @@ class Executor:
                 await asyncio.to_thread(self._conclude, running, task, options, value, error)
         finally:
             self._away_slots.append(running.slot)
-            self._left()
+            self._left(running.slot)
 
     def _conclude(
         self,

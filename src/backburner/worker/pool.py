@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from backburner.job import ClaimedJob
 
@@ -12,8 +13,9 @@ from backburner.job import ClaimedJob
 class Pool:
     """Up to `size` bodies at the same time; async ones count too, while they run on the loop.
 
-    `run(job, slot)` runs one job in the calling thread; when it answers True the job went on elsewhere (the
-    loop) and its place stays taken until `left()` is called. `room()` is called when there is room for another.
+    `run(job, slot)` runs one job in the calling thread, whose slot is below `size`; when it answers True the job
+    went on elsewhere (the loop, in a slot from `size` on) and its place stays taken until `left(slot)` is called.
+    `room()` is called when there is room for another.
     """
 
     def __init__(
@@ -28,7 +30,7 @@ class Pool:
         self._lock = threading.Lock()
         self._ready: deque[ClaimedJob] = deque()
         self._idle: list[tuple[int, threading.Semaphore]] = []
-        self._threads = 0
+        self._slots = list(range(size - 1, -1, -1))
         self._active = 0
         self._away = 0
         self._lost: set[int] = set()
@@ -68,23 +70,31 @@ class Pool:
 
     def take_back(self) -> list[ClaimedJob]:
         """All jobs that have not begun; they are the caller's again."""
-        with self._lock:
-            jobs = list(self._ready)
-            self._ready.clear()
+        jobs = []
+        # One by one: threads take from the other end without the lock, and a job is given to one of us only.
+        with suppress(IndexError):
+            while True:
+                jobs.append(self._ready.popleft())
         return jobs
 
-    def left(self) -> None:
+    def left(self, slot: int) -> None:
         """A body that went on elsewhere has ended."""
         with self._lock:
-            self._away -= 1
+            if slot in self._lost:
+                self._lost.discard(slot)
+            else:
+                self._away -= 1
             self._wake(1)
         self._room()
 
     def write_off(self, slot: int) -> None:
-        """The thread of this slot does not come back: do not count on it any more."""
+        """The body in this slot does not come back: do not count on its place before it does."""
         with self._lock:
             self._lost.add(slot)
-            self._active -= 1
+            if slot < self.size:
+                self._active -= 1
+            else:
+                self._away -= 1
 
     def close(self) -> None:
         """End the idle threads; busy ones end after their job."""
@@ -102,7 +112,7 @@ class Pool:
             if self._idle:
                 self._idle.pop()[1].release()
             else:
-                slot, self._threads = self._threads, self._threads + 1
+                slot = self._slots.pop()
                 threading.Thread(target=self._work, args=(slot,), name=f"backburner-job-{slot}", daemon=True).start()
 
     def _work(self, slot: int) -> None:
@@ -113,6 +123,8 @@ class Pool:
             if slot in self._lost:
                 with self._lock:
                     self._lost.discard(slot)
+                    self._slots.append(slot)
+                    self._wake(1)
                 return
             if went_on:
                 self._hand_over(slot, signal)
@@ -139,7 +151,7 @@ class Pool:
         """The body went on elsewhere and keeps its place: this thread rests when there is no other."""
         with self._lock:
             self._away += 1
-            if self._active + self._away + len(self._lost) <= self.size:
+            if self._closed or self._active + self._away + len(self._lost) <= self.size:
                 return
             self._active -= 1
             self._idle.append((slot, signal))
