@@ -25,9 +25,9 @@ def state_diagram() -> str:
     """The moves of the transition table as a Mermaid diagram, one arrow per pair of states."""
     arrows: dict[tuple[str, str], list[str]] = {}
     for verb, moves in TRANSITIONS.items():
-        for start, ends in moves.items():
-            for end in ends:
-                arrows.setdefault((start.value, end.value), []).append(verb)
+        for state, ends in moves.items():
+            for to in ends:
+                arrows.setdefault((str(state), str(to)), []).append(verb)
     order = [str(state) for state in JobState]
     lines = ["stateDiagram-v2", "    [*] --> queued: enqueue", "    [*] --> scheduled: enqueue, not before a time"]
     # Retry, cancel and expire leave from nearly everywhere: their arrows would hide all others.
