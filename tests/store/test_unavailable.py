@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from backburner.errors import StoreUnavailable
+from backburner.errors import InvalidUrl, StoreUnavailable
 from backburner.job import JobFilter
 from backburner.store.lane import FINISH
 from backburner.store.store import Store
@@ -156,3 +156,12 @@ def test_sqlite_whose_folder_is_gone(sqlite_url: str, opened: OpenStore, tmp_pat
     (tmp_path / "there").rename(folder)
     assert scene.state(job) == "queued"
     assert scene.state(scene.one()) == "queued"
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://ada:tell-nobody@here:abc/x", "postgresql//ada:tell-nobody@here/x", "no url", ""]
+)
+def test_a_url_that_is_none_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(InvalidUrl, match="is no database URL") as refused:
+        Store(url)
+    assert "tell-nobody" not in str(refused.value)

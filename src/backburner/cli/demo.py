@@ -28,10 +28,8 @@ def command() -> None:
     """
     if not _is_here():
         say(
-            "The demo is part of the source. Get it and start it:\n\n"
-            "  git clone <the address of the project>\n"
-            "  cd backburner\n"
-            "  ./scripts/demo"
+            "The demo is part of the source, not of the installed package. "
+            "In a clone of it, start it with: ./scripts/demo"
         )
         return
     sys.argv = [_DEMO]

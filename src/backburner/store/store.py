@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import random
+import re
 import threading
 import time
 import weakref
@@ -284,9 +285,11 @@ class Store:
 def _parse(url: str) -> URL:
     try:
         return sqlalchemy.make_url(url)
-    except sqlalchemy.exc.ArgumentError as error:
+    except (sqlalchemy.exc.ArgumentError, ValueError) as error:
+        # What cannot be parsed may hold a password anywhere before an @.
+        shown = re.sub(r":[^:@/]*@", ":***@", url)
         raise InvalidUrl(
-            url, "is no database URL", "Write it like sqlite:///jobs.db or postgresql://user@host/database"
+            shown, "is no database URL", "Write it like sqlite:///jobs.db or postgresql://user@host/database"
         ) from error
 
 
