@@ -90,10 +90,18 @@ class Page:
 
     @property
     def links(self) -> Iterator[tuple[int, str, str]]:
-        """Line, text and target of every link and picture."""
+        """Line, text and target of every link and picture; the text may go on in the next line."""
+        outside = dict(self.prose)
+        text = "\n".join(outside.get(number, "") for number in range(1, len(self.lines) + 1))
+        for found in _LINK.finditer(text):
+            yield text.count("\n", 0, found.start()) + 1, found["text"], found["target"]
+
+    @property
+    def inline_code(self) -> Iterator[tuple[int, str]]:
+        """Line and text of all code within sentences."""
         for number, line in self.prose:
-            for found in _LINK.finditer(line):
-                yield number, found["text"], found["target"]
+            for found in re.findall(r"`([^`]+)`", line):
+                yield number, found
 
     def _blocks(self) -> Iterator[Block]:
         marks: list[str] = []

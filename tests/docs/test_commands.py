@@ -7,15 +7,24 @@ import click
 import pytest
 
 from backburner.cli import main
-from tests.docs.pages import Block, pages
+from tests.docs.pages import pages
 
-SHOWN = [
-    (block, command)
+IN_BLOCKS = [
+    (block.place, command)
     for page in pages()
     for block in page.blocks
     for command in block.commands
     if block.language == "console" and "backburner" in command.split("#")[0].replace("/", " ").split()
 ]
+# docs/cli.md is made from the command line itself, and its sentences show patterns, not commands.
+IN_SENTENCES = [
+    (f"{page.name}:{line}", code)
+    for page in pages()
+    if page.name != "docs/cli.md"
+    for line, code in page.inline_code
+    if code.startswith("backburner ")
+]
+SHOWN = [*IN_BLOCKS, *IN_SENTENCES]
 
 
 def parse(words: list[str]) -> None:
@@ -34,8 +43,8 @@ def parse(words: list[str]) -> None:
         command, name = inner, found or ""
 
 
-@pytest.mark.parametrize(("block", "command"), SHOWN, ids=[f"{b.place}: {c}" for b, c in SHOWN])
-def test_the_command_line_understands(block: Block, command: str) -> None:
+@pytest.mark.parametrize(("place", "command"), SHOWN, ids=[f"{place}: {command}" for place, command in SHOWN])
+def test_the_command_line_understands(place: str, command: str) -> None:
     words = shlex.split(command, comments=True)
     for end in ("&&", "|", ">", "&"):
         words = words[: words.index(end)] if end in words else words
@@ -44,7 +53,7 @@ def test_the_command_line_understands(block: Block, command: str) -> None:
         with suppress(click.exceptions.Exit):  # --help and --version end by themselves
             parse(words)
     except click.UsageError as error:
-        pytest.fail(f"{block.place}: {command}\n{error.format_message()}")
+        pytest.fail(f"{place}: {command}\n{error.format_message()}")
 
 
 def test_a_wrong_command_would_be_seen() -> None:

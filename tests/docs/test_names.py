@@ -19,7 +19,7 @@ def everything() -> str:
     for page in pages():
         if not page.name.startswith("docs/decisions/"):
             shown += [block.text for block in page.blocks if block.language == "python"]
-            shown += [code for _, line in page.prose for code in re.findall(r"`([^`]+)`", line)]
+            shown += [code for _, code in page.inline_code]
     return "\n".join(shown)
 
 
