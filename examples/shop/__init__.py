@@ -1,4 +1,4 @@
 """A small product admin: CSV import, mass changes and CSV export, run in the background by Backburner.
 
-    python -m examples.shop
+python -m examples.shop
 """

@@ -213,9 +213,7 @@ FROM products p"""
 def _product(row: Any) -> Product:
     price = Decimal(row.price) if row.price is not None else None
     fields = tuple(json.loads(row.fields))
-    return Product(
-        row.id, row.key, row.name, price, row.status, row.layout, fields, row.open_orders, row.revision
-    )
+    return Product(row.id, row.key, row.name, price, row.status, row.layout, fields, row.open_orders, row.revision)
 
 
 def _condition(choice: Choice) -> tuple[str, tuple[Any, ...]]:

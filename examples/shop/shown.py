@@ -23,7 +23,6 @@ class JobLine:
     state: str
     word: str
     sentence: str
-    at: str
     percent: int | None
 
 
@@ -39,11 +38,10 @@ def job_line(job: Job, now: datetime) -> JobLine:
     """A job in one line."""
     share = job.progress.share if job.progress is not None else None
     percent = min(99, int(share * 100)) if share is not None and job.state is JobState.RUNNING else None
-    moment = job.finished_at or job.created_at
-    return JobLine(
-        job.id, job.name, job.state.value, job.state.value.capitalize(),
-        _sentence(job, percent), f"{ago(moment, now)}", percent,
-    )  # fmt: skip
+    word, sentence = job.state.value.capitalize(), _sentence(job, percent)
+    if job.finished_at is not None:
+        sentence = f"{word} {ago(job.finished_at, now)}{f', {sentence}' if sentence else ''}"
+    return JobLine(job.id, job.name, job.state.value, word, sentence, percent)
 
 
 def product_lines(products: Sequence[Product], columns: dict[int, list[str]]) -> list[ProductLine]:
@@ -80,13 +78,13 @@ def _sentence(job: Job, percent: int | None) -> str:
     progress = job.progress
     match job.state:
         case JobState.RUNNING:
-            return f"{percent}%, {counted(progress)}" if percent is not None else "At work"
+            return f"Running, {percent}%" if percent is not None else "Running"
         case JobState.SUCCEEDED if progress is not None and progress.failed:
             return f"{progress.done - progress.failed:,.0f} done, {progress.failed:,} failed"
         case JobState.SUCCEEDED:
             return f"{progress.done:,.0f} {progress.unit or ''}".strip() if progress is not None else "Done"
         case JobState.CANCELLED:
-            return f"Stopped at {counted(progress)}" if counted(progress) else "Stopped before it began"
+            return f"{counted(progress)} done" if counted(progress) else "before it began"
         case JobState.QUEUED:
             return "In line"
         case _:
