@@ -1,6 +1,7 @@
 """The app that the workers under test run: tasks that leave a history of their bodies, and worse ones."""
 
 import ctypes
+import multiprocessing
 import os
 import signal
 import time
@@ -18,7 +19,7 @@ def build(url: str, place: Path) -> Backburner:
     jobs = Backburner(url, files=str(place / "files"))
     jobs.seams = DeadlySeams(place)
     jobs.app = "tests.worker.live:jobs"
-    for function in (work, hold, listen, die, hold_gil):
+    for function in (work, hold, listen, die, hold_gil, leave_child, talk):
         jobs.task(name=function.__name__, retry=AT_ONCE)(function)
     return jobs
 
@@ -68,6 +69,34 @@ def hold_gil(seconds: int) -> None:
     """Sleeps in C code without letting go of the interpreter's lock: no thread of this process runs."""
     with noted():
         ctypes.PyDLL(None).sleep(seconds)
+
+
+def leave_child(word: str) -> None:
+    """Forks a process that stays, and then holds."""
+    with noted():
+        process = multiprocessing.get_context("fork").Process(target=_wait_for, args=(word,))
+        process.start()
+        (folder() / "left").write_text(str(process.pid))
+        _wait_for(word)
+
+
+def talk(first_word: str, later_word: str) -> str:
+    """Reports, and waits: the first attempt for one word, later ones for the other. Reports again at the end."""
+    with noted():
+        job = current_job()
+        assert job is not None
+        job.progress(job.attempt, f"attempt {job.attempt} is here")
+        job.log(f"attempt {job.attempt} begins")
+        _wait_for(first_word if job.attempt == 1 else later_word)
+        job.log(f"attempt {job.attempt} goes on")
+        job.message(f"attempt {job.attempt} is nearly done")
+        job.progress(90)
+        return f"attempt {job.attempt}"
+
+
+def _wait_for(word: str) -> None:
+    while not said(word):
+        time.sleep(0.005)
 
 
 def said(word: str) -> bool:

@@ -116,8 +116,11 @@ class WorkerProcess:
 
     @property
     def guarded_past_lease(self) -> bool:
-        """True when a body that must not outlive the lease runs without one."""
-        return self.page.lease_until < boot_seconds() and any(one.guarded for one in self.page.begun())
+        """True when a body that must not outlive the lease runs without one, and somebody may take it over."""
+        if self.page.lease_until >= boot_seconds() or not any(one.guarded for one in self.page.begun()):
+            return False
+        # Where a lock shows that this worker lives, nobody takes anything.
+        return self._store.dialect.proof_of_death(self.id) is not False
 
     def wind_down(self, grace: float, wait: Callable[[float], None]) -> bool:
         """Give back what has not begun, wait for what runs; True when everything ended in time.

@@ -297,11 +297,17 @@ class Supervisor:
             if not one.ready and now - one.started > HELLO_SECONDS:
                 log.error("process %d did not come up within %g s", one.pid, HELLO_SECONDS)
                 self._kill(one)
-            elif one.ready and one.page.lease_until < now and any(body.guarded for body in one.page.begun()):
+            elif self._guarded_past_lease(one):
                 log.error("worker %s has lost its lease with jobs that must not run twice; ending it", one.worker)
                 self._kill(one)
             elif self._stopping is not None and now - self._stopping > self._options.grace + 5.0:
                 self._kill(one)
+
+    def _guarded_past_lease(self, one: Child) -> bool:
+        if self._store is None or one.killed or one.page.lease_until >= boot_seconds():
+            return False
+        guarded = any(body.guarded for body in one.page.begun())
+        return guarded and self._store.dialect.proof_of_death(one.worker) is not False
 
     # Graves: in the heartbeat's thread
 

@@ -97,6 +97,7 @@ class SQLite(Dialect):
         super().__init__(schema)
         self._turn = Turn()
         self._file: Path | None = None
+        self._lives: set[int] = set()
         self._insert = _insert_statement(schema)
         self._claim = _claim_statement(schema)
         self._settle = _settle_statement(schema)
@@ -175,6 +176,9 @@ class SQLite(Dialect):
 
     def forked(self) -> None:
         self._turn = Turn()
+        # A lock belongs to all who have the file open: a child that a task forks would keep it alive.
+        while self._lives:
+            os.close(self._lives.pop())
 
     def next_position(self) -> ColumnElement[int]:
         jobs = self.schema.jobs.alias()
@@ -223,7 +227,18 @@ class SQLite(Dialect):
         # Shared by the supervisor and its child: the lock can be had alone only when both are gone.
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(file, fcntl.LOCK_SH)
-        return Life(lambda: path.unlink(missing_ok=True), lambda: os.close(file))
+        self._lives.add(file)
+
+        def forget() -> None:
+            if file in self._lives:
+                self._lives.discard(file)
+                os.close(file)
+
+        def end() -> None:
+            path.unlink(missing_ok=True)
+            forget()
+
+        return Life(end, forget)
 
     def bury(self, worker: str) -> None:
         """Remove what a dead worker left of its sign of life."""
