@@ -66,8 +66,6 @@ class Settings:
     default_priority: int = _knob(50, "The priority of tasks that name none; lower runs first")
     max_args_bytes: int = _knob(262_144, "Limit of the stored arguments of one job, bytes", 2)
     max_result_bytes: int = _knob(1_048_576, "Limit of the stored result of one job, bytes", 4)
-    max_message_bytes: int = _knob(4_096, "Limit of one progress message, bytes", 16)
-    max_messages: int = _knob(200, "How many messages of one job are kept", 0)
     max_log_bytes: int = _knob(1_048_576, "How much of the end of one job's log is kept, bytes", 0)
     lease: float = _knob(30.0, "How long a worker owns its jobs without a beat, seconds", 0.001)
     beat: float = _knob(5.0, "How often a worker renews its lease, seconds; at most a third of it", 0.001)
