@@ -170,12 +170,12 @@ class Play:
         expect(archived == stored > 50, f"{stored} archived, not {archived}")
         return f"export: {len(content) / 1e3:,.0f} kB, {compared:,} rows compared with the two files, all the same"
 
-    def _count(self, query: str) -> int:
+    def _count(self, query: str, *values: str) -> int:
         with sqlite3.connect(f"file:{self._folder.path / 'shop.db'}?mode=ro", uri=True) as database:
-            return int(database.execute(query).fetchone()[0])
+            return int(database.execute(query, values).fetchone()[0])
 
     def _ids(self, *keys: str) -> list[int]:
-        return [self._count(f"SELECT id FROM products WHERE key = '{key}'") for key in keys]
+        return [self._count("SELECT id FROM products WHERE key = ?", key) for key in keys]
 
     def _some_active(self, count: int) -> list[int]:
         """Ids as they stand on the page."""

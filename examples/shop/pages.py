@@ -19,7 +19,7 @@ from examples.shop.example_file import example_lines
 from examples.shop.folder import Folder
 from examples.shop.mass_change import MOST_AT_ONCE, Changed, change_status
 from examples.shop.products import STATUSES, Choice, Product, Products
-from examples.shop.shown import counted, in_order, job_line, product_lines
+from examples.shop.shown import in_order, job_line, product_lines
 from examples.shop.tasks import export_products, import_products, set_status
 from examples.shop.upload import Refused, new_upload, shown_name, take_upload
 
@@ -73,6 +73,7 @@ class Pages:
             "/products/{product:int}/orders": self.order,
             "/products/{product:int}/ship": self.ship,
             "/jobs/{job}/retry-items": self.retry_items,
+            "/jobs/{job}/cancel": self.cancel,
         }
         return [
             Route("/", self.index),
@@ -148,6 +149,16 @@ class Pages:
         except BackburnerError as error:
             return self._page(request, str(error), 409)
 
+    def cancel(self, request: Request) -> Response:
+        """Stop a job; for browsers without scripts, the bar has a button of its own."""
+        try:
+            job = self._jobs.get(request.path_params["job"])
+            if job.owner == USER and not job.done:
+                job.cancel()
+            return _follow(job)
+        except BackburnerError as error:
+            return self._page(request, str(error), 409)
+
     def _start_import(self, upload: str, name: str) -> Job:
         return import_products.options(owner=USER).enqueue(upload, shown_name(name))
 
@@ -175,8 +186,8 @@ class Pages:
             "previous": view.address(before=shown[0].id) if has_previous and shown else None,
             "recent": [job_line(job, now) for job in recent],
             "active": [job_line(job, now) for job in active[:3]],
-            "chosen": job_line(chosen.job, now) if chosen else None,
-            "chosen_counted": counted(chosen.job.progress) if chosen else "",
+            "chosen": job_line(chosen.job, now, chosen.files) if chosen else None,
+            "back": f"/?{request.url.query}",
             "failed": in_order(chosen.failed_items)[:_SHOWN_FAILED] if chosen and chosen.job.done else [],
             "failed_count": chosen.failed_count if chosen else 0,
             "can_retry": bool(chosen and chosen.job.task == set_status.name),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from backburner import Job, JobState
+from backburner.attachment import Attachment
 from backburner.progress import FailedItem, Progress
 from examples.shop.products import Product
 
@@ -24,6 +25,8 @@ class JobLine:
     word: str
     sentence: str
     percent: int | None
+    done: bool
+    files: tuple[Attachment, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +37,14 @@ class ProductLine:
     facts: str
 
 
-def job_line(job: Job, now: datetime) -> JobLine:
-    """A job in one line."""
+def job_line(job: Job, now: datetime, files: tuple[Attachment, ...] = ()) -> JobLine:
+    """A job in one line, and the files it made."""
     share = job.progress.share if job.progress is not None else None
     percent = min(99, int(share * 100)) if share is not None and job.state is JobState.RUNNING else None
     word, sentence = job.state.value.capitalize(), _sentence(job, percent)
     if job.finished_at is not None:
         sentence = f"{word} {ago(job.finished_at, now)}{f', {sentence}' if sentence else ''}"
-    return JobLine(job.id, job.name, job.state.value, word, sentence, percent)
+    return JobLine(job.id, job.name, job.state.value, word, sentence, percent, job.done, files)
 
 
 def product_lines(products: Sequence[Product], columns: dict[int, list[str]]) -> list[ProductLine]:
