@@ -44,7 +44,7 @@ def web_app(jobs: Backburner, *, resolve_user: ResolveUser | None = None, develo
     shutdown = Shutdown()
     site = Site(jobs, access, Feed(jobs.control, shutdown), development)
     app = FastAPI(title="Backburner", docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.shutdown = shutdown
+    app.state.shutdown, app.state.feed = shutdown, site.feed
     pages = PageRoutes(site)
     # Streams before single jobs: /jobs/feed is no job.
     for routes in (EventRoutes, ReadingRoutes, ActingRoutes, DownloadRoutes, HealthRoutes):

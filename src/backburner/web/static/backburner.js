@@ -94,6 +94,12 @@ export class BackburnerProgress extends HTMLElement {
     if (body.now) this.#skew = Date.parse(body.now) - Date.now();
     this.#seen = Date.now();
     if (kind === "log") return this.#append(body);
+    if (kind === "done" || kind === "gone") {
+      // Not at a snapshot of a job that is done: its output is still to come.
+      this.#stop?.();
+      this.#stop = null;
+      clearInterval(this.#ticker);
+    }
     if (kind === "gone") this.#gone = true;
     else if (kind === "progress") this.#job = { ...this.#job, progress: body.progress };
     else if (kind === "link") this.#job = { ...this.#job, links: [...this.#job.links, body.link] };
@@ -114,9 +120,6 @@ export class BackburnerProgress extends HTMLElement {
       this.#ended = false;
     } else if (!this.#ended) {
       this.#ended = true;
-      this.#stop?.();
-      this.#stop = null;
-      clearInterval(this.#ticker);
       this.#tell({ succeeded: "complete", cancelled: "cancelled", skipped: "skipped" }[job.state] || "failed", {});
       this.#tell("done", {});
     }

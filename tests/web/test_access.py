@@ -1,0 +1,217 @@
+"""Who gets what: every route for everybody, and tokens."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.routing import Mount
+
+from backburner import Backburner, Job
+from backburner.errors import InvalidOption, SettingsError
+from backburner.web import job_token, web_app
+from backburner.web.tokens import Grant, Tokens
+from backburner.worker import Worker
+from tests.web.shop import PRIVATE, SECRET, Caller, Shop, as_user, by_header
+
+# What each route answers: nobody, the job's owner, somebody else, an operator.
+EXPECTED: dict[tuple[str, str], tuple[int, int, int, int]] = {
+    ("GET", "/jobs"): (403, 200, 200, 200),
+    ("GET", "/jobs/feed"): (200, 200, 200, 200),  # of other people's jobs it says "gone": tested below
+    ("GET", "/jobs/{job_id}"): (404, 200, 404, 200),
+    ("GET", "/jobs/{job_id}/events"): (404, 200, 404, 200),
+    ("GET", "/jobs/{job_id}/log"): (404, 200, 404, 200),
+    ("GET", "/jobs/{job_id}/result"): (404, 200, 404, 200),
+    ("POST", "/jobs/{job_id}/cancel"): (404, 409, 404, 409),
+    ("POST", "/jobs/{job_id}/retry"): (404, 202, 404, 202),
+    ("DELETE", "/jobs/{job_id}"): (404, 403, 404, 204),
+    ("GET", "/files/{file_id}"): (404, 200, 404, 200),
+    ("GET", "/livez"): (200, 200, 200, 200),
+    ("GET", "/readyz"): (200, 200, 200, 200),
+    ("GET", "/"): (403, 403, 403, 303),
+    ("GET", "/dashboard/jobs"): (403, 403, 403, 200),
+    ("GET", "/dashboard/jobs/{job_id}"): (403, 403, 403, 200),
+    ("POST", "/dashboard/jobs/{job_id}/{verb}"): (403, 403, 403, 303),
+}
+VISITORS = ("", "lena", "other", "boss")
+
+
+def routes_of(app: FastAPI) -> Iterator[tuple[str, str]]:
+    """Every route of the app, found without knowing them."""
+    pending = list(app.routes)
+    while pending:
+        route = pending.pop()
+        inner = getattr(route, "original_router", None)
+        if isinstance(route, APIRoute):
+            yield from ((method, route.path) for method in sorted(route.methods or ()))
+        elif inner is not None:
+            pending += inner.routes
+        elif isinstance(route, Mount):
+            assert route.path == "/static"
+        else:
+            raise AssertionError(f"a route of an unknown kind: {route!r}")
+
+
+def test_every_route_is_in_the_table(shop: Shop) -> None:
+    assert set(routes_of(web_app(shop.jobs))) == set(EXPECTED)
+
+
+@pytest.fixture
+def done(shop: Shop, worker: Worker) -> Job:
+    shop.gate.set()
+    job = shop.export.options(owner="lena").enqueue("October")
+    assert job.wait(30)
+    return job.refresh()
+
+
+@pytest.mark.parametrize("visitor", range(len(VISITORS)), ids=["nobody", "owner", "other", "operator"])
+def test_every_route_for_everybody(shop: Shop, done: Job, visitor: int) -> None:
+    caller = as_user(shop, VISITORS[visitor])
+    [file] = shop.jobs.control.files_of([done.id])[done.id]
+    for method, path in EXPECTED:
+        # What changes a job gets one of its own, which was cancelled.
+        job = done if method == "GET" else shop.add.options(owner="lena", delay=3600).enqueue(1, 2).cancel()
+        address = path.format(job_id=job.id, file_id=file.id, verb="retry")
+        if path == "/jobs/feed":
+            address += f"?ids={done.id}"
+        answer = caller.ask(method, address)
+        assert answer.status_code == EXPECTED[method, path][visitor], (method, path, answer.text)
+
+
+@pytest.mark.parametrize("visitor", ["", "other"])
+def test_what_is_somebody_elses_looks_as_if_it_were_not_there(shop: Shop, done: Job, visitor: str) -> None:
+    caller, unknown = as_user(shop, visitor), "01a1fe3d-8c27-72b1-84a0-4f9b196f4b46"
+    [file] = shop.jobs.control.files_of([done.id])[done.id]
+    for method, path in (
+        ("GET", "/jobs/{}"), ("GET", "/jobs/{}/events"), ("GET", "/jobs/{}/log"), ("GET", "/jobs/{}/result"),
+        ("POST", "/jobs/{}/cancel"), ("POST", "/jobs/{}/retry"), ("DELETE", "/jobs/{}"), ("GET", "/jobs/feed?ids={}"),
+    ):  # fmt: skip
+        foreign, none = (caller.ask(method, path.format(each)) for each in (done.id, unknown))
+        assert foreign.status_code == none.status_code
+        assert foreign.text.replace(done.id, "-") == none.text.replace(unknown, "-")
+        assert dict(foreign.headers) == dict(none.headers)
+    assert caller.get(f"/files/{file.id}").text == caller.get(f"/files/{unknown}").text
+
+
+def test_without_a_rule_everything_is_closed(shop: Shop, done: Job) -> None:
+    closed = Caller(web_app(shop.jobs), {"x-user": "boss"})
+    for method, path in EXPECTED:
+        if path not in ("/livez", "/readyz", "/jobs/feed"):
+            answer = closed.ask(method, path.format(job_id=done.id, file_id=done.id, verb="cancel"))
+            assert answer.status_code in (403, 404), path
+
+
+def test_lists_show_only_what_is_ones_own(shop: Shop, done: Job) -> None:
+    assert [job["id"] for job in as_user(shop, "lena").get("/jobs").json()["jobs"]] == [done.id]
+    assert as_user(shop, "other").get("/jobs").json()["jobs"] == []
+    assert as_user(shop, "other").get("/jobs?owner=lena").json()["jobs"] == []
+
+
+def test_visibility(shop: Shop) -> None:
+    users = shop.add.options(owner="lena", visibility="users").enqueue(1, 2)
+    public = shop.add.options(owner="lena", visibility="public").enqueue(1, 2)
+    nobody, other = as_user(shop, ""), as_user(shop, "other")
+    assert nobody.get(f"/jobs/{users.id}").status_code == 404
+    assert other.get(f"/jobs/{users.id}").status_code == 200
+    assert nobody.get(f"/jobs/{public.id}").json()["actions"] == []
+    # To see is not to act.
+    assert other.post(f"/jobs/{users.id}/cancel").status_code == 403
+    assert nobody.post(f"/jobs/{public.id}/cancel").status_code == 403
+
+
+def test_private_text_is_for_operators(shop: Shop, worker: Worker) -> None:
+    job = shop.crash.options(owner="lena").enqueue()
+    assert job.wait(30)
+    lena, boss = as_user(shop, "lena"), as_user(shop, "boss")
+    for path in ("", "/events", "/log", "/result"):
+        text = lena.get(f"/jobs/{job.id}{path}").text
+        assert "hunter2" not in text, path
+        assert "Traceback" not in text, path
+    assert lena.get(f"/jobs/{job.id}").json()["reason"] == "It stopped with an error."
+    assert boss.get(f"/jobs/{job.id}").json()["error"] == PRIVATE
+    assert "hunter2" in boss.get(f"/dashboard/jobs/{job.id}").text
+
+
+def test_owners_may_not_repeat_what_must_not_run_twice(shop: Shop) -> None:
+    careful = shop.add.options(owner="lena", repeatable=False).enqueue(1, 2)
+    plain = shop.add.options(owner="lena").enqueue(1, 2)
+    lena = as_user(shop, "lena")
+    for job, status in ((careful, 409), (plain, 202)):
+        job.cancel()
+        assert ("retry" in lena.get(f"/jobs/{job.id}").json()["actions"]) is (status == 202)
+        assert lena.post(f"/jobs/{job.id}/retry").status_code == status
+    assert as_user(shop, "boss").post(f"/jobs/{careful.id}/retry").status_code == 202
+
+
+def test_a_token_opens_one_job(shop: Shop, done: Job) -> None:
+    other = shop.add.enqueue(1, 2)
+    nobody, token = as_user(shop, ""), job_token(shop.jobs, done, 60)
+    for path in ("", "/events", "/log", "/result"):
+        assert nobody.get(f"/jobs/{done.id}{path}?token={token}").status_code == 200, path
+        assert nobody.get(f"/jobs/{other.id}{path}?token={token}").status_code == 404, path
+    body = nobody.get(f"/jobs/{done.id}?token={token}").json()
+    assert body["actions"] == []
+    assert nobody.get(body["files"][0]["href"]).status_code == 200
+    assert nobody.get(body["files"][0]["href"].partition("?")[0]).status_code == 404
+    assert nobody.get(f"/jobs?token={token}").status_code == 403
+
+
+def test_a_token_acts_only_when_it_says_so(shop: Shop) -> None:
+    job = shop.add.enqueue(1, 2)
+    nobody = as_user(shop, "")
+    assert nobody.post(f"/jobs/{job.id}/cancel?token={job_token(shop.jobs, job, 60)}").status_code == 403
+    may = job_token(shop.jobs, job.id, 60, act=True)
+    assert nobody.post(f"/jobs/{job.id}/cancel?token={may}").status_code == 202
+    assert nobody.ask("DELETE", f"/jobs/{job.id}?token={may}").status_code == 403
+
+
+def test_a_token_past_its_life_is_gone_and_opens_nothing(shop: Shop) -> None:
+    job, public = shop.add.enqueue(1, 2), shop.add.options(visibility="public").enqueue(1, 2)
+    then = shop.jobs.control.now() - timedelta(seconds=5)
+
+    def old(which: Job) -> str:
+        return Tokens(SECRET).make(Grant(which.id, True, then))
+
+    nobody = as_user(shop, "")
+    assert nobody.get(f"/jobs/{job.id}?token={old(job)}").status_code == 410
+    assert nobody.post(f"/jobs/{job.id}/cancel?token={old(job)}").status_code == 410
+    assert nobody.get(f"/jobs/{public.id}?token={old(job)}").status_code == 200
+    assert nobody.post(f"/jobs/{public.id}/cancel?token={old(public)}").status_code == 403
+    assert as_user(shop, "boss").get(f"/jobs/{job.id}?token={old(job)}").status_code == 200
+
+
+@pytest.mark.parametrize("secret", [SECRET, None])
+def test_forged_tokens(shop: Shop, secret: str | None) -> None:
+    job = shop.add.enqueue(1, 2)
+    good = job_token(shop.jobs, job, 60)
+    forged = Tokens("another secret, just as long").make(Grant(job.id, True, shop.jobs.control.now() + timedelta(1)))
+    nobody = as_user(shop, "")
+    for token in (
+        forged,
+        good[:-1] + ("A" if good[-1] != "A" else "B"),
+        good.partition(".")[0],
+        "",
+        "x" * 5000,
+        "....",
+        "\u00e9",
+    ):
+        assert nobody.get(f"/jobs/{job.id}", params={"token": token}).status_code == 404, token
+
+
+def test_no_tokens_without_a_secret(sqlite_url: str) -> None:
+    bare = Backburner(sqlite_url)
+    with pytest.raises(SettingsError, match="BACKBURNER_SECRET"):
+        job_token(bare, "01a1fe3d-8c27-72b1-84a0-4f9b196f4b46", 60)
+    with pytest.raises(InvalidOption):
+        job_token(bare, "01a1fe3d-8c27-72b1-84a0-4f9b196f4b46", 0)
+    bare.close()
+
+
+def test_the_rule_may_be_async(shop: Shop) -> None:
+    async def later(request: object) -> object:
+        return by_header(request)  # type: ignore[arg-type]
+
+    app = web_app(shop.jobs, resolve_user=later)  # type: ignore[arg-type]
+    assert Caller(app, {"x-user": "boss"}).get("/jobs").status_code == 200
+    assert Caller(app).get("/jobs").status_code == 403
