@@ -42,7 +42,7 @@ def test_the_job_starts_again_at_once(world: World, tell: Print, mates: int) -> 
         assert (done.attempt, done.tries, done.crashes + done.losses) == (2, 0, 1)
         # Alone in the process: proven. Among others: nobody knows.
         assert done.crashes == (1 if mates == 0 else 0)
-        assert [record.outcome for record in world.attempts(job)][0] == ("crashed" if mates == 0 else "lost")
+        assert world.attempts(job)[0].outcome == ("crashed" if mates == 0 else "lost")
         assert "SIGKILL" in world.attempts(job)[0].reason
     assert tree.process.poll() is None
 

@@ -24,6 +24,7 @@ class Child:
     life: Life | None = None
     ready: bool = False
     killed: bool = False
+    without_database: bool = False
     buffer: bytes = b""
 
 

@@ -15,9 +15,9 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from backburner.blame import Death, Limits, judge
@@ -41,6 +41,8 @@ HELLO_SECONDS = 60.0
 """How long a child may take to import the app."""
 _SOON_SECONDS = 5.0
 """A child that dies within this time of its start is started again after a growing pause."""
+_AWAY_SECONDS = 2.0
+"""The longest such pause while it is the database that is away: work goes on soon after it is back."""
 _LAST_RESCUE_SECONDS = 10.0
 
 
@@ -183,10 +185,11 @@ class Supervisor:
         if not one.buffer:
             return
         said = json.loads(one.buffer)
+        one.without_database = bool(said.get("again"))
         if "error" in said:
             log.error("the app %s cannot be used: %s", self._app, said["error"])
             log.debug("%s", said["trace"])
-            if self._store is None and not said.get("again"):
+            if self._store is None and not one.without_database:
                 # It never worked: starting again will not help.
                 self._exit_code = exits.CONFIG
                 self._stop()
@@ -194,6 +197,7 @@ class Supervisor:
         try:
             self._welcome(one, said["settings"])
         except (BackburnerError, OSError) as error:
+            one.without_database = isinstance(error, StoreError)
             log.warning("worker %s cannot be registered: %s", one.worker, error)
             self._kill(one)
 
@@ -238,7 +242,7 @@ class Supervisor:
 
     def _beating(self) -> list[Beating]:
         return [
-            Beating(one.worker, one.page, _later(self._kill, one)) for one in list(self._children.values()) if one.ready
+            Beating(one.worker, one.page, partial(self._kill, one)) for one in list(self._children.values()) if one.ready
         ]
 
     def _reap(self) -> None:
@@ -278,7 +282,8 @@ class Supervisor:
         quick = boot_seconds() - one.started < _SOON_SECONDS and code not in (exits.STOPPED, exits.RECYCLE)
         self._quick_deaths = self._quick_deaths + 1 if quick else 0
         # The first one may be chance and is started at once.
-        pause = 0.0 if self._quick_deaths <= 1 else min(30.0, 0.5 * 2 ** (self._quick_deaths - 2))
+        longest = _AWAY_SECONDS if one.without_database else 30.0
+        pause = 0.0 if self._quick_deaths <= 1 else min(longest, 0.5 * 2 ** (self._quick_deaths - 2))
         self._restart_at.append(boot_seconds() + pause)
 
     def _restart(self) -> None:
@@ -342,7 +347,3 @@ class Supervisor:
                 time.sleep(0.5)
         if self._store is not None:
             self._store.close()
-
-
-def _later(call: Callable[[Child], None], one: Child) -> Callable[[], None]:
-    return lambda: call(one)
