@@ -42,6 +42,37 @@ def test_without_a_rule_it_stays_closed(jobs: Backburner, run: Run) -> None:
     assert "use --dev on this machine" in refused.stderr
 
 
+def test_the_apps_own_rule_says_who_is_who(sqlite_url: str, tmp_path: Path) -> None:
+    shop, port = make_shop(tmp_path, sqlite_url), free_port()
+    (tmp_path / "access.py").write_text(
+        "from backburner.web import User\n\n"
+        "def user_of(request):\n"
+        "    return User('ada', operator=True) if request.headers.get('x-token') == 'ada' else None\n"
+    )
+    serving = shop.start("web", "--users", "access:user_of", "--port", str(port))
+    try:
+
+        def status(headers: dict[str, str]) -> int | None:
+            try:
+                return httpx.get(f"http://127.0.0.1:{port}/jobs", headers=headers, timeout=5).status_code
+            except httpx.TransportError:
+                return None
+
+        wait_until(lambda: status({}) is not None, "the web side answers")
+        assert status({"x-token": "ada"}) == 200
+        assert status({}) in (401, 403, 404)
+    finally:
+        serving.terminate()
+        serving.wait(30)
+
+
+@pytest.mark.parametrize("spec", ["nowhere:user_of", "access", "json:nothing", "json:__name__"])
+def test_a_rule_that_is_none_is_refused(spec: str, jobs: Backburner, run: Run) -> None:
+    refused = run("web", "--users", spec)
+    assert refused.exit_code == 78
+    assert "shop.access:user_of" in refused.stderr
+
+
 def test_a_missing_extra_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.startswith(("backburner.web", "backburner.cli.web"))]:
         monkeypatch.delitem(sys.modules, name)

@@ -120,7 +120,7 @@ def test_a_running_job_may_end_after_sigterm(shop: Shop) -> None:
     [
         ("nowhere:jobs", "there is no module 'nowhere' here"),
         ("shop:job", "'job' in shop is not there"),
-        ("shop:add", "is a Task, no Backburner"),
+        ("shop:add", "names a Task, no Backburner"),
         ("shop", "names no object"),
         ("broken:jobs", "ZeroDivisionError: division by zero ("),
         ("leaving:jobs", "SystemExit: 3 ("),

@@ -13,6 +13,8 @@ from backburner.cli.call import call_of
 from backburner.cli.log import log_to_stderr
 from backburner.cli.opening import open_app
 from backburner.cli.text import note
+from backburner.errors import SettingsError
+from backburner.worker.app import load_object
 
 _EPILOG = f"""\b
 Exit codes:
@@ -27,27 +29,42 @@ Exit codes:
 @click.option(
     "--port", type=click.IntRange(1, 65_535), default=8_000, metavar="N", help="Port to listen on, 8000 unless said."
 )
+@click.option(
+    "--users",
+    metavar="MODULE:FUNCTION",
+    help="The app's rule: from a request to a backburner.web.User, or None for nobody.",
+)
 @click.option("--dev", is_flag=True, help="For development on this machine only: everybody may see and do everything.")
 @click.pass_context
-def command(context: click.Context, host: str, port: int, dev: bool) -> None:
+def command(context: click.Context, host: str, port: int, users: str | None, dev: bool) -> None:
     """Serve the web pages and the HTTP API.
 
-    Needs: pip install 'backburner[web]'. This command is for looking on from this machine, with --dev. To
-    serve others, mount backburner.web.web_app(jobs, resolve_user=...) in the app: only the app knows who its
-    users are, and without that everything stays closed.
+    Needs: pip install 'backburner[web]'. Only the app knows who its users are: name its rule with --users,
+    or mount backburner.web.web_app(jobs, resolve_user=...) in the app itself. Without a rule everything
+    stays closed; --dev opens it to this machine.
 
     \b
-    Example:
+    Examples:
       backburner --app shop.tasks:jobs web --dev
+      backburner --app shop.tasks:jobs web --users shop.access:user_of
     """
     call = call_of(context)
     log_to_stderr(call.verbose)
     jobs = open_app(call)
+    rule = _rule(users) if users is not None else None
     note(f"Serving on http://{f'[{host}]' if ':' in host else host}:{port} (Ctrl-C stops)")
     for number in (signal.SIGTERM, signal.SIGINT):
         # The server closes its streams first, and then raises the signal once more: here.
         signal.signal(number, _stopped)
-    web.serve(jobs, host=host, port=port, development=dev)
+    web.serve(jobs, host=host, port=port, development=dev, resolve_user=rule)
+
+
+def _rule(spec: str) -> web.ResolveUser:
+    example = "Write it like shop.access:user_of"
+    found = load_object("users", spec, example)
+    if not callable(found):
+        raise SettingsError("users", spec, f"names a {type(found).__name__}, no function", example)
+    return found
 
 
 def _stopped(number: int, frame: FrameType | None) -> None:

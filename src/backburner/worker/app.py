@@ -17,16 +17,25 @@ _EXAMPLE = "Write it like shop.tasks:jobs"
 
 def load_app(spec: str) -> Backburner:
     """The Backburner object that `spec` names. Raises `SettingsError`; errors of the app's own import pass."""
+    found = load_object("app", spec, _EXAMPLE)
+    if not isinstance(found, Backburner):
+        raise SettingsError("app", spec, f"names a {type(found).__name__}, no Backburner", _EXAMPLE)
+    return found
+
+
+def load_object(setting: str, spec: str, example: str) -> object:
+    """What `spec`, the value of `setting`, names in the app. Raises `SettingsError` when it is not there."""
     place, _, name = spec.rpartition(":")
     if not place or not name:
-        raise SettingsError("app", spec, "names no object", _EXAMPLE)
-    module = _from_file(Path(place), spec) if place.endswith(".py") else _from_path(place, spec)
-    found: object = module
+        raise SettingsError(setting, spec, "names no object", example)
+    if place.endswith(".py"):
+        found: object = _from_file(Path(place), setting, spec, example)
+    else:
+        found = _from_path(place, setting, spec, example)
     for part in name.split("."):
         found = getattr(found, part, None)
-    if not isinstance(found, Backburner):
-        what = "is not there" if found is None else f"is a {type(found).__name__}, no Backburner"
-        raise SettingsError("app", spec, f"{name!r} in {place} {what}", _EXAMPLE)
+    if found is None:
+        raise SettingsError(setting, spec, f"{name!r} in {place} is not there", example)
     return found
 
 
@@ -59,20 +68,20 @@ def spec_of(jobs: Backburner) -> str | None:
     return script
 
 
-def _from_path(place: str, spec: str) -> ModuleType:
+def _from_path(place: str, setting: str, spec: str, example: str) -> ModuleType:
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
         return importlib.import_module(place)
     except ModuleNotFoundError as error:
         if error.name is not None and (place == error.name or place.startswith(error.name + ".")):
-            raise SettingsError("app", spec, f"there is no module {place!r} here", _EXAMPLE) from error
+            raise SettingsError(setting, spec, f"there is no module {place!r} here", example) from error
         raise
 
 
-def _from_file(path: Path, spec: str) -> ModuleType:
+def _from_file(path: Path, setting: str, spec: str, example: str) -> ModuleType:
     if not path.is_file():
-        raise SettingsError("app", spec, f"there is no file {path}", _EXAMPLE)
+        raise SettingsError(setting, spec, f"there is no file {path}", example)
     # The name the file would have if it were imported: so tasks are called the same everywhere.
     sys.path.insert(0, str(path.absolute().parent))
     return importlib.import_module(path.stem)
