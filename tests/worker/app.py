@@ -19,7 +19,7 @@ def build(url: str, place: Path) -> Backburner:
     jobs = Backburner(url, files=str(place / "files"))
     jobs.seams = DeadlySeams(place)
     jobs.app = "tests.worker.live:jobs"
-    for function in (work, hold, listen, die, hold_gil, leave_child, talk):
+    for function in (work, hold, listen, die, hold_gil, leave_child, talk, grow):
         jobs.task(name=function.__name__, retry=AT_ONCE)(function)
     return jobs
 
@@ -97,6 +97,16 @@ def talk(first_word: str, later_word: str) -> str:
 def _wait_for(word: str) -> None:
     while not said(word):
         time.sleep(0.005)
+
+
+def grow(megabytes: int) -> int:
+    """Uses memory, and keeps it."""
+    with noted():
+        _kept.append(b"x" * (megabytes << 20))
+        return os.getpid()
+
+
+_kept: list[bytes] = []
 
 
 def said(word: str) -> bool:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from backburner.store.store import Store
+from tests.servers import PostgresServer
 from tests.store import databases
 from tests.store.databases import Kind
 from tests.worker.app import build
@@ -46,3 +48,13 @@ def on_sqlite(worker_sqlite: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def on_postgresql(worker_postgresql: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """For what only a server database has."""
     yield from _world(worker_postgresql.migrated(tmp_path), tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def own_world(own_postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """A world on a server that may be stopped."""
+    url = own_postgres.create_database()
+    store = Store(url, auto_migrate=True)
+    store.ready()
+    store.close()
+    yield from _world(url, tmp_path, monkeypatch)

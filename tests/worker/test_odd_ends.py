@@ -127,7 +127,7 @@ def test_output_is_not_lost_when_a_flush_finds_the_database_away(
     assert "".join(line.text for line in jobs.store.progress.log(job.id)) == "first\nsecond\n"
 
 
-@pytest.mark.parametrize("strange", ["nul \x00", "surrogate \udce4"])
+@pytest.mark.parametrize("strange", ["nul \x00", "surrogate \udce4"], ids=["nul", "surrogate"])
 def test_text_no_database_stores_is_escaped(jobs: Backburner, strange: str) -> None:
     @jobs.task(name="strange")
     def say_strange(job: JobContext) -> None:

@@ -4,35 +4,18 @@ import os
 import signal
 import sqlite3
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from backburner import JobState
 from backburner.clock import boot_seconds
 from backburner.errors import StoreUnavailable
-from backburner.store.store import Store
 from tests.servers import PostgresServer
 from tests.waiting import wait_until
-from tests.worker.app import build
 from tests.worker.world import World
 
 LEASE = {"lease": 2.0, "beat": 0.5}
 LONG_LEASE = {"lease": 30.0, "beat": 5.0}
-
-
-@pytest.fixture
-def world(own_postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """A world on a server that may be stopped."""
-    url = own_postgres.create_database()
-    store = Store(url, auto_migrate=True)
-    store.ready()
-    store.close()
-    monkeypatch.setenv("WORKER_TEST_FOLDER", str(tmp_path))
-    made = World(url, tmp_path, build(url, tmp_path))
-    yield made
-    made.close()
 
 
 @pytest.mark.parametrize("how", ["stopped", "frozen"])
@@ -41,13 +24,14 @@ def world(own_postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.Monk
     [(6.0, LEASE), pytest.param(120.0, LONG_LEASE, marks=[pytest.mark.long, pytest.mark.timeout(300)])],
 )
 def test_away_for_longer_than_the_lease(
-    world: World,
+    own_world: World,
     own_postgres: PostgresServer,
     how: str,
     seconds: float,
     lease: dict[str, float],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    world = own_world
     early, late = world.enqueue("hold", "early"), world.enqueue("hold", "late")
     talking = world.enqueue("talk", "early", "early")
     once = world.enqueue("hold", "late", queue="once", repeatable=False)
@@ -69,6 +53,7 @@ def test_away_for_longer_than_the_lease(
     _back(own_postgres, how)
     back = boot_seconds()
     fresh = wait_until(lambda: _enqueued(world), "the app enqueues again")
+    assert fresh is not None
     took = world.begun(fresh).at - back
     with capsys.disabled():
         print(f"\n    {how} for {seconds:g} s: workers run jobs again {took:.2f} s after it came back")
@@ -89,8 +74,9 @@ def test_away_for_longer_than_the_lease(
     assert set(children) == set(tree.children())
 
 
-def test_restarts_under_load(world: World, own_postgres: PostgresServer) -> None:
+def test_restarts_under_load(own_world: World, own_postgres: PostgresServer) -> None:
     """The server is killed and started three times while jobs come and go: nothing is lost."""
+    world = own_world
     world.start(processes=2)
     accepted: list[str] = []
     for _ in range(3):
@@ -103,8 +89,9 @@ def test_restarts_under_load(world: World, own_postgres: PostgresServer) -> None
     assert world.owned() == []
 
 
-def test_a_worker_that_dies_meanwhile(world: World, own_postgres: PostgresServer) -> None:
+def test_a_worker_that_dies_meanwhile(own_world: World, own_postgres: PostgresServer) -> None:
     """Its supervisor keeps what it knows of its death, and rescues when the database is back."""
+    world = own_world
     job = world.enqueue("hold", "go on")
     tree = world.start()
     child = world.begun(job).pid
@@ -120,8 +107,9 @@ def test_a_worker_that_dies_meanwhile(world: World, own_postgres: PostgresServer
     assert (done.crashes, done.losses) == (1, 0)
 
 
-def test_a_worker_started_meanwhile(world: World, own_postgres: PostgresServer) -> None:
+def test_a_worker_started_meanwhile(own_world: World, own_postgres: PostgresServer) -> None:
     """It keeps asking, and comes up soon after the database."""
+    world = own_world
     job = world.enqueue("work", 1)
     own_postgres.stop()
     tree = world.start()

@@ -241,9 +241,8 @@ class Supervisor:
         return self._store
 
     def _beating(self) -> list[Beating]:
-        return [
-            Beating(one.worker, one.page, partial(self._kill, one)) for one in list(self._children.values()) if one.ready
-        ]
+        children = [one for one in list(self._children.values()) if one.ready]
+        return [Beating(one.worker, one.page, partial(self._kill, one)) for one in children]
 
     def _reap(self) -> None:
         for pid in list(self._children):
