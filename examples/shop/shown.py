@@ -41,7 +41,7 @@ def job_line(job: Job, now: datetime, files: tuple[Attachment, ...] = ()) -> Job
     """A job in one line, and the files it made."""
     share = job.progress.share if job.progress is not None else None
     percent = min(99, int(share * 100)) if share is not None and job.state is JobState.RUNNING else None
-    word, sentence = job.state.value.capitalize(), _sentence(job, percent)
+    word, sentence = job.state.value.capitalize(), _sentence(job)
     if job.finished_at is not None:
         sentence = f"{word} {ago(job.finished_at, now)}{f', {sentence}' if sentence else ''}"
     return JobLine(job.id, job.name, job.state.value, word, sentence, percent, job.done, files)
@@ -77,11 +77,11 @@ def counted(progress: Progress | None) -> str:
     return f"{progress.done:,.0f}{total} {progress.unit or ''}".strip()
 
 
-def _sentence(job: Job, percent: int | None) -> str:
+def _sentence(job: Job) -> str:
     progress = job.progress
     match job.state:
         case JobState.RUNNING:
-            return f"Running, {percent}%" if percent is not None else "Running"
+            return "Running"
         case JobState.SUCCEEDED if progress is not None and progress.failed:
             return f"{progress.done - progress.failed:,.0f} done, {progress.failed:,} failed"
         case JobState.SUCCEEDED:

@@ -22,14 +22,13 @@ document.addEventListener("change", (event) => {
   if (event.target.closest("#chosen")) count();
 });
 
-/** A job is done: bring what it changed, without touching its bar. */
-function refresh() {
+/** Brings parts of the page as they are now; bars are never touched. */
+function refresh(ids) {
   const request = new XMLHttpRequest();
   request.open("GET", location.href);
   request.responseType = "document";
   request.onload = () => {
-    const busy = document.querySelector('#chosen [name="ids"]:checked') || byId("products").contains(document.activeElement);
-    for (const id of ["failed", "recent", ...(busy ? [] : ["products"])]) {
+    for (const id of ids) {
       const fresh = request.response?.getElementById(id);
       if (fresh) byId(id).replaceWith(document.adoptNode(fresh));
     }
@@ -40,6 +39,17 @@ function refresh() {
 
 document.addEventListener("backburner:done", () => {
   byId("notice")?.remove();
-  refresh();
+  // What somebody is about to choose stays as it is.
+  const busy = document.querySelector('#chosen [name="ids"]:checked') || byId("products").contains(document.activeElement);
+  refresh(["failed", "recent", ...(busy ? [] : ["products"])]);
 });
+
+for (const kind of ["backburner:progress", "backburner:state"]) {
+  document.addEventListener(kind, ({ detail: { job } }) => {
+    const line = byId(`job-${job.id}`);
+    if (!line || job.done || line.dataset.state === job.state) return;
+    line.dataset.state = job.state;
+    refresh(["recent"]);
+  });
+}
 count();
