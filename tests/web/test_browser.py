@@ -133,6 +133,7 @@ def test_a_lost_connection_keeps_the_last_snapshot(shop: Shop, worker: Worker, h
     page.route("**/bb/jobs/**", lambda route: route.abort())
     host.backburner.state.shutdown.ask()
     expect(page.locator(".bb-message")).to_have_text("Reconnecting")
+    expect(page.locator(".bb-message .bb-icon")).to_have_count(1)
     expect(page.locator(".bb-figure")).to_have_text("50%")
     assert value(page) >= 0.5
     host.backburner.state.shutdown._asked = False

@@ -138,7 +138,7 @@ def test_a_stream_has_its_time(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_too_many_streams_are_refused(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backburner.web.events.MOST_STREAMS", 0)
+    monkeypatch.setattr("backburner.web.events.MOST_VIEWERS", 0)
     answer = as_user(shop, "boss").get(f"/jobs/{shop.add.enqueue(1, 2).id}/events")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
 

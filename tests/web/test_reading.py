@@ -71,6 +71,15 @@ def test_a_long_poll_without_news_says_so(shop: Shop) -> None:
     assert same.headers["preference-applied"] == "wait=0.3"
 
 
+def test_a_long_poll_too_many_is_answered_at_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backburner.web.reading.MOST_VIEWERS", 0)
+    job = shop.add.options(owner="lena").enqueue(1, 2)
+    answer = as_user(shop, "lena").get(f"/jobs/{job.id}", headers={"prefer": "wait=30"})
+    assert answer.json()["state"] == "queued"
+    assert "preference-applied" not in answer.headers
+    assert "retry-after" in answer.headers
+
+
 def test_result_log_and_files(shop: Shop, worker: Worker) -> None:
     lena = as_user(shop, "lena")
     job = shop.export.options(owner="lena").enqueue("October")

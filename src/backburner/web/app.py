@@ -50,7 +50,7 @@ def web_app(jobs: Backburner, *, resolve_user: ResolveUser | None = None, develo
     for routes in (EventRoutes, ReadingRoutes, ActingRoutes, DownloadRoutes, HealthRoutes):
         app.include_router(routes(site).router())
     app.include_router(pages.router())
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount("/static", OwnFiles(directory=STATIC), name="static")
 
     async def answer(request: Request, error: Exception) -> Response:
         problem = _problem_of(error)
@@ -60,6 +60,16 @@ def web_app(jobs: Backburner, *, resolve_user: ResolveUser | None = None, develo
         app.add_exception_handler(kind, answer)
     app.add_middleware(Safety, development=development)
     return app
+
+
+class OwnFiles(StaticFiles):
+    """Scripts and sheets: browsers keep them, and ask each time whether they are still the same."""
+
+    def file_response(self, *args: Any, **options: Any) -> Response:
+        """The file, or 304."""
+        response = super().file_response(*args, **options)
+        response.headers["cache-control"] = "no-cache"
+        return response
 
 
 _KNOWN = (JobNotFound, WrongState, InvalidOption, StoreError)

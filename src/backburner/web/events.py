@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from backburner.clock import boot_seconds
-from backburner.web.feed import News, Viewer
+from backburner.web.feed import MOST_VIEWERS, News, Viewer
 from backburner.web.problems import Problem, invalid, not_found
 from backburner.web.sight import Sight, Wording, final_mark, links_of, look, moment, progress_of
 from backburner.web.site import Site
@@ -22,7 +22,6 @@ STREAM_SECONDS = 30.0
 BEAT_SECONDS = 10.0
 LOOK_SECONDS = 1.0
 """How long a stop of the server may go unnoticed by a quiet stream."""
-MOST_STREAMS = 500
 MOST_JOBS = 50
 RECONNECT_MS = 1000
 _POSITION = re.compile(r"at-(\d{1,18})-(\d{1,18})")
@@ -78,7 +77,7 @@ class EventRoutes:
         return StreamingResponse(stream.events(), media_type="text/event-stream", headers=_HEADERS)
 
     def _refuse_too_many(self) -> None:
-        if self._site.feed.viewers >= MOST_STREAMS:
+        if self._site.feed.viewers >= MOST_VIEWERS:
             raise Problem(
                 503,
                 "too-many-streams",

@@ -29,6 +29,8 @@ TROUBLE_SECONDS = 2.0
 PLACES_SECONDS = 2.0
 """How old a place in line may be: counting it costs more than a look."""
 MOST_PLACES = 20
+MOST_VIEWERS = 500
+"""Streams and long polls that one process holds open; whoever comes then is answered at once."""
 MOST_LOG = 2_000
 """Pieces of output that may wait for one viewer; a slower one is cut off and comes back where it was."""
 

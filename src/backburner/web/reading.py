@@ -15,6 +15,7 @@ from backburner.clock import boot_seconds
 from backburner.control import COUNT_LIMIT
 from backburner.job import Job
 from backburner.states import JobState
+from backburner.web.feed import MOST_VIEWERS
 from backburner.web.problems import Problem, invalid, not_found
 from backburner.web.query import Query
 from backburner.web.sight import Sight, etag_of, look, retry_after
@@ -73,7 +74,7 @@ class ReadingRoutes:
         def answer(sight: Sight) -> tuple[bool, Response]:
             body = wording.job(sight)
             mark = etag_of(body)
-            headers = {"etag": mark, "cache-control": "no-cache", "vary": "Cookie, Authorization, Prefer"}
+            headers = {"etag": mark, "cache-control": "private, no-cache", "vary": "Cookie, Authorization, Prefer"}
             if not sight.job.done:
                 headers["retry-after"] = str(retry_after(sight.job, self._site.control.now()))
             if wait is not None:
@@ -87,6 +88,10 @@ class ReadingRoutes:
             raise not_found()
         news, response = answer(sights[job_id])
         if wait is None or news:
+            return response
+        if self._site.feed.viewers >= MOST_VIEWERS:
+            # Not waited, not said: whoever asks again at once would make it worse.
+            del response.headers["preference-applied"]
             return response
         return await self._later(request, job_id, wait, response, answer)
 

@@ -180,8 +180,9 @@ export class BackburnerProgress extends HTMLElement {
     this.#head(view);
     this.#bar(view);
     say(parts.message, view.message);
-    if (this.#lost) parts.message.prepend(icon("offline"));
-    parts.message.className = this.#lost ? "bb-message bb-away" : "bb-message";
+    const away = this.#lost && !job?.done;
+    if (away && !parts.message.querySelector("svg")) parts.message.prepend(icon("offline"));
+    parts.message.className = away ? "bb-message bb-away" : "bb-message";
     say(parts.aside, view.aside);
     parts.line.hidden = !view.message && !view.aside;
     this.#foot(view);
