@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, TypeVar, overload
 from backburner.console import ConsoleBar
 from backburner.desk import Desk
 from backburner.errors import InvalidArgument, TooLarge
-from backburner.progress import FailedItem, Link, Message, Progress, is_safe_link
+from backburner.progress import FailedItem, Link, Message, Progress, is_safe_link, storable
 from backburner.tracking import Guard, tracked
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ class JobContext:
         self._stop: BaseException | None = None
         self._alive = True
         self._finished = False
+        self._in_transaction = False
         self._result: Any = None
         self._console = ConsoleBar() if claimed is None else None
 
@@ -108,7 +109,7 @@ class JobContext:
         self.check()
         self._done, self._total, self._unit = min(max(float(percent), 0.0), 100.0), 100.0, "%"
         if text is not None:
-            self._text = text[:MAX_TEXT]
+            self._text = storable(text, MAX_TEXT)
         self._show()
 
     def advance(self, n: float = 1, text: str | None = None) -> None:
@@ -116,7 +117,7 @@ class JobContext:
         self.check()
         self._done += n
         if text is not None:
-            self._text = text[:MAX_TEXT]
+            self._text = storable(text, MAX_TEXT)
         self._show()
 
     def expect(self, total: float | None, unit: str | None = None) -> None:
@@ -124,14 +125,14 @@ class JobContext:
         self.check()
         self._total = total
         if unit is not None:
-            self._unit = unit[:40]
+            self._unit = storable(unit, 40)
         self._show()
 
     def stage(self, name: str, total: float | None = None, unit: str | None = None) -> None:
         """Begin a new stage: its own count from 0."""
         self.check()
-        self._stage, self._done, self._total = name[:200], 0, total
-        self._unit = unit[:40] if unit else None
+        self._stage, self._done, self._total = storable(name, 200), 0, total
+        self._unit = storable(unit, 40) if unit else None
         self._text = None
         self._urgent()
 
@@ -139,14 +140,14 @@ class JobContext:
         """Add a line to the live output."""
         self.check()
         if text:
-            self._output.append((text[:MAX_TEXT].rstrip("\n") + "\n", self._moment()))
+            self._output.append((storable(text, MAX_TEXT).rstrip("\n") + "\n", self._moment()))
             if self._console is not None:
                 self._console.line(text)
 
     def message(self, text: str, level: Level = "info") -> None:
         """Tell the people who wait: shown at once, and kept in the job's list (its first 200)."""
         self.check()
-        self._text = text[:MAX_TEXT]
+        self._text = storable(text, MAX_TEXT)
         self._message_count += 1
         if self._message_count <= MAX_MESSAGES:
             self._messages.append(Message(level, self._text, self._moment(), self._message_count))
@@ -162,7 +163,7 @@ class JobContext:
             raise InvalidArgument(
                 self.task or "", "href", href, "is no http(s) address and no path", "Begin with https:// or /"
             )
-        self._links = (*self._links, Link(text[:200], href))[-MAX_LINKS:]
+        self._links = (*self._links, Link(storable(text, 200), href))[-MAX_LINKS:]
         self._urgent()
 
     def attach(self, source: str | IO[bytes], name: str | None = None, media_type: str | None = None) -> Attachment:
@@ -177,7 +178,7 @@ class JobContext:
         self.check()
         self._failed += 1
         text = f"{error}" if not isinstance(error, BaseException) else f"{error}" or type(error).__name__
-        self._failed_items.append(FailedItem(str(key)[:200], text[:MAX_TEXT], self._moment()))
+        self._failed_items.append(FailedItem(storable(str(key), 200), storable(text, MAX_TEXT), self._moment()))
 
     def checkpoint(self, cursor: Any) -> None:
         """Remember where the work stands (any JSON value): the next attempt finds it in `last_checkpoint`.
@@ -213,8 +214,15 @@ class JobContext:
             yield connection
 
     def finish(self, result: Any = None) -> None:
-        """Inside `transaction()`: end the job as succeeded with that transaction, whatever is returned later."""
+        """Inside `transaction()`: end the job as succeeded with that transaction, whatever is returned later.
+
+        Raises `InvalidArgument` outside of one: there is nothing that it could end together with.
+        """
         self.check()
+        if not self._in_transaction:
+            raise InvalidArgument(
+                self.task or "", "finish", result, "is said outside of job.transaction()", "Return the result instead"
+            )
         self._finished, self._result = True, result
 
     @overload
@@ -264,7 +272,7 @@ class JobContext:
         self.check()
         self._done, self._total = 0, total
         if unit is not None:
-            self._unit = unit[:40]
+            self._unit = storable(unit, 40)
         self._track_count += 1
         return tracked(self, items, f"track-{self._track_count}" if resume else None, key, on_error == "collect")
 
@@ -312,30 +320,15 @@ class JobContext:
     def reported(self) -> Progress:
         """What this attempt has reported so far."""
         return Progress(
-            done=self._done,
-            total=self._total,
-            unit=self._unit,
-            stage=self._stage,
-            message=self._text,
-            failed=self._failed,
-            links=self._links,
-            began_at=self._began_at,
+            self._done, self._total, self._unit, self._stage, self._text, self._failed, self._links, self._began_at
         )
 
     @property
     def silent(self) -> bool:
         """True while nothing at all was reported: then there is nothing to store."""
-        return (
-            self._done == 0
-            and self._total is None
-            and self._text is None
-            and not self._output
-            and not self._messages
-            and not self._failed_items
-            and self._stage is None
-            and not self._links
-            and not self._checkpoint_changed
-        )
+        listed = self._output or self._messages or self._failed_items or self._links
+        said = (self._total, self._text, self._stage)
+        return not (listed or self._done or self._checkpoint_changed) and said == (None, None, None)
 
 
 def current_job() -> JobContext | Any:

@@ -79,6 +79,16 @@ class ProgressWrite:
     failed_items: tuple[FailedItem, ...] = ()
 
 
+def storable(text: str, size: int) -> str:
+    """The first `size` characters as every database stores them: NUL and lone surrogates (of undecodable file
+    names) are escaped.
+    """
+    text = text[:size]
+    if text.isascii() and "\x00" not in text:
+        return text
+    return text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")[:size]
+
+
 def is_safe_link(href: str) -> bool:
     """True for an http(s) address or a path; nothing that a browser would run or take for another host."""
     if not href or any(ord(c) < 33 or ord(c) == 127 for c in href):

@@ -118,9 +118,19 @@ class Executor:
         self._reporter.begin(running)
         if on_loop:
             running.stop = self._loop.start(lambda: self._on_loop(running, task, options, args, kwargs), slot)
+            if context._stop is not None:
+                # It was told to stop before there was something to stop.
+                running.stop()
             return True
         if alone and self._isolation is not None:
-            outcome = self._isolation.run(running)
+            running.alone = True
+            try:
+                outcome = self._isolation.run(running)
+            except BaseException:
+                # No process could be started: nothing has begun.
+                self._reporter.end(running, complete=False)
+                self._page.end(slot)
+                raise
             error = outcome if isinstance(outcome, BaseException) else None
             self._conclude(running, task, options, outcome, error)
         else:
@@ -205,18 +215,13 @@ class Executor:
         value: Any,
         error: BaseException | None,
     ) -> None:
-        """One attempt has ended: build its settlement and hand it over."""
-        job, ended = running.job, boot_seconds()
-        settlement = value if isinstance(value, Settlement) else None
-        if settlement is None and error is None and not running.context._finished:
-            try:
-                result = encode_result(value, task.returns, self._settings.max_result_bytes)
-                settlement = Settlement(job.id, job.position, job.attempt, JobState.SUCCEEDED, result)
-            except Exception as raised:  # noqa: BLE001 (a result may be anything)
-                error = raised
-        if settlement is None and error is not None:
-            settlement = self._failed(job, options, error)
-        took = ended - running.started
+        """One attempt has ended: build its settlement and hand it over. Never fails: else nobody would settle it."""
+        job, took = running.job, boot_seconds() - running.started
+        try:
+            settlement, error = self._settlement(running, task, options, value, error)
+        except Exception as raised:
+            log.exception("job %s: its end cannot be told", job.id)
+            settlement, error = verdict.untold(job, raised), raised
         self._pace(job.task).ran(took)
         complete = settlement is None or settlement.state is JobState.SUCCEEDED
         write = self._reporter.end(running, complete)
@@ -232,6 +237,26 @@ class Executor:
         self._done(job, settlement)
         if isinstance(error, StopWorker):
             self._stop_worker(error.reason or "a task asked for it")
+
+    def _settlement(
+        self,
+        running: Running,
+        task: Task[..., Any],
+        options: RunOptions,
+        value: Any,
+        error: BaseException | None,
+    ) -> tuple[Settlement | None, BaseException | None]:
+        """How the attempt ends, None when nothing is to be written, and the error that it ended with."""
+        job = running.job
+        if isinstance(value, Settlement):
+            return value, error
+        if error is None and not running.context._finished:
+            try:
+                result = encode_result(value, task.returns, self._settings.max_result_bytes)
+                return Settlement(job.id, job.position, job.attempt, JobState.SUCCEEDED, result), None
+            except Exception as raised:  # noqa: BLE001 (a result may be anything)
+                error = raised
+        return None if error is None else self._failed(job, options, error), error
 
     def verdict_of_stop(self, running: Running) -> Settlement | None:
         """How a job ends that was told to stop and did not: by what it was told."""
@@ -268,7 +293,7 @@ class Executor:
             pid=self._pid,
             reason=settlement.reason,
             error_type=type(error).__name__ if shown else None,
-            error=str(error)[:4000] if shown else None,
+            error=verdict.text_of(error) if shown and error is not None else None,
             traceback=trace_of(error) if shown and error is not None else None,
             memory_after=resident_bytes(),
             memory_peak=peak_bytes(),

@@ -37,11 +37,13 @@ def main() -> None:
     # No isolation in here: this is the process of its own.
     bench = Bench(jobs, Page(4), lambda: worker, isolation=None, done=lambda _, settlement: ended.append(settlement))
     bench.reporter.start()
-    threading.Thread(target=_tell_alive, args=(line, bench, job), daemon=True).start()
+    # A long verdict is sent in pieces: no sign of life may come in between.
+    speaking = threading.Lock()
+    threading.Thread(target=_tell_alive, args=(line, bench, speaking), daemon=True).start()
     bench.executor.run(job._replace(crashes=0, losses=0), 0)
-    if ended and ended[0] is not None:
+    with speaking:
         line.sendall(msgspec.json.encode(ended[0]) + b"\n")
-    line.close()
+        line.shutdown(socket.SHUT_WR)
     sys.stdout.flush()
     # Without atexit and without waiting for threads the task may have left behind.
     os._exit(0)
@@ -57,12 +59,13 @@ def _read_line(line: socket.socket) -> bytes:
     return buffer
 
 
-def _tell_alive(line: socket.socket, bench: Bench, job: ClaimedJob) -> None:
+def _tell_alive(line: socket.socket, bench: Bench, speaking: threading.Lock) -> None:
     pause = threading.Event()
     with suppress(OSError, StoreError):
         while True:
             if any(running.alive_at for running in list(bench.reporter.running.values())):
-                line.sendall(ALIVE + b"\n")
+                with speaking:
+                    line.sendall(ALIVE + b"\n")
             pause.wait(_ALIVE_SECONDS)
     os._exit(1)
 

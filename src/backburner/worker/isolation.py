@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 
@@ -19,7 +20,7 @@ ALIVE = b"."
 """A line the process sends while its job gives signs of life."""
 _LOOK_SECONDS = 0.1
 
-_settlement = msgspec.json.Decoder(Settlement)
+_settlement = msgspec.json.Decoder(Settlement | None)
 
 
 class Isolation:
@@ -31,8 +32,10 @@ class Isolation:
         self._app, self._worker, self._limits, self._clock = app, worker, limits, clock
         self._host, self._stop_grace = host, stop_grace
 
-    def run(self, running: Running) -> Settlement | BaseException:
-        """How the job ended: its own verdict, what stopped it, or a proven crash."""
+    def run(self, running: Running) -> Settlement | BaseException | None:
+        """How the job ended: its own verdict, what stopped it, or a proven crash; None when there is nothing to
+        write any more. Raises only when no process could be started.
+        """
         ours, theirs = socket.socketpair()
         with ours, theirs:
             process = subprocess.Popen(
@@ -58,7 +61,11 @@ class Isolation:
                     process.kill()
                     process.wait()
         if verdict is not None:
-            return _settlement.decode(verdict)
+            with suppress(msgspec.MsgspecError):
+                settlement: Settlement | None = _settlement.decode(verdict)
+                # It ended with a transaction of its own, or it lost its lease.
+                running.context._finished = settlement is None
+                return settlement
         why = running.context._stop
         return why if why is not None else self._crash(running, process.returncode)
 
@@ -67,6 +74,8 @@ class Isolation:
         ours.settimeout(_LOOK_SECONDS)
         buffer, stopped_at = b"", None
         while True:
+            # Asked before the look at what it said. Its own children may keep the line open when it is gone.
+            gone = process.poll() is not None
             try:
                 piece = ours.recv(65_536)
                 if not piece:
@@ -78,7 +87,8 @@ class Isolation:
                         return line
                     running.context._alive = True
             except TimeoutError:
-                pass
+                if gone:
+                    return None
             if running.context._stop is not None:
                 stopped_at = stopped_at or boot_seconds()
                 if boot_seconds() - stopped_at > self._stop_grace:

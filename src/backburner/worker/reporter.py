@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +34,9 @@ WATCH_SECONDS = 1.0
 
 @dataclass(slots=True)
 class Running:
-    """One body under way, and what of its reports is stored already."""
+    """One body under way, and what of its reports is stored already. `alone` says that it has a process of its
+    own here: that one ends it when it does not stop.
+    """
 
     job: ClaimedJob
     context: JobContext
@@ -48,7 +51,7 @@ class Running:
     log_end: int | None = None
     trimmed: int = 0
     unwritten: ProgressWrite | None = None
-    in_transaction: bool = False
+    alone: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -93,14 +96,20 @@ class Reporter:
     def end(self, running: Running, complete: bool) -> ProgressWrite | None:
         """A body has ended: what is left to store goes with its settlement."""
         self.running.pop(running.slot, None)
-        with running.lock:
-            write = self._collect(running, last=True)
-        if write is not None and write.progress is not None and complete:
-            progress = write.progress
-            # Finished means complete, whatever the last count was.
-            if progress.total is not None and progress.done < progress.total:
-                write = replace(write, progress=replace(progress, done=progress.total))
-        return write
+        write = self._last(running)
+        return _completed(running, write) if complete else write
+
+    def _last(self, running: Running) -> ProgressWrite | None:
+        """What is left to store, however long the database is away: the body has ended, its outcome must stay."""
+        pause = 0.05
+        while True:
+            try:
+                with running.lock:
+                    return self._collect(running)
+            except StoreError as error:
+                log.warning("the end of job %s waits: %s", running.job.id, error)
+                threading.Event().wait(random.uniform(0, pause))
+                pause = min(2.0, pause * 2)
 
     def urgent(self, context: JobContext) -> None:
         self._hurry.set()
@@ -120,7 +129,9 @@ class Reporter:
         with self._alone(running), self._store.used(), self._store.engine.begin() as connection:
             yield connection
             with running.lock:
-                write = self._collect(running, last=True) or ProgressWrite(job.id, job.attempt)
+                write = self._collect(running) or ProgressWrite(job.id, job.attempt)
+                if context._finished:
+                    write = _completed(running, write) or write
                 owned = self._store.progress.write_on(connection, [write])
             if job.id not in owned:
                 raise LeaseLost(job.id, job.attempt)
@@ -140,7 +151,7 @@ class Reporter:
         """
         context = running.context
         with running.lock:
-            running.in_transaction = True
+            context._in_transaction = True
             checkpoint, changed, unwritten = context.kept_checkpoint(), context._checkpoint_changed, running.unwritten
         try:
             yield
@@ -153,7 +164,7 @@ class Reporter:
                     running.unwritten = replace(running.unwritten, checkpoint=earlier)
             raise
         finally:
-            running.in_transaction = False
+            context._in_transaction = False
 
     def attach(self, context: JobContext, name: str, source: str | IO[bytes], media_type: str | None) -> Attachment:
         attachment = self._files.keep(context.id or "", name, source, media_type, self._store.clock.now())
@@ -182,18 +193,30 @@ class Reporter:
                 log.warning("progress waits: %s", error)
             except Exception:
                 log.exception("progress could not be stored")
-            self._enforce(running)
+            try:
+                self._enforce(running)
+            except Exception:
+                log.exception("time limits could not be enforced")
             # Urgent reports of many jobs still make one transaction.
             threading.Event().wait(0.02)
 
     def _write(self, running: Sequence[Running]) -> set[str]:
         with ExitStack() as locks:
             # Held until it is written: the end of a job must not send the same once more.
-            for one in running:
-                locks.enter_context(one.lock)
-            free = [one for one in running if not one.in_transaction]
+            free = [one for one in running if self._held(one, locks)]
             writes = [write for write in map(self._collect, free) if write is not None]
             return self._send(running, writes)
+
+    def _held(self, one: Running, locks: ExitStack) -> bool:
+        """Take the lock of a body; not of one that has ended, nor of one that has a transaction open: on SQLite
+        it keeps us from writing, and would wait for its lock before it ends.
+        """
+        one.lock.acquire()
+        if one.context._in_transaction or self.running.get(one.slot) is not one:
+            one.lock.release()
+            return False
+        locks.callback(one.lock.release)
+        return True
 
     def _send(self, running: Sequence[Running], writes: list[ProgressWrite]) -> set[str]:
         if not writes:
@@ -211,7 +234,7 @@ class Reporter:
                 self._store.progress.trim_log(one.job.id, one.trimmed)
         return owned | {one.job.id for one in running if one.job.id not in written}
 
-    def _collect(self, one: Running, last: bool = False) -> ProgressWrite | None:
+    def _collect(self, one: Running) -> ProgressWrite | None:
         """What is new since the last flush, with what an earlier flush could not write."""
         context, earlier = one.context, one.unwritten
         if context.silent and one.stored is None and earlier is None:
@@ -219,6 +242,9 @@ class Reporter:
         if context._began_at is None:
             began = self._store.clock.now() - timedelta(seconds=boot_seconds() - one.started)
             context._began_at = began
+        if one.log_end is None:
+            # Asked before anything is taken out: when it cannot be told now, nothing is lost.
+            one.log_end = self._store.progress.log_end(one.job.id) if one.job.attempt > 1 else 0
         reported = context.reported
         lines = _drain(context._output)
         messages, failed = _drain(context._messages), _drain(context._failed_items)
@@ -239,10 +265,8 @@ class Reporter:
         return write
 
     def _log_line(self, one: Running, lines: list[Any]) -> list[LogLine]:
-        if not lines:
+        if not lines or one.log_end is None:
             return []
-        if one.log_end is None:
-            one.log_end = self._store.progress.log_end(one.job.id) if one.job.attempt > 1 else 0
         text = "".join(line for line, _ in lines)
         start, one.log_end = one.log_end, one.log_end + len(text)
         return [LogLine(start, text, lines[-1][1])]
@@ -261,7 +285,7 @@ class Reporter:
             if context._alive or one.alive_at == 0.0:
                 context._alive, one.alive_at = False, now
             if one.stopped_at is not None:
-                if now - one.stopped_at > self._grace:
+                if now - one.stopped_at > self._grace and not one.alone:
                     one.stopped_at = float("inf")
                     self._deaf(one)
             elif one.timeout is not None and now - one.started > one.timeout:
@@ -273,6 +297,15 @@ class Reporter:
         one.context._stop, one.stopped_at = why, boot_seconds()
         if one.stop is not None:
             one.stop()
+
+
+def _completed(one: Running, write: ProgressWrite | None) -> ProgressWrite | None:
+    """Finished means complete, whatever the last count was."""
+    progress = (write.progress if write is not None else None) or one.stored
+    if progress is None or progress.total is None or progress.done >= progress.total:
+        return write
+    write = write or ProgressWrite(one.job.id, one.job.attempt)
+    return replace(write, progress=replace(progress, done=progress.total))
 
 
 def _drain(entries: deque[Any]) -> list[Any]:

@@ -9,12 +9,16 @@ from typing import NamedTuple
 from backburner.errors import DecodeError, LeaseLost, NotSerializable, TooLarge
 from backburner.job import ClaimedJob
 from backburner.outcome import Cancelled, PermanentError, Retry, Settlement, Skip, StopWorker, TimedOut, Wait
+from backburner.progress import storable
 from backburner.retry import RetryPolicy
 from backburner.states import JobState
 from backburner.store.upkeep import DAMAGED, UNKNOWN_TASK
 
 STOPPED_WITH_ERROR = "It stopped with an error."
 """What people read of an unexpected exception: its text is for operators."""
+
+_MOST = 4000
+"""Characters of an exception's text that are kept."""
 
 
 class Rules(NamedTuple):
@@ -32,16 +36,16 @@ def of_error(
     ended = _Ending(job)
     if isinstance(error, StopWorker):
         error = error.cause or PermanentError(error.reason or "The task asked its worker to stop.")
-    private = f"{type(error).__name__}: {error}"[:1000]
+    private = f"{type(error).__name__}: {text_of(error)}"[:1000]
     if isinstance(error, Cancelled):
-        return ended(JobState.CANCELLED, str(error) or "Cancelled on request.")
+        return ended(JobState.CANCELLED, text_of(error) or "Cancelled on request.")
     if isinstance(error, Skip):
-        return ended(JobState.SKIPPED, str(error) or "Not needed.")
+        return ended(JobState.SKIPPED, text_of(error) or "Not needed.")
     if isinstance(error, Wait):
         run_at = error.until or now + timedelta(seconds=error.after or 0.0)
-        return ended(JobState.SCHEDULED, error.reason or "Waits.", run_at=run_at)
+        return ended(JobState.SCHEDULED, storable(error.reason, _MOST) or "Waits.", run_at=run_at)
     if isinstance(error, PermanentError | NotSerializable | TooLarge):
-        public = str(error) if isinstance(error, PermanentError) else "Its result cannot be stored."
+        public = text_of(error) if isinstance(error, PermanentError) else "Its result cannot be stored."
         return ended(JobState.FAILED, public or STOPPED_WITH_ERROR, error=private, tries=1)
     return _temporary(ended, job, error, rules, now, random, private)
 
@@ -56,7 +60,7 @@ def _temporary(
     private: str,
 ) -> Settlement:
     asked = isinstance(error, Retry)
-    public = str(error) if isinstance(error, Retry | TimedOut) and str(error) else STOPPED_WITH_ERROR
+    public = (text_of(error) if asked or isinstance(error, TimedOut) else "") or STOPPED_WITH_ERROR
     if not rules.repeatable and not asked:
         return ended(JobState.FAILED, public, error=private, tries=1)
     delay = rules.retry.decide(job.tries + 1, error, random, rules.max_attempts)
@@ -65,6 +69,22 @@ def _temporary(
     if isinstance(error, Retry) and error.after is not None:
         delay = error.after
     return ended(JobState.RETRYING, public, error=private, tries=1, run_at=now + timedelta(seconds=delay))
+
+
+def text_of(error: BaseException) -> str:
+    """What an exception says, as text that every database stores; an app's exception may fail at that too."""
+    try:
+        return storable(str(error), _MOST)
+    except Exception as raised:  # noqa: BLE001 (its text is the app's code)
+        return f"<its text raised {type(raised).__name__}>"
+
+
+def untold(job: ClaimedJob, error: Exception) -> Settlement:
+    """The body has ended, and to find out how raised an error itself: final, for it must not run again unseen."""
+    return Settlement(
+        job.id, job.position, job.attempt, JobState.FAILED,
+        reason=STOPPED_WITH_ERROR, error=f"{type(error).__name__}: {text_of(error)}"[:1000], tries=1,
+    )  # fmt: skip
 
 
 def unknown_task(job: ClaimedJob) -> Settlement:
@@ -81,7 +101,7 @@ def damaged(job: ClaimedJob, error: DecodeError | Exception) -> Settlement:
         job.attempt,
         JobState.BLOCKED,
         reason="Its stored call cannot be read.",
-        error=f"{type(error).__name__}: {error}"[:1000],
+        error=f"{type(error).__name__}: {text_of(error)}"[:1000],
         blocked_on=DAMAGED,
     )
 
