@@ -105,6 +105,8 @@ def test_without_a_rule_everything_is_closed(shop: Shop, done: Job) -> None:
 def test_lists_show_only_what_is_ones_own(shop: Shop, done: Job) -> None:
     assert [job["id"] for job in as_user(shop, "lena").get("/jobs").json()["jobs"]] == [done.id]
     assert as_user(shop, "other").get("/jobs").json()["jobs"] == []
+    own = shop.add.options(owner="other").enqueue(1, 2)
+    assert [job["id"] for job in as_user(shop, "other").get("/jobs").json()["jobs"]] == [own.id]
     assert as_user(shop, "other").get("/jobs?owner=lena").json()["jobs"] == []
 
 

@@ -184,6 +184,28 @@ def test_one_look_serves_all_who_watch(jobs: Backburner, shop: Shop) -> None:
     asyncio.run(watch())
 
 
+def test_each_viewer_is_told_output_from_its_own_place(jobs: Backburner, shop: Shop, done: Job) -> None:
+    feed = Feed(jobs.control, Shutdown(), seconds=0.01)
+    starts = [line.start for line in jobs.control.log_after({done.id: 0})[done.id]]
+    [(number, _)] = jobs.control.messages_after({done.id: 0})[done.id]
+
+    async def told(log_at: int, word_at: int) -> tuple[list[int], int]:
+        pieces: list[int] = []
+        words = 0
+        with feed.watch([done.id], output=True, log_at=log_at, word_at=word_at) as viewer:
+            while (news := await viewer.news(DEADLINE)) is not None:
+                pieces += [line.start for _, line in news.pieces]
+                words += len(news.words)
+                if news.caught_up:
+                    break
+        return pieces, words
+
+    async def both() -> list[tuple[list[int], int]]:
+        return await asyncio.gather(told(0, 0), told(starts[-1] + 1, number))
+
+    assert asyncio.run(both()) == [(starts, 1), ([], 0)]
+
+
 def test_a_database_that_is_away_does_not_end_the_watch(
     jobs: Backburner, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
