@@ -97,7 +97,7 @@ class SQLite(Dialect):
         super().__init__(schema)
         self._turn = Turn()
         self._file: Path | None = None
-        self._lives: set[int] = set()
+        self._lives: dict[object, int] = {}
         self._insert = _insert_statement(schema)
         self._claim = _claim_statement(schema)
         self._settle = _settle_statement(schema)
@@ -178,7 +178,7 @@ class SQLite(Dialect):
         self._turn = Turn()
         # A lock belongs to all who have the file open: a child that a task forks would keep it alive.
         while self._lives:
-            os.close(self._lives.pop())
+            os.close(self._lives.popitem()[1])
 
     def next_position(self) -> ColumnElement[int]:
         jobs = self.schema.jobs.alias()
@@ -227,12 +227,13 @@ class SQLite(Dialect):
         # Shared by the supervisor and its child: the lock can be had alone only when both are gone.
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(file, fcntl.LOCK_SH)
-        self._lives.add(file)
+        # Not by its number: that is given again as soon as the file is closed.
+        held = object()
+        self._lives[held] = file
 
         def forget() -> None:
-            if file in self._lives:
-                self._lives.discard(file)
-                os.close(file)
+            if (kept := self._lives.pop(held, None)) is not None:
+                os.close(kept)
 
         def end() -> None:
             path.unlink(missing_ok=True)
