@@ -201,7 +201,7 @@ def test_each_viewer_is_told_output_from_its_own_place(jobs: Backburner, shop: S
         return pieces, words
 
     async def both() -> list[tuple[list[int], int]]:
-        return await asyncio.gather(told(0, 0), told(starts[-1] + 1, number))
+        return list(await asyncio.gather(told(0, 0), told(starts[-1] + 1, number)))
 
     assert asyncio.run(both()) == [(starts, 1), ([], 0)]
 
