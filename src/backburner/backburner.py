@@ -183,7 +183,9 @@ class Backburner:
         """
         old, keys = self.control.items_to_retry(_one(job, {}))
         options = stored_items(old.options, keys, old.id)
-        return self._enqueuer.put(again(old, self.ids.new(), self.store.clock.now(), options))
+        title = f"{old.name[:450]}, {len(keys):,} again"
+        new = again(old, self.ids.new(), self.store.clock.now(), options)
+        return self._enqueuer.put(new._replace(title=title))
 
     @overload
     def delete(self, job: Job | str, /) -> None: ...

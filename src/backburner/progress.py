@@ -68,7 +68,10 @@ class FailedItem(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ProgressWrite:
-    """What one job has to report since its last flush; fenced by `(job, attempt)`."""
+    """What one job has to report since its last flush; fenced by `(job, attempt)`.
+
+    `anew` says that this attempt began from the start: what failed in an earlier one is done once more.
+    """
 
     job: str
     attempt: int
@@ -77,6 +80,7 @@ class ProgressWrite:
     log: tuple[LogLine, ...] = ()
     messages: tuple[Message, ...] = ()
     failed_items: tuple[FailedItem, ...] = ()
+    anew: bool = False
 
 
 def storable(text: str, size: int) -> str:

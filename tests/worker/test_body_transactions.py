@@ -1,5 +1,6 @@
 """`job.transaction()`: the app's writes and the checkpoint that belongs to them go together, or not at all."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from sqlalchemy import text
 
 from backburner import Backburner, JobContext, Retry
 from backburner.worker import Worker
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -72,3 +74,41 @@ def test_items_that_failed_before_the_checkpoint_count_on(jobs: Backburner) -> N
     progress = job.refresh().progress
     assert progress is not None
     assert progress.failed == 2
+
+
+def test_what_is_enqueued_and_attached_inside_goes_with_the_transaction(jobs: Backburner) -> None:
+    @jobs.task(name="follow up")
+    def follow_up(number: int) -> int:
+        return number
+
+    @jobs.task(name="fan out")
+    def fan_out(job: JobContext) -> None:
+        if job.attempt == 1:
+            with job.transaction():
+                follow_up.enqueue(1)
+                job.attach(io.BytesIO(b"rolled back"), "lost.txt")
+                raise Retry(after=0)
+        with job.transaction():
+            follow_up.enqueue(2)
+            job.attach(io.BytesIO(b"committed"), "kept.txt")
+
+    with Worker(jobs):
+        job = fan_out.enqueue()  # type: ignore[call-arg]
+        assert job.wait(30)
+        wait_until(lambda: [found.done for found in jobs.find(task="follow up")] == [True], "one job follows")
+    assert [found.result() for found in jobs.find(task="follow up")] == [2]
+    assert [file.name for file in jobs.store.attachments.of_job(job.id)] == ["kept.txt"]
+
+
+def test_items_of_an_attempt_that_begins_anew_are_forgotten(jobs: Backburner) -> None:
+    @jobs.task(name="begin anew")
+    def begin_anew(job: JobContext) -> None:
+        if job.attempt == 1:
+            job.item_failed("line 2", "the server was away")
+            raise Retry(after=0)
+        job.item_failed("line 5", "no key")
+
+    with Worker(jobs):
+        job = begin_anew.enqueue()  # type: ignore[call-arg]
+        assert job.wait(30)
+    assert [item.key for item in jobs.store.progress.failed_items(job.id)] == ["line 5"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert, or_, select
+from sqlalchemy import Connection, insert, or_, select
 
 from backburner.attachment import Attachment
 
@@ -20,9 +20,12 @@ class Attachments:
         self._store = store
         self._t = store.schema.files
 
-    def add(self, attachment: Attachment) -> None:
-        """Remember a file whose bytes are stored already."""
-        self._store.run(lambda c: c.execute(insert(self._t), asdict(attachment)))
+    def add(self, attachment: Attachment, on: Connection | None = None) -> None:
+        """Remember a file whose bytes are stored already; `on` a connection in its transaction, if given."""
+        if on is not None:
+            on.execute(insert(self._t), asdict(attachment))
+        else:
+            self._store.run(lambda c: c.execute(insert(self._t), asdict(attachment)))
 
     def get(self, file_id: str) -> Attachment | None:
         """A file that has not expired."""

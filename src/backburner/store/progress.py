@@ -144,6 +144,9 @@ class ProgressRows:
 
     def _fail_items(self, connection: Connection, writes: Sequence[ProgressWrite]) -> None:
         t = self._s.failed_items
+        for write in writes:
+            if write.anew:
+                connection.execute(delete(t).where(t.c.job == write.job, t.c.attempt < write.attempt))
         rows = [
             {"job": write.job, "attempt": write.attempt} | item._asdict()
             for write in writes

@@ -51,6 +51,8 @@ class Running:
     log_end: int | None = None
     trimmed: int = 0
     unwritten: ProgressWrite | None = None
+    connection: Connection | None = None
+    anew: bool = False
     alone: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -126,7 +128,15 @@ class Reporter:
             raise LeaseLost(context.id or "", context.attempt)
         job = running.job
         # The store's own transactions are not repeated here: the app's writes are its to repeat.
-        with self._alone(running), self._store.used(), self._store.engine.begin() as connection:
+        # What is enqueued inside goes with them, and workers are told of it after the commit.
+        with (
+            self._alone(running),
+            self._store.used(),
+            self._store.engine.connect() as connection,
+            self._enlist(connection),
+            connection.begin(),
+        ):
+            running.connection = connection
             yield connection
             with running.lock:
                 write = self._collect(running) or ProgressWrite(job.id, job.attempt)
@@ -164,11 +174,12 @@ class Reporter:
                     running.unwritten = replace(running.unwritten, checkpoint=earlier)
             raise
         finally:
-            context._in_transaction = False
+            context._in_transaction, running.connection = False, None
 
     def attach(self, context: JobContext, name: str, source: str | IO[bytes], media_type: str | None) -> Attachment:
         attachment = self._files.keep(context.id or "", name, source, media_type, self._store.clock.now())
-        self._store.attachments.add(attachment)
+        running = self._running_of(context)
+        self._store.attachments.add(attachment, running.connection if running is not None else None)
         return attachment
 
     def stored_checkpoint(self, context: JobContext) -> str | None:
@@ -244,7 +255,9 @@ class Reporter:
             context._began_at = began
         if one.log_end is None:
             # Asked before anything is taken out: when it cannot be told now, nothing is lost.
-            one.log_end = self._store.progress.log_end(one.job.id) if one.job.attempt > 1 else 0
+            again = one.job.attempt > 1
+            one.anew = again and self._store.progress.checkpoint(one.job.id) is None
+            one.log_end = self._store.progress.log_end(one.job.id) if again else 0
         reported = context.reported
         lines = _drain(context._output)
         messages, failed = _drain(context._messages), _drain(context._failed_items)
@@ -260,6 +273,7 @@ class Reporter:
             log=(*(earlier.log if earlier else ()), *self._log_line(one, lines)),
             messages=(*(earlier.messages if earlier else ()), *messages),
             failed_items=(*(earlier.failed_items if earlier else ()), *failed),
+            anew=one.anew,
         )
         one.stored, one.unwritten = reported, write
         return write
