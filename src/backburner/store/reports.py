@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Select, and_, literal, null, or_, select
+from sqlalchemy import ColumnElement, Select, and_, literal, null, or_, select
 
 from backburner.attachment import Attachment
 from backburner.ids import is_id
@@ -91,6 +91,6 @@ def _glance_select(store: Store) -> Select[Any]:
     jobs, progress = store.schema.jobs, store.schema.progress
     current = and_(progress.c.job == jobs.c.id, progress.c.attempt == jobs.c.attempt)
     light = [column for column in jobs.c if column.name not in _HEAVY]
-    empty = [value.label(name) for name, value in _HEAVY.items()]
+    empty: list[ColumnElement[Any]] = [value.label(name) for name, value in _HEAVY.items()]
     shown = [column.label(f"p_{column.name}") for column in progress.c if column.name != "checkpoint"]
     return select(*light, *empty, *shown).select_from(jobs.outerjoin(progress, current))
