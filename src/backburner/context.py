@@ -282,22 +282,23 @@ class JobContext:
         )
 
     def _saved(self) -> dict[str, Any]:
-        if self._checkpoint is None:
+        saved = self._checkpoint
+        if saved is None:
             text = self._desk.stored_checkpoint(self) if self._desk is not None else None
-            self._checkpoint = json.loads(text) if text else {}
+            saved = self._checkpoint = dict(json.loads(text)) if text else {}
             # Items that had failed before the checkpoint are not looked at again: they count on.
-            self._failed += int(self._checkpoint.pop("failed", 0))
-        return self._checkpoint
+            self._failed += int(saved.pop("failed", 0))
+        return saved
 
-    def checkpoint_text(self) -> str:
+    def _checkpoint_text(self) -> str:
         """What is stored of the checkpoint, with the count of the items that failed before it."""
         return json.dumps(self._saved() | ({"failed": self._failed} if self._failed else {}))
 
-    def kept_checkpoint(self) -> dict[str, Any]:
+    def _kept_checkpoint(self) -> dict[str, Any]:
         """A copy to go back to, when a transaction fails."""
         return dict(self._saved())
 
-    def restore_checkpoint(self, kept: dict[str, Any], changed: bool) -> None:
+    def _restore_checkpoint(self, kept: dict[str, Any], changed: bool) -> None:
         """Go back to a copy: what was said since is forgotten. In place: a `track` under way holds it too."""
         saved = self._saved()
         saved.clear()
@@ -314,17 +315,17 @@ class JobContext:
 
     def _show(self) -> None:
         if self._console is not None:
-            self._console.show(self.reported)
+            self._console.show(self._reported)
 
     @property
-    def reported(self) -> Progress:
+    def _reported(self) -> Progress:
         """What this attempt has reported so far."""
         return Progress(
             self._done, self._total, self._unit, self._stage, self._text, self._failed, self._links, self._began_at
         )
 
     @property
-    def silent(self) -> bool:
+    def _silent(self) -> bool:
         """True while nothing at all was reported: then there is nothing to store."""
         listed = self._output or self._messages or self._failed_items or self._links
         said = (self._total, self._text, self._stage)

@@ -35,8 +35,9 @@ def filter_of(chosen: Selection) -> JobFilter:
     """The checked filter. Raises `InvalidOption`, naming keyword, value and remedy."""
     refuse_unknown(chosen, Selection.__annotations__, "a selection of jobs")
     states = _states(chosen["state"]) if "state" in chosen else None
-    if chosen.get("done") is not None:
-        wanted = FINAL if chosen["done"] else frozenset(JobState) - FINAL
+    done = chosen.get("done")
+    if done is not None:
+        wanted = FINAL if done else frozenset(JobState) - FINAL
         states = wanted if states is None else states & wanted
     before = chosen.get("before")
     return JobFilter(

@@ -65,6 +65,6 @@ def tracked(
             saved[name] = done  # type: ignore[index]
             context._checkpoint_changed = True
         if console is not None:
-            console.show(context.reported)
+            console.show(context._reported)
     if console is not None:
-        console.end(context.reported)
+        console.end(context._reported)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from types import FrameType
+from typing import cast
 
 import click
 
@@ -64,7 +65,8 @@ def _rule(spec: str) -> web.ResolveUser:
     found = load_object("users", spec, example)
     if not callable(found):
         raise SettingsError("users", spec, f"names a {type(found).__name__}, no function", example)
-    return found
+    # What it takes and gives shows when it is called.
+    return cast("web.ResolveUser", found)
 
 
 def _stopped(number: int, frame: FrameType | None) -> None:

@@ -53,19 +53,24 @@ def problem_of(error: BaseException) -> str:
 def spec_of(jobs: Backburner) -> str | None:
     """How another process can find this object; None when it is no module's attribute.
 
-    An imported module is preferred to the script that runs: that one must bear being imported as well.
+    The modules of its tasks come first, then any other, and last the script that runs: that one must bear being
+    imported as well.
     """
-    script = None
-    for module in list(sys.modules.values()):
-        names = vars(module).items() if isinstance(module, ModuleType) else ()
-        name = next((name for name, value in list(names) if value is jobs), None)
-        if name is None:
-            continue
-        if module.__name__ != "__main__":
-            return f"{module.__name__}:{name}"
-        file = getattr(module, "__file__", None)
-        script = f"{Path(file).absolute()}:{name}" if file is not None else None
-    return script
+    homes = [task.function.__module__ for task in jobs.registry]
+    found = [spec for name in dict.fromkeys([*homes, *sys.modules]) if (spec := _spec_in(name, jobs)) is not None]
+    return min(found, key=lambda spec: spec.startswith("/"), default=None)
+
+
+def _spec_in(module_name: str, jobs: Backburner) -> str | None:
+    module = sys.modules.get(module_name)
+    names = vars(module).items() if isinstance(module, ModuleType) else ()
+    name = next((name for name, value in list(names) if value is jobs), None)
+    if name is None:
+        return None
+    if module_name != "__main__":
+        return f"{module_name}:{name}"
+    file = getattr(module, "__file__", None)
+    return f"{Path(file).absolute()}:{name}" if file is not None else None
 
 
 def _from_path(place: str, setting: str, spec: str, example: str) -> ModuleType:

@@ -162,13 +162,13 @@ class Reporter:
         context = running.context
         with running.lock:
             context._in_transaction = True
-            checkpoint, changed, unwritten = context.kept_checkpoint(), context._checkpoint_changed, running.unwritten
+            checkpoint, changed, unwritten = context._kept_checkpoint(), context._checkpoint_changed, running.unwritten
         try:
             yield
             running.unwritten = None
         except BaseException:
             with running.lock:
-                context.restore_checkpoint(checkpoint, changed)
+                context._restore_checkpoint(checkpoint, changed)
                 if running.unwritten is not None:
                     earlier = unwritten.checkpoint if unwritten is not None else None
                     running.unwritten = replace(running.unwritten, checkpoint=earlier)
@@ -248,7 +248,7 @@ class Reporter:
     def _collect(self, one: Running) -> ProgressWrite | None:
         """What is new since the last flush, with what an earlier flush could not write."""
         context, earlier = one.context, one.unwritten
-        if context.silent and one.stored is None and earlier is None:
+        if context._silent and one.stored is None and earlier is None:
             return None
         if context._began_at is None:
             began = self._store.clock.now() - timedelta(seconds=boot_seconds() - one.started)
@@ -258,7 +258,7 @@ class Reporter:
             again = one.job.attempt > 1
             one.anew = again and self._store.progress.checkpoint(one.job.id) is None
             one.log_end = self._store.progress.log_end(one.job.id) if again else 0
-        reported = context.reported
+        reported = context._reported
         lines = _drain(context._output)
         messages, failed = _drain(context._messages), _drain(context._failed_items)
         changed = context._checkpoint_changed
@@ -269,7 +269,7 @@ class Reporter:
             job=one.job.id,
             attempt=one.job.attempt,
             progress=reported,
-            checkpoint=context.checkpoint_text() if changed else earlier.checkpoint if earlier else None,
+            checkpoint=context._checkpoint_text() if changed else earlier.checkpoint if earlier else None,
             log=(*(earlier.log if earlier else ()), *self._log_line(one, lines)),
             messages=(*(earlier.messages if earlier else ()), *messages),
             failed_items=(*(earlier.failed_items if earlier else ()), *failed),
