@@ -56,13 +56,13 @@ def test_a_finish_wins_over_a_late_request(scene: Scene) -> None:
     assert scene.store.claims.cancelled(worker) == set()
 
 
-def test_a_request_is_kept_when_the_job_is_given_back(scene: Scene) -> None:
+def test_a_request_ends_a_job_that_is_given_back(scene: Scene) -> None:
     worker, colleague = scene.worker(), scene.worker()
     job = scene.running(worker)
     scene.store.jobs.cancel(job.id, "stop")
     scene.settle(worker, end(job, JobState.QUEUED))
-    scene.claim(colleague)
-    assert scene.store.claims.cancelled(colleague) == {job.id}
+    assert scene.claim(colleague) == []
+    assert scene.state(job.id) == "cancelled"
 
 
 @pytest.mark.parametrize("state", sorted(FINAL))

@@ -1,5 +1,6 @@
 """The app that the workers under test run: tasks that leave a history of their bodies, and worse ones."""
 
+import asyncio
 import ctypes
 import multiprocessing
 import os
@@ -7,7 +8,7 @@ import signal
 import time
 from pathlib import Path
 
-from backburner import Backburner, RetryPolicy, current_job
+from backburner import Backburner, RetryPolicy, StopWorker, current_job
 from tests.worker.history import folder, noted
 from tests.worker.seams import DeadlySeams
 
@@ -19,8 +20,9 @@ def build(url: str, place: Path) -> Backburner:
     jobs = Backburner(url, files=str(place / "files"))
     jobs.seams = DeadlySeams(place)
     jobs.app = "tests.worker.live:jobs"
-    for function in (work, hold, listen, die, hold_gil, leave_child, talk, grow):
+    for function in (work, hold, listen, die, hold_gil, leave_child, talk, grow, stop_worker):
         jobs.task(name=function.__name__, retry=AT_ONCE)(function)
+    jobs.task(name="alisten", retry=AT_ONCE)(alisten)
     return jobs
 
 
@@ -48,6 +50,14 @@ def listen(word: str) -> str:
         while not said(word):
             job.check()
             time.sleep(0.005)
+        return word
+
+
+async def alisten(word: str) -> str:
+    """`listen` as a coroutine."""
+    with noted():
+        while not said(word):  # noqa: ASYNC110 (a file says it)
+            await asyncio.sleep(0.005)
         return word
 
 
@@ -107,6 +117,12 @@ def grow(megabytes: int) -> int:
 
 
 _kept: list[bytes] = []
+
+
+def stop_worker() -> None:
+    """Asks its worker to end."""
+    with noted():
+        raise StopWorker("this process has had enough")
 
 
 def said(word: str) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from backburner.store.store import Store
+from backburner.worker import Worker, WorkerOptions, process
 from tests.servers import PostgresServer
 from tests.store import databases
 from tests.store.databases import Kind
@@ -58,3 +59,16 @@ def own_world(own_postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.
     store.ready()
     store.close()
     yield from _world(url, tmp_path, monkeypatch)
+
+
+EMBEDDED = WorkerOptions(concurrency=4, poll=0.05, lease=30.0, beat=5.0)
+
+
+@pytest.fixture
+def working(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """A world with a worker inside the test's own process; a task that does not stop has 0.3 s."""
+    monkeypatch.setattr(process, "STOP_GRACE", 0.3)
+    worker = Worker(world.jobs, EMBEDDED).start()
+    yield world
+    world.say("end")
+    worker.stop(2.0)

@@ -198,7 +198,7 @@ class Executor:
         except BaseException as raised:  # noqa: BLE001 (a task may raise anything)
             error = raised
         try:
-            if running.context.silent:
+            if running.context._silent:
                 self._conclude(running, task, options, value, error)
             else:
                 # What it reported may have to wait for the database: not on the loop.
@@ -263,7 +263,10 @@ class Executor:
         task, error = self._registry.get(running.job.task), running.context._stop
         if task is None or error is None:
             return None
-        return self._failed(running.job, task.run_options(running.job.options), error)
+        settlement = self._failed(running.job, task.run_options(running.job.options), error)
+        if settlement is None:
+            return None
+        return settlement._replace(record=self._record(settlement, boot_seconds() - running.started, error))
 
     def _failed(self, job: ClaimedJob, options: RunOptions, error: BaseException) -> Settlement | None:
         if verdict.is_lost(error):

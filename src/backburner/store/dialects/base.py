@@ -134,6 +134,10 @@ class Dialect(ABC):
         return Life(lambda: None, lambda: None)
 
 
+CANCELLED_MEANWHILE = "Cancelled on request."
+"""Why a job is cancelled that was asked to stop while it ran, and then would have run again."""
+
+
 def first_state(job: NewJob, now: datetime) -> str:
     """The state a new job starts in."""
     # A correction of the clock since the job was made must not send what runs at once to the waiting room.

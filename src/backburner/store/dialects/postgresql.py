@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from backburner.job import ClaimedJob, NewJob
 from backburner.outcome import Settlement
 from backburner.store.dialects.base import (
+    CANCELLED_MEANWHILE,
     CLAIMED,
     INSERTED,
     ClaimOrder,
@@ -236,14 +237,16 @@ def _settle_statement(schema: Schema) -> str:
     cannot walk one here; it finds the rows by primary key.
     """
     jobs = schema.qualified("jobs")
+    ends = "(v.to_state IN ('succeeded', 'failed', 'cancelled', 'interrupted', 'skipped'))"
     return f"""
 UPDATE {jobs} AS j
-SET state = v.to_state, worker = NULL, began_at = NULL, settled_attempt = v.try, settled_by = t.by,
-    finished_at = CASE WHEN v.to_state IN ('succeeded', 'failed', 'cancelled', 'interrupted', 'skipped')
-                  THEN t.now END,
-    result = v.result, reason = v.reason, error = v.error, run_at = coalesce(v.run_at, j.run_at),
+SET state = CASE WHEN j.cancel_requested AND NOT {ends} THEN 'cancelled' ELSE v.to_state END, worker = NULL,
+    began_at = NULL, settled_attempt = v.try, settled_by = t.by,
+    finished_at = CASE WHEN j.cancel_requested OR {ends} THEN t.now END, result = v.result,
+    reason = CASE WHEN j.cancel_requested AND NOT {ends} THEN '{CANCELLED_MEANWHILE}' ELSE v.reason END,
+    error = v.error, run_at = coalesce(v.run_at, j.run_at),
     tries = j.tries + v.tries, crashes = j.crashes + v.crashes, losses = j.losses + v.losses,
-    blocked_on = v.blocked_on, keep_until = v.keep_until
+    blocked_on = CASE WHEN j.cancel_requested THEN NULL ELSE v.blocked_on END, keep_until = v.keep_until
 FROM unnest(%s::uuid[], %s::int[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[],
             %s::int[], %s::int[], %s::int[], %s::text[], %s::timestamptz[])
      AS v(job, try, to_state, result, reason, error, run_at, tries, crashes, losses, blocked_on,

@@ -22,6 +22,7 @@ from backburner.errors import InvalidUrl, StoreUnavailable
 from backburner.job import ClaimedJob, NewJob
 from backburner.outcome import Settlement
 from backburner.store.dialects.base import (
+    CANCELLED_MEANWHILE,
     CLAIMED,
     INSERTED,
     ClaimOrder,
@@ -303,17 +304,20 @@ RETURNING id, {", ".join(CLAIMED)}"""
 def _settle_statement(schema: Schema) -> str:
     return f"""
 UPDATE {schema.qualified("jobs")}
-SET state = ?, worker = NULL, began_at = NULL, settled_attempt = ?, settled_by = ?, finished_at = ?,
-    result = ?, reason = ?, error = ?, run_at = coalesce(?, run_at), tries = tries + ?,
-    crashes = crashes + ?, losses = losses + ?, blocked_on = ?, keep_until = ?
+SET state = CASE WHEN ? AND cancel_requested THEN 'cancelled' ELSE ? END, worker = NULL, began_at = NULL,
+    settled_attempt = ?, settled_by = ?, finished_at = CASE WHEN cancel_requested THEN ? ELSE ? END, result = ?,
+    reason = CASE WHEN ? AND cancel_requested THEN '{CANCELLED_MEANWHILE}' ELSE ? END, error = ?,
+    run_at = coalesce(?, run_at), tries = tries + ?, crashes = crashes + ?, losses = losses + ?, keep_until = ?,
+    blocked_on = CASE WHEN cancel_requested THEN NULL ELSE ? END
 WHERE position = ? AND id = ? AND attempt = ? AND state = 'running'"""
 
 
 def _settle_row(s: Settlement, by: str, now: int) -> tuple[Any, ...]:
+    again = not s.state.final
     return (
-        s.state, s.attempt, by, now if s.state.final else None, s.result, s.reason, s.error,
-        None if s.run_at is None else to_microseconds(s.run_at), s.tries, s.crashes, s.losses, s.blocked_on,
-        None if s.keep_until is None else to_microseconds(s.keep_until),
+        again, s.state, s.attempt, by, now, None if again else now, s.result, again, s.reason, s.error,
+        None if s.run_at is None else to_microseconds(s.run_at), s.tries, s.crashes, s.losses,
+        None if s.keep_until is None else to_microseconds(s.keep_until), s.blocked_on,
         s.position, s.id, s.attempt,
     )  # fmt: skip
 

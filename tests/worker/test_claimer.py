@@ -1,0 +1,91 @@
+"""What a worker takes next, and when it knows that nothing is left."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backburner import Backburner
+from backburner.seams import SeamName, Seams
+from backburner.states import JobState
+from backburner.worker import Worker, WorkerOptions
+from tests.waiting import wait_until
+
+
+@pytest.fixture
+def jobs(database_url: str, tmp_path: Path) -> Iterator[Backburner]:
+    jobs = Backburner(database_url, auto_migrate=True, files=str(tmp_path / "files"))
+    yield jobs
+    jobs.close()
+
+
+class Held(Seams):
+    """Counts looks, and holds the next one before it asks the database, when told to."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+        self.hold = threading.Event()
+        self.holds = threading.Event()
+        self.go_on = threading.Event()
+
+    def reach(self, name: SeamName) -> None:
+        if name == "before claim" and self.hold.is_set():
+            self.holds.set()
+            self.go_on.wait(30)
+        if name == "after claim":
+            self.looks += 1
+
+
+def test_a_burst_goes_on_with_what_its_last_job_left(jobs: Backburner) -> None:
+    """It used to end when an earlier look, made while that job ran, had found nothing."""
+    jobs.seams = seams = Held()
+
+    @jobs.task(name="first")
+    def first() -> None:
+        looks = seams.looks
+        wait_until(lambda: seams.looks >= looks + 2, "a look found nothing while this runs")
+        seams.hold.set()
+        second.enqueue()
+
+    @jobs.task(name="second")
+    def second() -> None:
+        return None
+
+    first.enqueue()
+    worker = Worker(jobs, WorkerOptions(concurrency=2, burst=True, poll=0.05))
+    with worker:
+        process: Any = worker._process
+        assert seams.holds.wait(30)
+        wait_until(lambda: process.pool.idle and process.finisher.empty, "the first job has ended")
+        process.look_around()
+        assert process.quiet is None
+        seams.go_on.set()
+        assert worker.wait(30)
+    assert {job.state for job in jobs.find(limit=10)} == {JobState.SUCCEEDED}
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["every queue", "named queues"])
+def test_a_queue_that_never_ends_does_not_keep_others_out(jobs: Backburner, named: bool) -> None:
+    done = threading.Event()
+
+    @jobs.task(name="busy", queue="a busy one")
+    def busy() -> None:
+        if not done.is_set():
+            busy.enqueue()
+
+    @jobs.task(name="rare", queue="rare")
+    def rare() -> None:
+        done.set()
+
+    for _ in range(5):
+        busy.enqueue()
+    queues = ("a busy one", "rare") if named else ()
+    with Worker(jobs, WorkerOptions(concurrency=1, queues=queues)):
+        wait_until(lambda: jobs.find(task="busy", state="succeeded", limit=1), "the busy queue is under way")
+        rare.enqueue()
+        try:
+            assert done.wait(10), "the other queue waits for ever"
+        finally:
+            done.set()

@@ -1,0 +1,201 @@
+"""Time limits and cancel: soft at the next call, hard where that is possible; a finish wins over a late cancel."""
+
+import asyncio
+import os
+import signal
+import time
+
+import pytest
+
+from backburner import JobState, RetryPolicy, current_job
+from tests.waiting import wait_until
+from tests.worker.history import noted
+from tests.worker.world import World
+
+ONCE = RetryPolicy.none()
+
+
+@pytest.mark.parametrize("task", ["listen", "alisten", "hold"])
+def test_timeout(working: World, task: str) -> None:
+    """A task that listens, a coroutine, and one that does not listen and loses its thread."""
+    job = working.enqueue(task, "end", timeout=0.3, max_attempts=1)
+    done = working.ends(job, JobState.FAILED)
+    assert done.reason == "It took longer than 0.3 s."
+    assert (done.tries, done.attempt) == (1, 1)
+    assert working.attempts(job)[0].error_type == "TimedOut"
+    if task != "hold":
+        assert len(working.history.of(job.id, "end")) == 1
+    assert working.ends(working.enqueue("work", 1)).result() == 1
+
+
+def test_a_timeout_is_a_temporary_failure(working: World) -> None:
+    def body() -> int:
+        job = current_job()
+        assert job is not None
+        while job.attempt == 1:
+            job.check()
+            time.sleep(0.005)
+        return job.attempt
+
+    task = working.jobs.task(name="body", timeout=0.2, retry=RetryPolicy.fixed(0.0))(body)
+    done = working.ends(task.enqueue())
+    assert (done.result(), done.tries) == (2, 1)
+
+
+def test_stall_timeout(working: World) -> None:
+    """Signs of life keep a job going, however long it takes; silence does not."""
+
+    def lively() -> str:
+        job = current_job()
+        assert job is not None
+        until = time.monotonic() + 1.0
+        while time.monotonic() < until:
+            job.advance()
+            time.sleep(0.02)
+        return "done"
+
+    def silent() -> None:
+        job = current_job()
+        assert job is not None
+        # Asking would be a sign of life.
+        while job._stop is None:
+            time.sleep(0.005)
+        job.check()
+
+    lively_task = working.jobs.task(name="lively", stall_timeout=0.4, retry=ONCE)(lively)
+    silent_task = working.jobs.task(name="silent", stall_timeout=0.4, retry=ONCE)(silent)
+    jobs = lively_task.enqueue(), silent_task.enqueue()
+    assert working.ends(jobs[0]).result() == "done"
+    assert working.ends(jobs[1], JobState.FAILED).reason == "It gave no sign of life for 0.4 s."
+
+
+def test_cancel_while_it_waits(world: World) -> None:
+    job = world.enqueue("work", 1)
+    assert job.cancel().state is JobState.CANCELLED
+
+
+@pytest.mark.parametrize("task", ["listen", "alisten", "hold"])
+def test_cancel_while_it_runs(working: World, task: str) -> None:
+    job = working.enqueue(task, "end")
+    working.begun(job)
+    assert job.cancel().cancel_requested
+    done = working.ends(job, JobState.CANCELLED)
+    assert (done.reason, done.attempt, done.tries) == ("Cancelled on request.", 1, 0)
+    assert working.ends(working.enqueue("work", 1)).result() == 1
+
+
+def test_a_coroutine_may_clean_up(working: World) -> None:
+    cleaned: list[str] = []
+
+    async def body() -> None:
+        try:
+            with noted():
+                await asyncio.sleep(3600)
+        finally:
+            await asyncio.sleep(0)
+            cleaned.append("up")
+
+    job = working.jobs.task(name="body")(body).enqueue()
+    working.begun(job)
+    job.cancel()
+    working.ends(job, JobState.CANCELLED)
+    assert cleaned == ["up"]
+
+
+def test_a_finish_wins_over_a_late_cancel(working: World) -> None:
+    job = working.enqueue("hold", "go on")
+    working.begun(job)
+    job.cancel()
+    working.say("go on")
+    done = working.ends(job)
+    assert (done.state, done.result()) == (JobState.SUCCEEDED, "go on")
+
+
+def test_a_cancelled_job_that_fails_does_not_run_again(working: World) -> None:
+    def body() -> None:
+        with noted():
+            while not os.path.exists(working.folder / "say fail"):
+                time.sleep(0.005)
+            raise OSError("it went wrong while it was cancelled")
+
+    job = working.jobs.task(name="body", retry=RetryPolicy.fixed(0.0))(body).enqueue()
+    working.begun(job)
+    job.cancel()
+    working.say("fail")
+    working.ends(job, JobState.CANCELLED)
+    assert len(working.history.of(job.id)) == 1
+
+
+def test_cancel_of_a_job_whose_worker_dies(world: World) -> None:
+    job = world.enqueue("hold", "go on")
+    world.start()
+    child = world.begun(job).pid
+    job.cancel()
+    os.kill(child, signal.SIGKILL)
+    done = world.ends(job, JobState.CANCELLED)
+    assert "Cancelled" in (done.reason or "")
+    assert len(world.history.of(job.id)) == 1
+    assert world.ends(world.enqueue("work", 1)).result() == 1
+
+
+@pytest.mark.parametrize("how", ["cancel", "timeout"])
+def test_a_deaf_job_costs_its_process_after_the_others_finished(world: World, how: str) -> None:
+    limit = {"timeout": 0.3, "max_attempts": 1} if how == "timeout" else {}
+    deaf, mate = world.enqueue("hold", "never", **limit), world.enqueue("hold", "go on")
+    world.start(stop_grace=0.3)
+    process = world.begun(deaf).pid
+    assert world.begun(mate).pid == process
+    if how == "cancel":
+        deaf.cancel()
+    wait_until(lambda: "does not stop" in world.trees[0].log.read_text(), "it is given up")
+    assert world.trees[0].children() == [process], "the others go on"
+    world.say("go on")
+    done = world.ends(mate)
+    assert (done.attempt, len(world.history.of(mate.id))) == (1, 1)
+    done = world.ends(deaf, JobState.CANCELLED if how == "cancel" else JobState.FAILED)
+    assert done.reason == ("Cancelled on request." if how == "cancel" else "It took longer than 0.3 s.")
+    assert (done.crashes, done.losses) == (0, 0)
+    wait_until(lambda: process not in world.trees[0].children(), "its process is replaced")
+    assert world.ends(world.enqueue("work", 1)).result() == 1
+    assert len(world.history.of(deaf.id)) == 1
+
+
+@pytest.mark.parametrize(
+    ("task", "how"),
+    [
+        ("hold", "cancel"),
+        ("hold", "timeout"),
+        ("hold", "stall_timeout"),
+        ("listen", "cancel"),
+        ("listen", "timeout"),
+    ],
+)
+def test_isolated(world: World, task: str, how: str) -> None:
+    """A job in a process of its own is told first, and killed when it does not listen; nobody else notices."""
+    mate = world.enqueue("hold", "go on")
+    # One that listens is told in time; one that does not is not waited for.
+    tree = world.start(stop_grace=0.5 if task == "hold" else 20.0)
+    worker = world.begun(mate).pid
+    limit = {how: 0.5, "max_attempts": 1} if how != "cancel" else {}
+    job = world.enqueue(task, "never", isolate=True, **limit)
+    entry = world.begun(job)
+    assert entry.pid != worker
+    if how == "cancel":
+        job.cancel()
+    done = world.ends(job, JobState.CANCELLED if how == "cancel" else JobState.FAILED)
+    assert (done.attempt, done.crashes, done.losses) == (1, 0, 0)
+    assert len(world.history.of(job.id, "end")) == (1 if task == "listen" else 0)
+    assert tree.children() == [worker]
+    world.say("go on")
+    assert world.ends(mate).attempt == 1
+
+
+def test_an_isolated_result_comes_back(world: World) -> None:
+    job = world.enqueue("work", 7, isolate=True)
+    slow = world.enqueue("alisten", "go on", isolate=True)
+    tree = world.start()
+    assert world.ends(job).result() == 7
+    world.begun(slow)
+    world.say("go on")
+    assert world.ends(slow).result() == "go on"
+    assert world.history.of(job.id)[0].pid not in tree.children()
