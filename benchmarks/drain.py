@@ -53,8 +53,7 @@ def raw_drain(url: str, jobs: int, processes: int) -> float:
     store.close()
     barrier = multiprocessing.get_context("spawn").Barrier(processes + 1)
     loops = [
-        multiprocessing.get_context("spawn").Process(target=_raw_loop, args=(url, barrier))
-        for _ in range(processes)
+        multiprocessing.get_context("spawn").Process(target=_raw_loop, args=(url, barrier)) for _ in range(processes)
     ]
     for loop in loops:
         loop.start()
@@ -95,9 +94,7 @@ def _filled(url: str, jobs: int) -> Store:
     for start in range(0, jobs, 5000):
         store.jobs.insert(
             [
-                NewJob(
-                    job_id, "benchmarks.noop.noop", f'{{"n":{start + i}}}', "json", "default", 50, now, now
-                )
+                NewJob(job_id, "benchmarks.noop.noop", f'{{"n":{start + i}}}', "json", "default", 50, now, now)
                 for i, job_id in enumerate(ids[start : start + 5000])
             ]
         )
@@ -145,9 +142,7 @@ def _raw_postgresql(jobs: str) -> Callable[[Any], int]:
             return 1
         if rows:
             bound[0] = max((row[5], row[1]) for row in rows)
-            connection.execute(
-                finish, (me, now, [r[0] for r in rows], [r[2] for r in rows], ["null"] * len(rows))
-            )
+            connection.execute(finish, (me, now, [r[0] for r in rows], [r[2] for r in rows], ["null"] * len(rows)))
         return len(rows)
 
     return step

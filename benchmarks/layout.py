@@ -134,9 +134,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=300_000, help="jobs to insert and to drain in each round")
     parser.add_argument("--rounds", type=int, default=3, help="how often each layout has its turn")
     parser.add_argument("--compare", choices=("layouts", "variants", "forms"), default="layouts")
-    parser.add_argument(
-        "--setting", action="append", default=[], help="a line for postgresql.conf, as name=value"
-    )
+    parser.add_argument("--setting", action="append", default=[], help="a line for postgresql.conf, as name=value")
     return parser.parse_args()
 
 

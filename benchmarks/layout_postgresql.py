@@ -103,9 +103,7 @@ def insert_single(conninfo: str, layout: Layout, database: str, jobs: int) -> fl
         return jobs / (time.monotonic() - start)
 
 
-def drain_process(
-    conninfo: str, layout: Layout, database: str, batch: int, ready: Barrier, report: Pipe
-) -> None:
+def drain_process(conninfo: str, layout: Layout, database: str, batch: int, ready: Barrier, report: Pipe) -> None:
     """Claim and finish until the queue is empty; send [(time, jobs)] and the server's processor seconds."""
     events: list[tuple[float, int]] = []
     me = uuid4()
@@ -118,9 +116,7 @@ def drain_process(
                 bound, rescan = HEAD, time.monotonic() + RESCAN_SECONDS
             now = datetime.now(UTC)
             asked = {"worker": me, "now": now, "queue": QUEUE, "limit": batch}
-            claimed = cursor.execute(
-                layout.claim, {**asked, "priority": bound[0], "position": bound[1]}
-            ).fetchall()
+            claimed = cursor.execute(layout.claim, {**asked, "priority": bound[0], "position": bound[1]}).fetchall()
             if not claimed and bound == HEAD:
                 break
             short = len(claimed) < batch
@@ -133,9 +129,7 @@ def drain_process(
                 }  # fmt: skip
                 cursor.execute(layout.finish, outcome)
                 if cursor.rowcount != len(claimed):
-                    raise SystemExit(
-                        f"{layout.name}: finished {cursor.rowcount} of {len(claimed)} claimed jobs"
-                    )
+                    raise SystemExit(f"{layout.name}: finished {cursor.rowcount} of {len(claimed)} claimed jobs")
                 events.append((time.monotonic(), len(claimed)))
         times = serving.cpu_times()
         report.send((events, times.user + times.system))
@@ -194,7 +188,5 @@ def explain(conninfo: str, layout: Layout, database: str) -> str:
         "states": ["succeeded"], "results": [RESULT],
     }  # fmt: skip
     with connect(conninfo, database) as connection:
-        plans = [
-            connection.execute("EXPLAIN " + sql, values).fetchall() for sql in (layout.claim, layout.finish)
-        ]
+        plans = [connection.execute("EXPLAIN " + sql, values).fetchall() for sql in (layout.claim, layout.finish)]
     return "\n".join(str(found[0]) for plan in plans for found in plan)

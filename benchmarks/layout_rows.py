@@ -34,9 +34,7 @@ class Drain:
     cpu: float
 
     @classmethod
-    def of(
-        cls, start: float, events: Iterable[tuple[float, int]], *, cpu_seconds: float, written: int = 0
-    ) -> "Drain":
+    def of(cls, start: float, events: Iterable[tuple[float, int]], *, cpu_seconds: float, written: int = 0) -> "Drain":
         """Count from (time, jobs finished) pairs; times in seconds of the clock that gave `start`."""
         ordered = sorted(events)
         total = sum(jobs for _, jobs in ordered)

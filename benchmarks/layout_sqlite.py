@@ -98,9 +98,7 @@ WHERE position = ?
 
 def finish_by_rowid(connection: sqlite3.Connection, now: float, me: bytes, claimed: list[Any]) -> int:
     """End the claimed jobs one statement each, found by rowid; return how many rows matched the fence."""
-    return connection.executemany(
-        FINISH, [("succeeded", now, RESULT, me, job[0], job[1]) for job in claimed]
-    ).rowcount
+    return connection.executemany(FINISH, [("succeeded", now, RESULT, me, job[0], job[1]) for job in claimed]).rowcount
 
 
 def finish_by_id(connection: sqlite3.Connection, now: float, me: bytes, claimed: list[Any]) -> int:
@@ -119,9 +117,7 @@ def finish_by_json(connection: sqlite3.Connection, now: float, me: bytes, claime
 def finish_two(connection: sqlite3.Connection, now: float, me: bytes, claimed: list[Any]) -> int:
     """Delete the live rows and write the wide ones, in the caller's transaction."""
     gone = connection.executemany(LEAVE, [(job[0], job[1]) for job in claimed]).rowcount
-    connection.executemany(
-        FINISH_TWO, [("succeeded", now, RESULT, now, job[1], job[1], me, job[0]) for job in claimed]
-    )
+    connection.executemany(FINISH_TWO, [("succeeded", now, RESULT, now, job[1], job[1], me, job[0]) for job in claimed])
     return gone
 
 

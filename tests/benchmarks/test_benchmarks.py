@@ -1,0 +1,42 @@
+"""The benchmarks work: they run small, and say what they measured. How fast is not asserted."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(module: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=110, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_the_drain_is_measured_beside_the_raw_loop(database: str) -> None:
+    figures = json.loads(run("benchmarks.drain", "--small", "--database", database))
+    assert figures["database"] == database
+    assert figures["jobs"] == 2_000
+    assert figures["raw"] > 0
+    assert figures["backburner"] > 0
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_the_layouts_are_compared(database: str) -> None:
+    table = run("benchmarks.layout", "--rows", "2000", "--jobs", "1000", "--rounds", "1", "--database", database)
+    assert "| one | " in table
+    assert "| two | " in table
+
+
+def test_every_benchmark_is_run_here_or_by_hand() -> None:
+    named = Path(__file__).read_text(encoding="utf-8")
+    by_hand = {"kill"}
+    programs = {path.stem for path in (ROOT / "benchmarks").glob("*.py") if "__main__" in path.read_text()}
+    unrun = {name for name in programs if f"benchmarks.{name}" not in named} - by_hand - {"noop"}
+    assert unrun == set()
