@@ -97,7 +97,9 @@ class PostgreSQLEar(LocalEar):
         super().__init__()
         self._store = store
         self._closed = threading.Event()
-        threading.Thread(target=self._listen, name="backburner-ear", daemon=True).start()
+        # Behind a pooler a LISTEN would be left to whoever gets the connection next: the poll has to do.
+        if not store.pooled:
+            threading.Thread(target=self._listen, name="backburner-ear", daemon=True).start()
 
     def close(self) -> None:
         self._closed.set()

@@ -57,13 +57,15 @@ class Store:
         schema: str | None = None,
         prefix: str = "backburner_",
         auto_migrate: bool | None = None,
+        pooled: bool = False,
     ) -> None:
         self.url = _parse(url)
         kind = dialects.of(self.url)
         _require(kind.package, kind.extra, self.url)
         self.schema = Schema(kind.name, schema, prefix)
         self.dialect = kind(self.schema)
-        self.engine = self.dialect.engine(self.url.set(drivername=kind.driver))
+        self.pooled = pooled
+        self.engine = self.dialect.engine(self.url.set(drivername=kind.driver), pooled=pooled)
         self.clock = DatabaseClock()
         self._auto_migrate = self.dialect.single_writer if auto_migrate is None else auto_migrate
         self._ready = False
@@ -93,6 +95,7 @@ class Store:
             schema=settings.schema,
             prefix=settings.table_prefix,
             auto_migrate=settings.auto_migrate,
+            pooled=settings.pooled,
         )
 
     @property

@@ -236,6 +236,7 @@ class Supervisor:
                 settings["url"],
                 schema=settings["schema"],
                 prefix=settings["table_prefix"],
+                pooled=settings["pooled"],
                 auto_migrate=False,
             )
         return self._store

@@ -69,8 +69,11 @@ class Dialect(ABC):
         self.schema = schema
 
     @abstractmethod
-    def engine(self, url: URL) -> Engine:
-        """An engine with everything set on its connections that the rest relies on."""
+    def engine(self, url: URL, *, pooled: bool = False) -> Engine:
+        """An engine with everything set on its connections that the rest relies on.
+
+        `pooled`: a pooler hands them around between transactions, so nothing may be left in a session.
+        """
 
     def held(self, connection: DriverConnection) -> None:
         """Prepare a connection that one role keeps: each statement commits by itself."""

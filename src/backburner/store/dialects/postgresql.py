@@ -57,7 +57,7 @@ class PostgreSQL(Dialect):
             "AND j.settled_attempt = v.try AND j.settled_by = %s::uuid"
         )
 
-    def engine(self, url: URL) -> Engine:
+    def engine(self, url: URL, *, pooled: bool = False) -> Engine:
         engine = create_engine(
             url,
             isolation_level="READ COMMITTED",
@@ -67,9 +67,12 @@ class PostgreSQL(Dialect):
                 "tcp_user_timeout": _TCP_SILENCE_MILLISECONDS,
                 "keepalives_idle": 10,
                 "application_name": "backburner",
+                # Prepared statements belong to a session: the next transaction may get another one.
+                **({"prepare_threshold": None} if pooled else {}),
             },
         )
-        event.listen(engine, "connect", _set_up)
+        if not pooled:
+            event.listen(engine, "connect", _set_up)
         return engine
 
     def held(self, connection: DriverConnection) -> None:
@@ -200,7 +203,8 @@ def _insert_statement(schema: Schema) -> str:
 
 def _claim_statement(schema: Schema) -> str:
     """One statement: the worker's row is locked so that nobody can mark it dead meanwhile, candidates are
-    locked in order past the ones others hold, the rest of a deep batch is kept to short tasks.
+    locked in order past the ones others hold, the rest of a deep batch is kept to short tasks. What is not short
+    ends the batch: short ones would pass it for ever.
 
     `ANY(ARRAY(...))` makes the update find its rows by primary key whatever the planner believes about the
     number of candidates. The lower bound jumps over index entries that died and are not cleaned up yet.
@@ -221,13 +225,15 @@ WITH alive AS MATERIALIZED (
     FOR UPDATE SKIP LOCKED
 ), placed AS (
     SELECT id, task, light, row_number() OVER () AS place FROM candidates
+), fitting AS (
+    SELECT id, bool_and(place <= %(free)s OR (light AND task = ANY(%(short)s::text[]))) OVER (ORDER BY place) AS fits
+    FROM placed
 )
 UPDATE {jobs} AS j
 SET state = 'running', attempt = j.attempt + 1, worker = %(worker)s::uuid, started_at = %(now)s,
     began_at = NULL, reason = NULL
 WHERE j.id = ANY(ARRAY(
-    SELECT id FROM placed
-    WHERE place <= %(free)s OR (light AND task = ANY(%(short)s::text[]))
+    SELECT id FROM fitting WHERE fits
 ))
 RETURNING j.id::text, {returned}"""
 
