@@ -203,8 +203,7 @@ def _insert_statement(schema: Schema) -> str:
 
 def _claim_statement(schema: Schema) -> str:
     """One statement: the worker's row is locked so that nobody can mark it dead meanwhile, candidates are
-    locked in order past the ones others hold, the rest of a deep batch is kept to short tasks. What is not short
-    ends the batch: short ones would pass it for ever.
+    locked in order past the ones others hold, the rest of a deep batch is kept to short tasks.
 
     `ANY(ARRAY(...))` makes the update find its rows by primary key whatever the planner believes about the
     number of candidates. The lower bound jumps over index entries that died and are not cleaned up yet.
@@ -225,15 +224,13 @@ WITH alive AS MATERIALIZED (
     FOR UPDATE SKIP LOCKED
 ), placed AS (
     SELECT id, task, light, row_number() OVER () AS place FROM candidates
-), fitting AS (
-    SELECT id, bool_and(place <= %(free)s OR (light AND task = ANY(%(short)s::text[]))) OVER (ORDER BY place) AS fits
-    FROM placed
 )
 UPDATE {jobs} AS j
 SET state = 'running', attempt = j.attempt + 1, worker = %(worker)s::uuid, started_at = %(now)s,
     began_at = NULL, reason = NULL
 WHERE j.id = ANY(ARRAY(
-    SELECT id FROM fitting WHERE fits
+    SELECT id FROM placed
+    WHERE place <= %(free)s OR (light AND task = ANY(%(short)s::text[]))
 ))
 RETURNING j.id::text, {returned}"""
 

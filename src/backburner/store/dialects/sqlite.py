@@ -150,11 +150,18 @@ class SQLite(Dialect):
         connection.executemany(self._insert, [inserted_row(job, now, to_microseconds) for job in jobs])
 
     def claim(self, connection: DriverConnection, order: ClaimOrder) -> list[ClaimedJob]:
-        values = (
-            order.worker, to_microseconds(order.now), order.free, json.dumps(list(order.short)), order.queue,
-            order.free + order.ahead, order.worker,
-        )  # fmt: skip
-        rows = connection.execute(self._claim, values).fetchall()
+        rows = connection.execute(
+            self._claim,
+            (
+                order.worker,
+                to_microseconds(order.now),
+                order.queue,
+                order.free + order.ahead,
+                order.free,
+                json.dumps(list(order.short)),
+                order.worker,
+            ),
+        ).fetchall()
         rows.sort(key=_best_first)
         return [_claimed(row) for row in rows]
 
@@ -284,15 +291,12 @@ UPDATE {jobs}
 SET state = 'running', attempt = attempt + 1, worker = ?, started_at = ?, began_at = NULL, reason = NULL
 WHERE position IN (
     SELECT position FROM (
-        SELECT position, min(place <= ? OR (light AND task IN (SELECT value FROM json_each(?)))) OVER
-               (ORDER BY place) AS fits
-        FROM (
-            SELECT position, task, repeatable AND crashes = 0 AND losses = 0 AS light,
-                   row_number() OVER (ORDER BY priority, position) AS place
-            FROM (SELECT position, priority, task, repeatable, crashes, losses FROM {jobs}
-                  WHERE state = 'queued' AND queue = ? ORDER BY priority, position LIMIT ?)
-        )
-    ) WHERE fits -- what is not short ends the batch: short ones would pass it for ever
+        SELECT position, task, repeatable AND crashes = 0 AND losses = 0 AS light,
+               row_number() OVER (ORDER BY priority, position) AS place
+        FROM (SELECT position, priority, task, repeatable, crashes, losses FROM {jobs}
+              WHERE state = 'queued' AND queue = ? ORDER BY priority, position LIMIT ?)
+    )
+    WHERE place <= ? OR (light AND task IN (SELECT value FROM json_each(?)))
 ) AND EXISTS (SELECT 1 FROM {workers} WHERE id = ? AND dead_at IS NULL)
 RETURNING id, {", ".join(CLAIMED)}"""
 
