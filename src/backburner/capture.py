@@ -4,13 +4,38 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import IO, Any
 
-from backburner.context import JobContext
+from backburner.context import MAX_TEXT, JobContext
+from backburner.errors import LeaseLost
+from backburner.outcome import Cancelled, TimedOut
 
-_captured: ContextVar[JobContext | None] = ContextVar("backburner_capture", default=None)
+
+class _Lines:
+    """Puts lines together: `print` writes its arguments, the spaces between and the end one by one."""
+
+    def __init__(self, context: JobContext) -> None:
+        self._context, self._rest = context, ""
+
+    def write(self, text: str) -> None:
+        *lines, self._rest = (self._rest + text).split("\n")
+        if len(self._rest) >= MAX_TEXT:
+            lines, self._rest = [*lines, self._rest], ""
+        for line in lines:
+            if line.strip():
+                self._context.log(line)
+
+    def end(self) -> None:
+        """Log what has no end of line. The body has ended: it is too late to stop it."""
+        rest, self._rest = self._rest, ""
+        if rest.strip():
+            with suppress(Cancelled, TimedOut, LeaseLost):
+                self._context.log(rest)
+
+
+_captured: ContextVar[_Lines | None] = ContextVar("backburner_capture", default=None)
 
 
 class PrintCapture:
@@ -20,9 +45,9 @@ class PrintCapture:
         self._real = real
 
     def write(self, text: str) -> int:
-        context = _captured.get()
-        if context is not None and text.strip():
-            context.log(text)
+        lines = _captured.get()
+        if lines is not None:
+            lines.write(text)
         return self._real.write(text)
 
     def __getattr__(self, name: str) -> Any:
@@ -34,8 +59,10 @@ def prints_to_log(context: JobContext) -> Iterator[None]:
     """Send what is printed meanwhile, in this thread or task, to the job's log too."""
     if not isinstance(sys.stdout, PrintCapture):
         sys.stdout = PrintCapture(sys.stdout)
-    token = _captured.set(context)
+    lines = _Lines(context)
+    token = _captured.set(lines)
     try:
         yield
     finally:
         _captured.reset(token)
+        lines.end()

@@ -8,7 +8,9 @@ import signal
 import time
 from pathlib import Path
 
-from backburner import Backburner, RetryPolicy, StopWorker, current_job
+from sqlalchemy import text
+
+from backburner import Backburner, RetryPolicy, StopWorker, current_job, track
 from tests.worker.history import folder, noted
 from tests.worker.seams import DeadlySeams
 
@@ -20,7 +22,7 @@ def build(url: str, place: Path) -> Backburner:
     jobs = Backburner(url, files=str(place / "files"))
     jobs.seams = DeadlySeams(place)
     jobs.app = "tests.worker.live:jobs"
-    for function in (work, hold, listen, die, hold_gil, leave_child, talk, grow, stop_worker):
+    for function in (work, hold, listen, die, hold_gil, leave_child, talk, grow, stop_worker, resumed, import_rows):
         jobs.task(name=function.__name__, retry=AT_ONCE)(function)
     jobs.task(name="alisten", retry=AT_ONCE)(alisten)
     return jobs
@@ -117,6 +119,35 @@ def grow(megabytes: int) -> int:
 
 
 _kept: list[bytes] = []
+
+
+def resumed(count: int) -> int:
+    """Does one item after the other, and goes on where the last attempt stopped."""
+    with noted():
+        items = os.open(folder() / "items", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        job = current_job()
+        assert job is not None
+        for item in track(range(count), resume=True):
+            os.write(items, f"{job.attempt} {item}\n".encode())
+            time.sleep(0.002)
+        return count
+
+
+def import_rows(count: int, batch: int) -> None:
+    """Writes rows into the jobs' database, each batch together with the checkpoint behind it."""
+    with noted():
+        job = current_job()
+        assert job is not None
+        start = job.last_checkpoint or 0
+        for first in range(start, count, batch):
+            numbers = range(first, min(first + batch, count))
+            with job.transaction() as connection:
+                connection.execute(text("INSERT INTO imported (number) VALUES (:n)"), [{"n": n} for n in numbers])
+                job.checkpoint(numbers.stop)
+                job.progress(100 * numbers.stop / count)
+                if numbers.stop == count:
+                    connection.execute(text("INSERT INTO imported (number) VALUES (-1)"))
+                    job.finish("imported")
 
 
 def stop_worker() -> None:
