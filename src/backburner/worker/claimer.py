@@ -64,7 +64,11 @@ class Claimer:
         self._taken = 0
         self._rate = 0.0
         self._stopping = threading.Event()
-        self.exhausted = threading.Event()
+        self._rivals: list[str] = []
+        self._listed_at = 0.0
+        self._served_at = 0.0
+        self.nothing_at = float("-inf")
+        """When the last look began, if it found nothing; minus infinity during and after any other."""
         self._thread = threading.Thread(target=self._work, name="backburner-claimer", daemon=True)
 
     def start(self) -> None:
@@ -114,16 +118,29 @@ class Claimer:
             return False
         if self._room() == (0, 0):
             return False
-        found = self._sweep(self._queues)
-        if not found and not self._options.queues:
+        began, self.nothing_at = boot_seconds(), float("-inf")
+        found = self._sweep(self._rivals + [name for name in self._queues if name not in self._rivals])
+        if found:
+            self._take_turns(found)
+        elif not self._options.queues:
             # The productive queues come first, without asking which there are: one round trip to the next job.
             known = set(self._queues)
             ready = self._store.claims.ready_queues(self._lane)
             found = self._sweep([name for name in ready if name not in known])
             self._queues = (found + self._queues)[:QUEUES_KEPT]
         if not found:
-            self.exhausted.set()
+            self.nothing_at = began
         return bool(found)
+
+    def _take_turns(self, served: list[str]) -> None:
+        """A queue with much to do must not keep others out: those that wait too are asked before it next time."""
+        if boot_seconds() - self._listed_at >= HEAD_SECONDS:
+            self._listed_at = boot_seconds()
+            listed, ours = self._store.claims.ready_queues(self._lane), self._options.queues
+            waiting = [name for name in listed if not ours or name in ours]
+            known = [name for name in self._rivals if name in waiting]
+            self._rivals = [name for name in waiting if name not in known] + known
+        self._rivals.sort(key=served.__contains__)
 
     def _sweep(self, queues: list[str]) -> list[str]:
         """Claim from these queues while there is room; those that had something."""
@@ -156,12 +173,13 @@ class Claimer:
     ) -> list[ClaimedJob]:
         if free + ahead == 0:
             return []
+        if free:
+            self._served_at = boot_seconds()
         order = ClaimOrder(self._worker(), queue, free, ahead, short, self._store.clock.now(), bound)
         self._seams.reach("before claim")
         jobs = self._store.claims.claim(self._lane, order)
         self._seams.reach("after claim")
         if jobs:
-            self.exhausted.clear()
             self._claimed(jobs)
             self._pool.add(jobs, self._wake(jobs))
             self._moved_at = boot_seconds()
@@ -174,6 +192,9 @@ class Claimer:
         # Half a buffer is claimed at a time: many small claims cost more than they save.
         ahead = wanted - waiting if waiting <= wanted // 2 else 0
         free = self._pool.free
+        if free == 0 and boot_seconds() - self._served_at > HEAD_SECONDS:
+            # What is not short needs a free slot, and short ones taken ahead would leave none for ever.
+            return 0, 0
         # Every slot has a long job: what is short would wait here while others could run it.
         stuck = free == 0 and boot_seconds() - self._taken_at > STUCK_SECONDS / 2
         return free, ahead if not stuck and self._short() else 0

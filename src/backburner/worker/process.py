@@ -53,6 +53,7 @@ class WorkerProcess:
         self.over = False
         """True when this worker is not to be replaced: with `burst` and `budget`, when their end has come."""
         self._ended_jobs = 0
+        self._ended_at = 0.0
         self.woken = threading.Event()
         limits = Limits(jobs.settings.max_crashes, jobs.settings.max_losses)
         self.bench = Bench(
@@ -110,9 +111,14 @@ class WorkerProcess:
         if options.budget is not None and now - self._started >= options.budget:
             self.over = True
             self.become_quiet(f"its budget of {options.budget:g} s is spent")
-        if options.burst and self._claimer.exhausted.is_set() and self.pool.idle and self.finisher.empty:
+        if options.burst and self._nothing_left:
             self.over = True
             self.become_quiet("nothing is ready any more")
+
+    @property
+    def _nothing_left(self) -> bool:
+        """True when a look that began after the last end found nothing: what ended may have left more to do."""
+        return self._claimer.nothing_at > self._ended_at and self.pool.idle and self.finisher.empty
 
     @property
     def guarded_past_lease(self) -> bool:
@@ -185,6 +191,7 @@ class WorkerProcess:
             self.become_quiet(f"{self._ended_jobs} jobs are done")
         if settlement is None:
             self._let_go(job.id, job.attempt)
+            self._look_again()
         else:
             self.finisher.add(settlement)
 
@@ -194,11 +201,17 @@ class WorkerProcess:
             self._let_go(settlement.id, settlement.attempt)
             ready = ready or settlement.state is JobState.QUEUED
             dropped = dropped or settlement.keep_until is not None
+        self._look_again()
         if ready:
             self._jobs.bell.ring(())
         if dropped:
             # What is kept for no time at all goes at once.
             self._store.upkeep.prune_kept()
+
+    def _look_again(self) -> None:
+        self._ended_at = boot_seconds()
+        if self.options.burst:
+            self._ear.ring()
 
     def _let_go(self, job_id: str, attempt: int) -> None:
         # A job that was given back may have been claimed again already: then it is held as a later attempt.
