@@ -150,18 +150,11 @@ class SQLite(Dialect):
         connection.executemany(self._insert, [inserted_row(job, now, to_microseconds) for job in jobs])
 
     def claim(self, connection: DriverConnection, order: ClaimOrder) -> list[ClaimedJob]:
-        rows = connection.execute(
-            self._claim,
-            (
-                order.worker,
-                to_microseconds(order.now),
-                order.queue,
-                order.free + order.ahead,
-                order.free,
-                json.dumps(list(order.short)),
-                order.worker,
-            ),
-        ).fetchall()
+        values = (
+            order.worker, to_microseconds(order.now), order.queue, order.free + order.ahead, order.free,
+            json.dumps(list(order.short)), order.worker,
+        )  # fmt: skip
+        rows = connection.execute(self._claim, values).fetchall()
         rows.sort(key=_best_first)
         return [_claimed(row) for row in rows]
 
