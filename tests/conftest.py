@@ -81,9 +81,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     left_out = _skipped(config)
     if left_out:
         verdict = "and with CI=true that fails the run" if IN_CI else "see the reasons above"
-        terminalreporter.write_line(
-            f"LEFT OUT: {left_out} tests were skipped, {verdict}.", red=IN_CI, yellow=True
-        )
+        terminalreporter.write_line(f"LEFT OUT: {left_out} tests were skipped, {verdict}.", red=IN_CI, yellow=True)
 
 
 def _skipped(config: pytest.Config) -> int:

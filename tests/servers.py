@@ -75,9 +75,7 @@ class Account:
             except KeyError:
                 continue
             return cls(entry.pw_uid, grp.getgrgid(entry.pw_gid).gr_gid)
-        raise ServerMissing(
-            "no account 'postgres' or 'nobody' to run PostgreSQL as. Run the tests as a normal user"
-        )
+        raise ServerMissing("no account 'postgres' or 'nobody' to run PostgreSQL as. Run the tests as a normal user")
 
 
 def free_port() -> int:
@@ -133,9 +131,7 @@ class PostgresServer:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
     @property
@@ -179,9 +175,7 @@ class PostgresServer:
             try:
                 self._process.wait(timeout=30)
             except subprocess.TimeoutExpired as error:
-                raise ServerFailed(
-                    f"PostgreSQL did not stop ({mode}) within 30 s\n{self.log_end()}"
-                ) from error
+                raise ServerFailed(f"PostgreSQL did not stop ({mode}) within 30 s\n{self.log_end()}") from error
         self._dismiss_guard()
 
     def restart(self, mode: StopMode = "fast") -> None:
@@ -292,9 +286,7 @@ class PostgresServer:
     def _can_reach(self, place: Path) -> bool:
         if not place.is_dir():
             return False
-        return self._account is None or all(
-            p.stat().st_mode & 0o001 for p in (place, *place.resolve().parents)
-        )
+        return self._account is None or all(p.stat().st_mode & 0o001 for p in (place, *place.resolve().parents))
 
     def _popen(
         self, program: str, *arguments: str, stdout: int | IO[bytes], stderr: int | IO[bytes]
@@ -318,9 +310,7 @@ class PostgresServer:
         process = self._popen(program, *arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         output, _ = process.communicate(timeout=120)
         if process.returncode != 0:
-            raise ServerFailed(
-                f"{program} ended with code {process.returncode}\n{output.decode(errors='replace')}"
-            )
+            raise ServerFailed(f"{program} ended with code {process.returncode}\n{output.decode(errors='replace')}")
 
     def _post_guard(self, pid: int) -> subprocess.Popen[bytes]:
         return subprocess.Popen(

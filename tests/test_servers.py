@@ -96,9 +96,7 @@ def test_a_paused_server_freezes_whole_and_goes_on(own_postgres: PostgresServer)
         first = psutil.Process(own_postgres.pid)
         family = [first, *first.children(recursive=True)]
         assert len(family) > 3
-        wait_until(
-            lambda: {p.status() for p in family} == {psutil.STATUS_STOPPED}, "all are frozen", seconds=10
-        )
+        wait_until(lambda: {p.status() for p in family} == {psutil.STATUS_STOPPED}, "all are frozen", seconds=10)
         own_postgres.resume()
         row = connection.execute("SELECT 42").fetchone()
     assert row == (42,)

@@ -60,7 +60,7 @@ class Settings:
     schema: str | None = _knob(None, "Database schema of the tables; none: the connection's own")
     table_prefix: str = _knob("backburner_", "What the names of all tables begin with")
     auto_migrate: bool | None = _knob(None, "Make and update the tables at first use; none: only on SQLite")
-    pooled: bool = _knob(False, "A pooler such as PgBouncer hands connections around between transactions")
+    pooled: bool = _knob(default=False, text="A pooler such as PgBouncer hands connections around between transactions")
     queues: tuple[str, ...] | None = _knob(None, "The queue names that may be used; none: any")
     default_queue: str = _knob("default", "The queue of tasks that name none")
     priorities: tuple[int, ...] | None = _knob(None, "The priorities that may be used; none: -32768 to 32767")

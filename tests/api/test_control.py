@@ -28,17 +28,13 @@ class Hand:
         self.id = jobs.ids.new()
         now = self._store.clock.now()
         later = now + timedelta(minutes=5)
-        self._store.workers.register(
-            WorkerRow(self.id, self.id, "here", 1, None, queues, 1, "0", now, now, later)
-        )
+        self._store.workers.register(WorkerRow(self.id, self.id, "here", 1, None, queues, 1, "0", now, now, later))
 
     def take(self, count: int = 1, queue: str = "default") -> list[ClaimedJob]:
         order = ClaimOrder(self.id, queue, count, 0, (), self._store.clock.now())
         return self._store.claims.claim(self.lane, order)
 
-    def end(
-        self, job: ClaimedJob, state: JobState, result: str | None = None, error: str | None = None
-    ) -> None:
+    def end(self, job: ClaimedJob, state: JobState, result: str | None = None, error: str | None = None) -> None:
         end = Settlement(job.id, job.position, job.attempt, state, result=result, error=error)
         assert self._store.claims.settle(self.lane, [end], self.id) == {job.id}
 
@@ -79,9 +75,7 @@ def test_find_by_every_keyword(jobs: Backburner, work: Task[[int], int]) -> None
     assert ids(jobs.find(done=True, state=["queued", JobState.SCHEDULED])) == []
     assert ids(jobs.find(state=["queued", JobState.SCHEDULED])) == [late.id, full.id]
     assert ids(jobs.find(queue="other")) == [late.id]
-    assert (
-        ids(jobs.find(tag="y")) == ids(jobs.find(identifier="i")) == ids(jobs.find(owner="ada")) == [full.id]
-    )
+    assert ids(jobs.find(tag="y")) == ids(jobs.find(identifier="i")) == ids(jobs.find(owner="ada")) == [full.id]
     now = datetime.now(UTC)
     assert ids(jobs.find(created_after=now + timedelta(minutes=1))) == []
     assert len(jobs.find(created_before=now + timedelta(minutes=1))) == 3
@@ -264,9 +258,7 @@ def test_why_a_job_does_not_run(jobs: Backburner, work: Task[[int], int]) -> Non
         f"Task name {work.name} is unknown to all live workers."
     ]
     [taken] = hand.take()
-    again = Settlement(
-        taken.id, taken.position, taken.attempt, JobState.RETRYING, error="boom\nat x", run_at=at
-    )
+    again = Settlement(taken.id, taken.position, taken.attempt, JobState.RETRYING, error="boom\nat x", run_at=at)
     jobs.store.claims.settle(hand.lane, [again], hand.id)
     assert jobs.control.why_not_running(jobs.get(second.id)) == [
         "It failed (boom) and runs again at 2099-05-06 14:00:00 UTC."

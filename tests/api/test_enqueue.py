@@ -23,9 +23,7 @@ def test_a_job_is_stored_when_enqueue_returns(jobs: Backburner) -> None:
     job = export.enqueue("May")
     found = jobs.get(job.id)
     assert (found.task, found.title, found.queue, found.priority) == (
-        "test_enqueue.test_a_job_is_stored_when_enqueue_returns.export".replace(
-            "test_enqueue", export.__module__
-        ),
+        "test_enqueue.test_a_job_is_stored_when_enqueue_returns.export".replace("test_enqueue", export.__module__),
         "Export May",
         "reports",
         7,
@@ -152,9 +150,7 @@ def test_aenqueue_stores_as_enqueue_does(jobs: Backburner) -> None:
         jobs.get(job_id)
 
 
-def test_a_lost_answer_neither_loses_nor_doubles_a_job(
-    jobs: Backburner, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lost_answer_neither_loses_nor_doubles_a_job(jobs: Backburner, monkeypatch: pytest.MonkeyPatch) -> None:
     """The database stored the row and the connection died before it could say so."""
 
     @jobs.task
@@ -205,9 +201,7 @@ def _lost(jobs: Backburner) -> Exception:
     return error
 
 
-def test_a_database_that_stays_away_is_a_typed_error(
-    jobs: Backburner, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_database_that_stays_away_is_a_typed_error(jobs: Backburner, monkeypatch: pytest.MonkeyPatch) -> None:
     @jobs.task
     def work() -> None: ...
 

@@ -51,9 +51,7 @@ def driver(url: str) -> Any:
 def driver_with_dict_rows(url: str) -> Any:
     if url.startswith("sqlite"):
         connection = driver(url)
-        connection.row_factory = lambda cursor, row: {
-            d[0]: v for d, v in zip(cursor.description, row, strict=True)
-        }
+        connection.row_factory = lambda cursor, row: {d[0]: v for d, v in zip(cursor.description, row, strict=True)}
         return connection
     return psycopg.connect(plain(url), row_factory=dict_row)
 
@@ -115,9 +113,7 @@ def test_the_option_says_the_same_of_one_job(
         job = work.options(connection=connection, delay=60, tags=["t"]).enqueue(1)
         assert jobs.find() == []
         connection.commit()
-        assert [(found.id, found.state, found.tags) for found in jobs.find()] == [
-            (job.id, JobState.SCHEDULED, ("t",))
-        ]
+        assert [(found.id, found.state, found.tags) for found in jobs.find()] == [(job.id, JobState.SCHEDULED, ("t",))]
 
 
 def test_the_caller_s_own_rows_and_jobs_go_together(
@@ -140,9 +136,7 @@ def test_the_caller_s_own_rows_and_jobs_go_together(
     engine.dispose()
 
 
-def test_a_savepoint_takes_its_jobs_back(
-    jobs: Backburner, work: Task[[int], None], database_url: str
-) -> None:
+def test_a_savepoint_takes_its_jobs_back(jobs: Backburner, work: Task[[int], None], database_url: str) -> None:
     with opened(session, database_url) as connection, connection.begin():
         kept = work.options(connection=connection).enqueue(1)
         savepoint = connection.begin_nested()
@@ -235,9 +229,7 @@ def test_another_kind_of_database_is_refused(
             work.options(connection=connection).enqueue(1)
 
 
-def test_what_is_no_connection_is_refused(
-    jobs: Backburner, work: Task[[int], None], database_url: str
-) -> None:
+def test_what_is_no_connection_is_refused(jobs: Backburner, work: Task[[int], None], database_url: str) -> None:
     engine: Engine = create_engine(database_url)
     for wrong in (engine, "sqlite:///x", 7):
         with pytest.raises(InvalidOption, match="connection"):

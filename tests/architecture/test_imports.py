@@ -29,9 +29,7 @@ def own_imports(tree: ast.AST) -> Iterator[str]:
             if node.level or own(node.module):
                 yield "." * node.level + (node.module or "")
         elif isinstance(node, ast.Call) and called(node) in {"import_module", "__import__"}:
-            yield from (
-                named for named in map(literal_start, node.args[:1]) if own(named) or named.startswith(".")
-            )
+            yield from (named for named in map(literal_start, node.args[:1]) if own(named) or named.startswith("."))
 
 
 def called(node: ast.Call) -> str:

@@ -21,12 +21,8 @@ TERMINAL = ("click", "rich")
 
 def loaded_after(program: str, watched: tuple[str, ...]) -> list[str]:
     """Run a program in a fresh interpreter; return which of the watched modules it has loaded."""
-    asking = (
-        f"import sys\n{program}\nprint('loaded:', *(name for name in {watched!r} if name in sys.modules))"
-    )
-    run = subprocess.run(
-        [sys.executable, "-c", asking], capture_output=True, text=True, timeout=60, check=False
-    )
+    asking = f"import sys\n{program}\nprint('loaded:', *(name for name in {watched!r} if name in sys.modules))"
+    run = subprocess.run([sys.executable, "-c", asking], capture_output=True, text=True, timeout=60, check=False)
     assert run.returncode == 0, run.stderr
     return run.stdout.splitlines()[-1].split()[1:]
 

@@ -33,9 +33,7 @@ def symbols() -> list[dict[str, Any]]:
 def homes() -> set[str]:
     """Where the exported names are written."""
     exported = [getattr(backburner, name) for name in getattr(backburner, "__all__", ())]
-    return {
-        f"{value.__module__}.{value.__qualname__}" for value in exported if hasattr(value, "__qualname__")
-    }
+    return {f"{value.__module__}.{value.__qualname__}" for value in exported if hasattr(value, "__qualname__")}
 
 
 def belongs_to(symbol: str, home: str) -> bool:

@@ -5,9 +5,7 @@ import re
 
 from tests.architecture.sources import name_of, python_files, tree_of
 
-EMPTY_WORDS = frozenset(
-    {"manager", "helper", "helpers", "util", "utils", "data", "info", "handle", "handler"}
-)
+EMPTY_WORDS = frozenset({"manager", "helper", "helpers", "util", "utils", "data", "info", "handle", "handler"})
 
 # Names that the outside dictates, and who does.
 DICTATED: dict[tuple[str, str], str] = {}

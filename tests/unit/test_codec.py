@@ -398,9 +398,7 @@ def test_plain_dicts_are_stored_as_objects() -> None:
 
 def test_the_place_inside_a_value_is_named() -> None:
     broken = Order([LINE, dataclasses.replace(LINE, price=1.5)], NOW)  # type: ignore[arg-type]
-    with pytest.raises(
-        InvalidArgument, match=r"at \['a'\]\[0\]\.lines\[1\]\.price: needs Decimal, got float"
-    ):
+    with pytest.raises(InvalidArgument, match=r"at \['a'\]\[0\]\.lines\[1\]\.price: needs Decimal, got float"):
         taking(dict[str, list[Order]]).bind(({"a": [broken]},), {})
 
 
@@ -471,9 +469,7 @@ def call(recipient: str, subject: str, copies: int = 1) -> None: ...
         (("a", "b", "3"), {}, "copies", "needs int, got str"),
     ],
 )
-def test_a_call_that_does_not_fit(
-    args: tuple[Any, ...], kwargs: dict[str, Any], parameter: str, words: str
-) -> None:
+def test_a_call_that_does_not_fit(args: tuple[Any, ...], kwargs: dict[str, Any], parameter: str, words: str) -> None:
     with pytest.raises(InvalidArgument, match=words) as caught:
         Parameters.of(call, task="mail").bind(args, kwargs)
     assert caught.value.parameter == parameter
@@ -545,9 +541,7 @@ DAMAGED = [
 ]
 
 
-@pytest.mark.parametrize(
-    "annotation", [Any, Order, list[Line], dict[UUID, int], dict[tuple[int, int], str], Options]
-)
+@pytest.mark.parametrize("annotation", [Any, Order, list[Line], dict[UUID, int], dict[tuple[int, int], str], Options])
 @pytest.mark.parametrize("text", DAMAGED, ids=ascii)
 def test_damaged_text_is_a_decode_error_and_nothing_else(annotation: Any, text: str) -> None:
     with pytest.raises(DecodeError):
@@ -577,9 +571,7 @@ def test_a_class_that_refuses_its_fields_is_a_decode_error() -> None:
 
 
 # Fixed offsets: to Python, a datetime in the hour that its zone repeats equals no other.
-AWARE = st.datetimes(timezones=st.timezones() | st.just(UTC)).map(
-    lambda v: datetime.fromisoformat(v.isoformat())
-)
+AWARE = st.datetimes(timezones=st.timezones() | st.just(UTC)).map(lambda v: datetime.fromisoformat(v.isoformat()))
 ANYTHING = st.recursive(
     st.none()
     | st.booleans()
@@ -632,16 +624,12 @@ def test_a_moment_in_a_named_zone_keeps_its_offset(value: datetime) -> None:
 def test_annotated_values_come_back_the_same(data: st.DataObject) -> None:
     line = st.builds(Line, st.uuids(), st.decimals(allow_nan=False), st.integers())
     order = st.builds(Order, st.lists(line, max_size=2), AWARE, st.sets(st.sampled_from(Colour)))
-    table = st.dictionaries(
-        st.dates() | st.integers(), AWARE | order | st.text("$ab") | st.none(), max_size=3
-    )
+    table = st.dictionaries(st.dates() | st.integers(), AWARE | order | st.text("$ab") | st.none(), max_size=3)
     value = data.draw(table)
     assert same(through(dict[date | int, datetime | Order | str | None], value), value)
 
 
-@given(
-    st.text() | st.binary().map(lambda raw: raw.decode("latin-1")) | ANYTHING.map(lambda v: encode_result(v))
-)
+@given(st.text() | st.binary().map(lambda raw: raw.decode("latin-1")) | ANYTHING.map(lambda v: encode_result(v)))
 def test_no_text_gets_another_error_than_decode_error(text: str) -> None:
     for annotation in (Any, Order, dict[UUID, list[int | date]], tuple[int, ...]):
         for read in (
@@ -717,9 +705,7 @@ def test_a_result_that_cannot_be_stored(value: object, annotation: Any) -> None:
         encode_result(value, annotation)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{", '{"$any":{"$x":1}}', '{"$nope":1}', "[" * 70 + "]" * 70, "[" * 99_999]
-)
+@pytest.mark.parametrize("text", ["", "{", '{"$any":{"$x":1}}', '{"$nope":1}', "[" * 70 + "]" * 70, "[" * 99_999])
 def test_a_damaged_result_is_a_decode_error(text: str) -> None:
     with pytest.raises(DecodeError, match="stored result cannot be read"):
         decode_result(text)
@@ -782,17 +768,13 @@ def test_arguments_by_name_for_titles() -> None:
 
 
 def test_schema_names_the_stored_form() -> None:
-    def export(
-        order: Order, ids: list[int], until: datetime | None = None, kind: Colour = Colour.RED
-    ) -> None: ...
+    def export(order: Order, ids: list[int], until: datetime | None = None, kind: Colour = Colour.RED) -> None: ...
 
     schema = Parameters.of(export).schema()
     assert schema["required"] == ["order", "ids"]
     assert schema["additionalProperties"] is False
     assert schema["properties"]["ids"] == {"type": "array", "items": {"type": "integer"}}
-    assert schema["properties"]["until"] == {
-        "anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]
-    }
+    assert schema["properties"]["until"] == {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]}
     assert schema["properties"]["kind"] == {"enum": ["red", "blue"]}
     assert schema["properties"]["order"] == {"$ref": "#/$defs/Order"}
     assert schema["$defs"]["Order"]["properties"]["inside"]["anyOf"][0] == {"$ref": "#/$defs/Order"}
@@ -813,9 +795,7 @@ def test_plain_signatures_take_the_quick_way() -> None:
 
 def test_nothing_optional_is_imported() -> None:
     program = "import sys, backburner.codec; print({'pydantic', 'sqlalchemy', 'fastapi'} & {*sys.modules})"
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path("/")
-    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path("/"))
     assert done.stdout == "set()\n"
 
 

@@ -80,9 +80,7 @@ def work() -> Task[[], None]:
         ({"retry": None}, "@jobs.task"),
     ],
 )
-def test_a_wrong_option_is_named_with_its_remedy(
-    work: Task[[], None], options: dict[str, Any], says: str
-) -> None:
+def test_a_wrong_option_is_named_with_its_remedy(work: Task[[], None], options: dict[str, Any], says: str) -> None:
     with pytest.raises(InvalidOption, match=says) as caught:
         work.options(**options)
     assert caught.value.option in options
@@ -148,9 +146,7 @@ def test_keep_for_every_end_or_for_some() -> None:
 def test_what_the_task_says_is_not_written_into_each_row() -> None:
     jobs = Backburner("sqlite:///never-opened.db")
 
-    @jobs.task(
-        timeout=60, max_attempts=3, isolate=True, keep=0, repeatable=False, queue="slow", meta={"a": 1}
-    )
+    @jobs.task(timeout=60, max_attempts=3, isolate=True, keep=0, repeatable=False, queue="slow", meta={"a": 1})
     def work() -> None: ...
 
     row = work.new_job("id", AT, (), {})

@@ -44,9 +44,7 @@ def test_arguments_beat_environment_beats_file_beats_default(tmp_path: Path) -> 
 def test_pyproject_is_found_upwards_and_backburner_toml_wins(tmp_path: Path) -> None:
     inner = tmp_path / "app" / "deep"
     inner.mkdir(parents=True)
-    (tmp_path / "pyproject.toml").write_text(
-        '[tool.backburner]\nqueues = ["mail", "default"]\nmax-crashes = 4\n'
-    )
+    (tmp_path / "pyproject.toml").write_text('[tool.backburner]\nqueues = ["mail", "default"]\nmax-crashes = 4\n')
     (tmp_path / "app" / "pyproject.toml").write_text("[project]\nname = 'app'\n")
     settings = resolve(inner)
     assert settings.queues == ("mail", "default")
@@ -84,9 +82,7 @@ def test_the_environment_is_read_by_type(tmp_path: Path) -> None:
         ("BACKBURNER_KEEP_FAILED", "-1"),
     ],
 )
-def test_a_wrong_value_in_the_environment_names_the_variable(
-    tmp_path: Path, variable: str, value: str
-) -> None:
+def test_a_wrong_value_in_the_environment_names_the_variable(tmp_path: Path, variable: str, value: str) -> None:
     with pytest.raises(SettingsError) as caught:
         resolve(tmp_path, {variable: value})
     assert variable in str(caught.value)
