@@ -62,7 +62,7 @@ def test_what_had_not_begun_goes_back_without_blame(world: World) -> None:
         assert (job.crashes, job.losses, job.tries) == (0, 0, 0)
 
 
-@pytest.mark.parametrize("how", ["exit", "segfault"])
+@pytest.mark.parametrize("how", ["exit", pytest.param("segfault", marks=pytest.mark.long)])
 def test_a_job_that_ends_its_process_is_found_out(world: World, how: str) -> None:
     """Among innocent ones: it alone is blamed, fails after three proven crashes, and all others succeed."""
     innocent = world.enqueue_many("work", [(1, 0.02)] * 20)
@@ -84,8 +84,9 @@ def test_a_job_that_ends_its_process_is_found_out(world: World, how: str) -> Non
 
 
 @pytest.mark.parametrize("how", ["system exit", "memory"])
-def test_a_job_that_only_tries_to(world: World, how: str) -> None:
+def test_a_job_that_only_tries_to(on_sqlite: World, how: str) -> None:
     """`SystemExit` and `MemoryError` are failures of the task: the process goes on."""
+    world = on_sqlite
     mate = world.enqueue("hold", "go on")
     tree = world.start()
     worker = world.begun(mate).pid

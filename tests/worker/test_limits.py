@@ -170,8 +170,9 @@ def test_a_deaf_job_costs_its_process_after_the_others_finished(world: World, ho
         ("listen", "timeout"),
     ],
 )
-def test_isolated(world: World, task: str, how: str) -> None:
+def test_isolated(on_sqlite: World, task: str, how: str) -> None:
     """A job in a process of its own is told first, and killed when it does not listen; nobody else notices."""
+    world = on_sqlite
     mate = world.enqueue("hold", "go on")
     # One that listens is told in time; one that does not is not waited for.
     tree = world.start(stop_grace=0.5 if task == "hold" else 20.0)

@@ -29,7 +29,7 @@ def test_what_runs_may_finish_and_what_waits_goes_back(world: World) -> None:
     for job in held:
         world.begun(job)
     tree.tell(signal.SIGTERM)
-    wait_until(lambda: world.owned() == [] or len(world.owned()) == 3, "only what runs is still owned")
+    wait_until(lambda: "told to stop" in tree.log.read_text(), "the worker has heard it")
     wait_until(lambda: set(world.owned()) == {job.id for job in held}, "only what runs is still owned")
     before = world.states()["succeeded"]
     late = world.enqueue("work", 1, priority=0)
@@ -65,8 +65,9 @@ def test_what_runs_beyond_the_grace_is_interrupted_without_a_try(world: World) -
     assert len(world.history.of(once.id)) == 1
 
 
-@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
-def test_sigint_while_it_stops_means_at_once(world: World, first: int) -> None:
+@pytest.mark.parametrize("first", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
+def test_sigint_while_it_stops_means_at_once(on_sqlite: World, first: int) -> None:
+    world = on_sqlite
     job = world.enqueue("hold", "go on")
     tree = world.start(grace=600.0)
     child = world.begun(job).pid
@@ -79,8 +80,9 @@ def test_sigint_while_it_stops_means_at_once(world: World, first: int) -> None:
     assert _unblamed(world, job.id)
 
 
-def test_sigterm_three_times_is_the_same_as_once(world: World) -> None:
+def test_sigterm_three_times_is_the_same_as_once(on_sqlite: World) -> None:
     """As a container's runtime, a process group and a person may send it all at once."""
+    world = on_sqlite
     job = world.enqueue("hold", "go on")
     tree = world.start(grace=GRACE)
     world.begun(job)
@@ -92,7 +94,8 @@ def test_sigterm_three_times_is_the_same_as_once(world: World) -> None:
     assert (world.job(job).state, world.job(job).attempt) == (JobState.SUCCEEDED, 1)
 
 
-def test_sigterm_before_the_app_is_loaded(world: World) -> None:
+def test_sigterm_before_the_app_is_loaded(on_sqlite: World) -> None:
+    world = on_sqlite
     tree = world.start()
     wait_until(lambda: tree.children(), "there is a child")
     tree.tell(signal.SIGTERM)
@@ -139,7 +142,8 @@ def test_sigterm_while_the_database_is_away_for_a_moment(own_world: World, own_p
     assert len(world.history.of(job.id)) == 1
 
 
-def test_sighup_replaces_children_one_after_the_other(world: World) -> None:
+def test_sighup_replaces_children_one_after_the_other(on_sqlite: World) -> None:
+    world = on_sqlite
     job = world.enqueue("hold", "go on")
     tree = world.ready(world.start(processes=2, grace=GRACE), 2)
     first = world.begun(job).pid
@@ -178,7 +182,8 @@ def test_a_worker_is_replaced_at_its_limit(world: World, limit: dict[str, float]
     assert max(world.history.begun().values()) == 1, "no body ran twice"
 
 
-def test_a_worker_that_grows_is_replaced(world: World) -> None:
+def test_a_worker_that_grows_is_replaced(on_sqlite: World) -> None:
+    world = on_sqlite
     world.start(max_memory=250 << 20)
     first = world.ends(world.enqueue("grow", 300)).result()
     wait_until(lambda: not psutil.pid_exists(first), "the large process ends")

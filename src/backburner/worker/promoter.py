@@ -43,12 +43,15 @@ class Unholder:
     """Queues jobs held for an unknown task that this worker knows."""
 
     every = 60.0
+    soon = 1.0
+    """Until the next look after something was freed: a worker that does not know it may have been quicker."""
 
     def __init__(self, store: Store, bell: Bell, tasks: Callable[[], list[str]]) -> None:
         self._store, self._bell, self._tasks = store, bell, tasks
 
     def once(self) -> float | None:
         """Free what this worker can run."""
-        if self._store.upkeep.unhold(self._tasks()):
-            self._bell.ring(())
-        return None
+        if not self._store.upkeep.unhold(self._tasks()):
+            return None
+        self._bell.ring(())
+        return self.soon

@@ -1,0 +1,71 @@
+"""From what a body raised to how its attempt ends."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from backburner.errors import LeaseLost, NotSerializable
+from backburner.job import ClaimedJob
+from backburner.outcome import Cancelled, PermanentError, Retry, Settlement, Skip, StopWorker, TimedOut, Wait
+from backburner.retry import RetryPolicy
+from backburner.states import JobState
+from backburner.worker import verdict
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+JOB = ClaimedJob("id", 5, 4, "task", "{}", "json", "default", 50, 1, 0, 0, None, True, None, None, None, None)
+POLICY = RetryPolicy.fixed(60, jitter=0, max_attempts=3)
+
+
+def end(error: BaseException, *, tries: int = 1, repeatable: bool = True, limit: int | None = None) -> Settlement:
+    rules = verdict.Rules(POLICY, limit, repeatable)
+    return verdict.of_error(JOB._replace(tries=tries), error, rules, NOW, lambda: 0.5)
+
+
+def test_it_is_always_about_this_attempt() -> None:
+    for error in (OSError(), Skip("no"), Cancelled(), Wait(1), PermanentError("no")):
+        assert end(error)[:3] == ("id", 5, 4)
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "reason", "tries", "seconds"),
+    [
+        (OSError("secret path"), JobState.RETRYING, verdict.STOPPED_WITH_ERROR, 1, 60),
+        (SystemExit(3), JobState.RETRYING, verdict.STOPPED_WITH_ERROR, 1, 60),
+        (Retry("quota"), JobState.RETRYING, "quota", 1, 60),
+        (Retry("quota", after=5), JobState.RETRYING, "quota", 1, 5),
+        (TimedOut("It took longer than 3 s."), JobState.RETRYING, "It took longer than 3 s.", 1, 60),
+        (Wait(7, "not there yet"), JobState.SCHEDULED, "not there yet", 0, 7),
+        (Wait(until=NOW + timedelta(seconds=9)), JobState.SCHEDULED, "Waits.", 0, 9),
+        (PermanentError("no such customer"), JobState.FAILED, "no such customer", 1, None),
+        (Skip("nothing to do"), JobState.SKIPPED, "nothing to do", 0, None),
+        (Cancelled(), JobState.CANCELLED, "Cancelled on request.", 0, None),
+        (StopWorker("licence"), JobState.FAILED, "licence", 1, None),
+        (StopWorker("licence", cause=Wait(3, "later")), JobState.SCHEDULED, "later", 0, 3),
+    ],
+)
+def test_table(error: BaseException, state: JobState, reason: str, tries: int, seconds: float | None) -> None:
+    found = end(error)
+    assert (found.state, found.reason, found.tries) == (state, reason, tries)
+    assert found.run_at == (None if seconds is None else NOW + timedelta(seconds=seconds))
+
+
+def test_the_last_try() -> None:
+    assert end(OSError(), tries=1).state is JobState.RETRYING
+    assert end(OSError(), tries=2).state is JobState.FAILED
+    assert end(OSError(), tries=2, limit=4).state is JobState.RETRYING
+    assert end(Retry("again", after=1), tries=2).state is JobState.FAILED
+
+
+def test_what_must_not_run_twice_does_so_only_when_it_asks() -> None:
+    assert end(OSError(), repeatable=False).state is JobState.FAILED
+    assert end(Retry("again"), repeatable=False).state is JobState.RETRYING
+
+
+def test_a_result_that_cannot_be_stored_is_final() -> None:
+    found = end(NotSerializable("result", object(), "it is no data", "Return data"))
+    assert (found.state, found.reason) == (JobState.FAILED, "Its result cannot be stored.")
+
+
+def test_a_lost_lease_is_no_end() -> None:
+    assert verdict.is_lost(LeaseLost("id", 4))
+    assert not verdict.is_lost(OSError())
