@@ -14,9 +14,8 @@ import weakref
 from collections.abc import Iterable
 from contextlib import suppress
 
-from backburner.errors import StoreError
 from backburner.notify.base import LocalEar
-from backburner.store.lane import OTHER
+from backburner.store.lane import OTHER, Roll
 from backburner.store.store import Store
 
 _PAUSE_SECONDS = 0.005
@@ -32,13 +31,13 @@ class PostgreSQLBell:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._ears: weakref.WeakSet[PostgreSQLEar] = weakref.WeakSet()
+        self._ears: Roll[PostgreSQLEar] = Roll()
         self._start_over()
         _after_fork(self)
 
     def ring(self, queues: Iterable[str]) -> None:
         self._pending.update(queues)
-        for ear in list(self._ears):
+        for ear in self._ears:
             ear.ring()
         if self._thread is None:
             self._start()
@@ -78,7 +77,7 @@ class PostgreSQLBell:
                 queues.add(self._pending.pop())
             if queues:
                 # Lost rings are made good by the poll: no reason to try again, or to trouble anybody.
-                with suppress(StoreError):
+                with suppress(Exception):
                     lane = lane or self._store.lane(OTHER)
                     payload = ",".join(sorted(queues))[:7000]
                     lane.run(
@@ -107,7 +106,8 @@ class PostgreSQLEar(LocalEar):
 
     def _listen(self) -> None:
         while not self._closed.is_set():
-            with suppress(StoreError):
+            # Whatever it was: who listens once more in a second hears again.
+            with suppress(Exception):
                 lane = self._store.lane(OTHER)
                 try:
                     lane.run(lambda c: c.execute(f'LISTEN "{_channel(self._store)}"'), atomic=False)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterable
 from contextlib import suppress
 
 from backburner.clock import boot_seconds
 from backburner.errors import StoreUnavailable
 from backburner.notify.base import LocalEar
+from backburner.store.lane import Roll
 from backburner.store.store import Store
 
 LOOK_SECONDS = 0.005
@@ -51,10 +51,10 @@ class SQLiteBell:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._ears: weakref.WeakSet[SQLiteEar] = weakref.WeakSet()
+        self._ears: Roll[SQLiteEar] = Roll()
 
     def ring(self, queues: Iterable[str]) -> None:
-        for ear in list(self._ears):
+        for ear in self._ears:
             ear.ring()
 
     def ear(self) -> SQLiteEar:

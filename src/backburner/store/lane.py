@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from sqlalchemy import Engine
 
@@ -21,6 +22,25 @@ BEAT, FINISH, CLAIM, PROGRESS, OTHER = range(5)
 """How urgent a role's writes are where there is one writer at a time, the most urgent first."""
 
 BUSY_TRIES = 8
+
+
+class Roll(Generic[T]):
+    """Who is there, while somebody else keeps them. Any thread may add and look: a `WeakSet` that is added to
+    while it is looked through raises an error.
+    """
+
+    def __init__(self) -> None:
+        self._there: dict[int, weakref.ref[T]] = {}
+
+    def add(self, one: T) -> None:
+        """Remember `one` for as long as it lives."""
+        key, there = id(one), self._there
+        there[key] = weakref.ref(one, lambda _: there.pop(key, None))
+
+    def __iter__(self) -> Iterator[T]:
+        """Those that live."""
+        # The list is made in one step of the interpreter.
+        return iter([one for reference in list(self._there.values()) if (one := reference()) is not None])
 
 
 class Lane:

@@ -27,7 +27,7 @@ from backburner.store.dialects.sqlite import READ_ONLY, CommitWatch
 from backburner.store.gate import Gate
 from backburner.store.inserts import Inserts
 from backburner.store.jobs import Jobs
-from backburner.store.lane import BUSY_TRIES, OTHER, Lane
+from backburner.store.lane import BUSY_TRIES, OTHER, Lane, Roll
 from backburner.store.locks import Locks
 from backburner.store.progress import ProgressRows
 from backburner.store.reports import Reports
@@ -70,8 +70,8 @@ class Store:
         self._auto_migrate = self.dialect.single_writer if auto_migrate is None else auto_migrate
         self._ready = False
         self._ready_lock = threading.Lock()
-        self._lanes: weakref.WeakSet[Lane] = weakref.WeakSet()
-        self._watches: weakref.WeakSet[CommitWatch] = weakref.WeakSet()
+        self._lanes: Roll[Lane] = Roll()
+        self._watches: Roll[CommitWatch] = Roll()
         self._gate = Gate() if self.dialect.single_writer else None
         self._idle: list[Lane] = []
         self._under_way: dict[int, tuple[float, DriverConnection]] = {}
@@ -190,7 +190,7 @@ class Store:
 
     def abandon_overdue(self, seconds: float) -> None:
         """Make calls fail that have been waiting for the database for longer than that."""
-        for lane in list(self._lanes):
+        for lane in self._lanes:
             if lane.overdue(seconds):
                 lane.abandon()
         for since, connection in list(self._under_way.values()):
@@ -208,7 +208,7 @@ class Store:
 
     def forget(self) -> None:
         """In a forked child: leave the parent's connections alone and start with none."""
-        for lane in list(self._lanes):
+        for lane in self._lanes:
             lane.forget()
         self._idle.clear()
         self._under_way.clear()
@@ -218,7 +218,7 @@ class Store:
         self.engine.dispose(close=False)
 
     def _close_connections(self) -> None:
-        for lane in list(self._lanes):
+        for lane in self._lanes:
             lane.close()
         for watch in list(self._watches):
             watch.close()

@@ -34,7 +34,7 @@ _CONNECT_SECONDS = 5
 _TCP_SILENCE_MILLISECONDS = 15_000
 
 _BUSY = {"40001", "40P01", "55P03"}
-_LOST = {"57P01", "57P02", "57P03", "25006", "53100", "53200", "53300"}
+_LOST = {"57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "25006", "53100", "53200", "53300"}
 
 
 class PostgreSQL(Dialect):
@@ -62,6 +62,8 @@ class PostgreSQL(Dialect):
             url,
             isolation_level="READ COMMITTED",
             pool_pre_ping=False,
+            # As many as there are threads: a beat must not wait for the transactions of bodies.
+            max_overflow=-1,
             connect_args={
                 "connect_timeout": _CONNECT_SECONDS,
                 "tcp_user_timeout": _TCP_SILENCE_MILLISECONDS,

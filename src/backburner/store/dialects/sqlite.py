@@ -117,7 +117,10 @@ class SQLite(Dialect):
             raise InvalidUrl(
                 url.render_as_string(), f"the folder {self._file.parent} does not exist", "Create it first"
             )
-        engine = create_engine(url.set(database=str(self._file)), connect_args={"timeout": _BUSY_SECONDS})
+        # As many connections as there are threads: a beat must not wait for the transactions of bodies.
+        engine = create_engine(
+            url.set(database=str(self._file)), connect_args={"timeout": _BUSY_SECONDS}, max_overflow=-1
+        )
         event.listen(engine, "connect", _set_up)
         event.listen(engine, "begin", _begin)
         return engine

@@ -1,0 +1,73 @@
+"""Connections: as many as it takes, looked after while others come and go, and missed as soon as they are gone."""
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from backburner.errors import StoreUnavailable
+from backburner.store.lane import OTHER
+from tests.store.scene import Crew, Scene
+from tests.waiting import wait_until
+
+
+@pytest.fixture
+def restless() -> Iterator[None]:
+    """The interpreter changes threads a thousand times as often as usual."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(usual / 1000)
+    yield
+    sys.setswitchinterval(usual)
+
+
+def test_many_open_transactions_do_not_keep_a_beat_waiting(scene: Scene) -> None:
+    """Each body may have a transaction of its own open."""
+    worker, store = scene.worker(), scene.store
+    alive: list[set[str]] = []
+    with ExitStack() as held:
+        for _ in range(20):
+            held.enter_context(store.engine.connect())
+        crew = Crew()
+        crew.add(lambda: alive.append(store.workers.beat([worker], 30.0)))
+        crew.start().join(10)
+    assert alive == [{worker}]
+
+
+def test_lanes_come_while_others_are_looked_after(scene: Scene, restless: None) -> None:
+    """The look used to fail when another thread opened a lane meanwhile, and a worker process ended by it."""
+    store, over = scene.store, threading.Event()
+
+    def come_and_go() -> None:
+        while not over.is_set():
+            _ = [store.lane(OTHER) for _ in range(20)]
+
+    crew = Crew()
+    for _ in range(3):
+        crew.add(come_and_go)
+    crew.start()
+    try:
+        for _ in range(10_000):
+            store.abandon_overdue(20.0)
+    finally:
+        over.set()
+    crew.join()
+
+
+def test_a_session_the_server_ended_for_being_idle_is_a_lost_connection(on_postgresql: Scene) -> None:
+    store = on_postgresql.store
+    lane = store.lane(OTHER)
+
+    def leave_idle(connection: Any) -> int:
+        connection.execute("SET idle_session_timeout = 50")
+        return int(connection.info.backend_pid)
+
+    pid = lane.run(leave_idle, atomic=False)
+    there = text("SELECT count(*) FROM pg_stat_activity WHERE pid = :pid").bindparams(pid=pid)
+    wait_until(lambda: store.read(lambda c: c.execute(there).scalar()) == 0, "the server ends the session")
+    with pytest.raises(StoreUnavailable):
+        lane.run(lambda connection: connection.execute("SELECT 1"), atomic=False)
+    assert lane.run(lambda connection: connection.execute("SELECT 1").fetchone(), atomic=False) == (1,)
