@@ -19,7 +19,8 @@ class Rescuer:
     """Marks a worker dead when its lease is over, or when this machine knows it, and takes its jobs.
 
     Only after our own beats have been good for a whole lease: whoever was cut off from the database itself
-    must not judge others by a clock they could not reach either.
+    must not judge others by a clock they could not reach either. For the same reason the clock is read before
+    each look, and when the database's time has jumped, all others get a whole lease to beat by it.
     """
 
     def __init__(
@@ -34,11 +35,13 @@ class Rescuer:
     ) -> None:
         self._store, self._bell, self._worker, self._page = store, bell, worker, page
         self._limits, self._lease, self._seams = limits, lease, seams
+        self._jumped_at = float("-inf")
         self.every = min(5.0, lease / 6)
 
     def once(self) -> float | None:
         """Look at every worker."""
-        seasoned = boot_seconds() - self._page.good_since >= self._lease
+        self._read_clock()
+        seasoned = boot_seconds() - max(self._page.good_since, self._jumped_at) >= self._lease
         for suspect in self._store.workers.suspects():
             if suspect.id == self._worker():
                 continue
@@ -46,6 +49,15 @@ class Rescuer:
             if known_dead or seasoned:
                 self.rescue(suspect.id, Death(cause="no sign of life", host=suspect.host, pid=suspect.pid))
         return None
+
+    def _read_clock(self) -> None:
+        expected, asked = self._store.clock.now(), boot_seconds()
+        with self._store.borrowed_lane() as lane:
+            self._store.read_clock(lane)
+        passed = (self._store.clock.now() - expected).total_seconds() - (boot_seconds() - asked)
+        if abs(passed) > self._lease / 6:
+            log.warning("the database's time has jumped by %.0f s", passed)
+            self._jumped_at = boot_seconds()
 
     def rescue(self, worker: str, death: Death, *, certain: bool = False) -> int:
         """Take the jobs of one dead worker; how many."""

@@ -257,13 +257,14 @@ class Supervisor:
         if one.greeting >= 0:
             os.close(one.greeting)
         if one.ready:
-            told = one.killed or code in (exits.STOPPED, exits.RECYCLE, exits.GRACE_OVER)
-            lease_over = code == exits.LEASE_OVER
+            # A task may end the process with any code: no worker ends in good order in the middle of a job.
+            orderly = code == exits.STOPPED and not begun
+            told = one.killed or orderly or code in (exits.RECYCLE, exits.GRACE_OVER)
             death = Death(
                 cause_of(code, killed=one.killed),
                 begun,
-                crashed=not told and not lease_over,
-                stopped=(told and self._stopping is not None) or code in (exits.STOPPED, exits.GRACE_OVER),
+                crashed=not told and code != exits.LEASE_OVER,
+                stopped=(told and self._stopping is not None) or orderly or code == exits.GRACE_OVER,
                 host=socket.gethostname(),
                 pid=one.pid,
             )
@@ -272,7 +273,7 @@ class Supervisor:
             self._graves.append(Grave(one.worker, death, one.life))
             if self._heartbeat is not None:
                 self._heartbeat.hurry()
-        over = (self._options.burst and code == exits.STOPPED) or boot_seconds() >= self._until
+        over = (self._options.burst and code == exits.STOPPED and not begun) or boot_seconds() >= self._until
         if self._stopping is None and not over:
             self._plan_restart(one, code)
         if self._reloading:
