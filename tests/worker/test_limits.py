@@ -138,7 +138,7 @@ def test_cancel_of_a_job_whose_worker_dies(world: World) -> None:
     assert world.ends(world.enqueue("work", 1)).result() == 1
 
 
-@pytest.mark.parametrize("how", ["cancel", "timeout"])
+@pytest.mark.parametrize("how", ["cancel", pytest.param("timeout", marks=pytest.mark.long)])
 def test_a_deaf_job_costs_its_process_after_the_others_finished(world: World, how: str) -> None:
     limit = {"timeout": 0.3, "max_attempts": 1} if how == "timeout" else {}
     deaf, mate = world.enqueue("hold", "never", **limit), world.enqueue("hold", "go on")
@@ -164,9 +164,9 @@ def test_a_deaf_job_costs_its_process_after_the_others_finished(world: World, ho
     ("task", "how"),
     [
         ("hold", "cancel"),
-        ("hold", "timeout"),
+        pytest.param("hold", "timeout", marks=pytest.mark.long),
         ("hold", "stall_timeout"),
-        ("listen", "cancel"),
+        pytest.param("listen", "cancel", marks=pytest.mark.long),
         ("listen", "timeout"),
     ],
 )
@@ -177,7 +177,7 @@ def test_isolated(on_sqlite: World, task: str, how: str) -> None:
     # One that listens is told in time; one that does not is not waited for.
     tree = world.start(stop_grace=0.5 if task == "hold" else 20.0)
     worker = world.begun(mate).pid
-    limit = {how: 0.5, "max_attempts": 1} if how != "cancel" else {}
+    limit = {how: 3.0, "max_attempts": 1} if how != "cancel" else {}
     job = world.enqueue(task, "never", isolate=True, **limit)
     entry = world.begun(job)
     assert entry.pid != worker
@@ -191,7 +191,8 @@ def test_isolated(on_sqlite: World, task: str, how: str) -> None:
     assert world.ends(mate).attempt == 1
 
 
-def test_an_isolated_result_comes_back(world: World) -> None:
+def test_an_isolated_result_comes_back(on_postgresql: World) -> None:
+    world = on_postgresql
     job = world.enqueue("work", 7, isolate=True)
     slow = world.enqueue("alisten", "go on", isolate=True)
     tree = world.start()

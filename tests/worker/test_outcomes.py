@@ -231,7 +231,8 @@ def test_stop_worker_without_a_cause_is_a_permanent_failure(world: World) -> Non
     assert world.ends(job, JobState.FAILED).reason == "the disk is broken"
 
 
-def test_a_real_worker_that_is_told_to_stop_by_a_task_is_replaced(world: World) -> None:
+def test_a_real_worker_that_is_told_to_stop_by_a_task_is_replaced(on_sqlite: World) -> None:
+    world = on_sqlite
     first = world.enqueue("stop_worker")
     world.start()
     world.ends(first, JobState.FAILED)

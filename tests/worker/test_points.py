@@ -11,8 +11,8 @@ IN_CHILD: list[tuple[SeamName, int]] = [
     ("after claim", 3),
     ("before body", 10),
     ("after body", 10),
-    ("before finish", 4),
-    ("after finish", 4),
+    ("before finish", 2),
+    ("after finish", 2),
 ]
 IN_SUPERVISOR: list[tuple[SeamName, int]] = [("before beat", 2), ("before rescue", 1)]
 

@@ -106,7 +106,7 @@ def test_the_log_keeps_its_end(world: World) -> None:
         job = task.enqueue()
         assert job.wait(30)
     kept = output(world, job.id)
-    assert 2000 < len(kept) < 20_000
+    assert len(kept) >= 4000
     assert "line 399" in kept
     assert "line 1 " not in kept
     assert jobs.store.progress.log(job.id)[0].start > 0

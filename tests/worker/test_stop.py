@@ -160,7 +160,8 @@ def test_sighup_replaces_children_one_after_the_other(on_sqlite: World) -> None:
     assert all(world.job(job_id).attempt == 1 for job_id in ids)
 
 
-def test_sighup_while_jobs_go_through(world: World) -> None:
+def test_sighup_while_jobs_go_through(on_postgresql: World) -> None:
+    world = on_postgresql
     ids = world.enqueue_many("work", [(1, 0.02)] * 150)
     tree = world.ready(world.start(processes=2, grace=GRACE), 2)
     before = tree.children()
@@ -171,7 +172,7 @@ def test_sighup_while_jobs_go_through(world: World) -> None:
     assert max(world.history.begun().values()) == 1, "no body ran twice"
 
 
-@pytest.mark.parametrize("limit", [{"max_jobs": 10}, {"max_time": 0.3}])
+@pytest.mark.parametrize("limit", [{"max_jobs": 10}, pytest.param({"max_time": 0.3}, marks=pytest.mark.long)])
 def test_a_worker_is_replaced_at_its_limit(world: World, limit: dict[str, float]) -> None:
     ids = world.enqueue_many("work", [(1, 0.05)] * 60)
     world.start(**limit)
@@ -191,7 +192,8 @@ def test_a_worker_that_grows_is_replaced(on_sqlite: World) -> None:
     assert second != first
 
 
-def test_burst_ends_when_nothing_is_ready(world: World) -> None:
+def test_burst_ends_when_nothing_is_ready(on_postgresql: World) -> None:
+    world = on_postgresql
     world.enqueue_many("work", [(1, 0.005)] * 50)
     later = world.enqueue("work", 1, delay=3600.0)
     tree = world.start(burst=True, processes=2)

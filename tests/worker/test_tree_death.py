@@ -38,6 +38,7 @@ def test_another_tree_takes_over(world: World, capsys: pytest.CaptureFixture[str
     assert other.process.poll() is None
 
 
+@pytest.mark.long
 def test_a_tree_started_afterwards_takes_over(world: World) -> None:
     job = world.enqueue("hold", "go on")
     tree = world.start()
@@ -79,8 +80,9 @@ def test_on_sqlite_a_missing_lock_file_leaves_it_to_the_lease(on_sqlite: World) 
     world.ends(job)
 
 
-def test_a_process_that_a_task_left_behind_keeps_nobody_alive(world: World) -> None:
+def test_a_process_that_a_task_left_behind_keeps_nobody_alive(on_sqlite: World) -> None:
     """A child that a task forked has no part in its worker's sign of life."""
+    world = on_sqlite
     job = world.enqueue("leave_child", "go on")
     tree = world.start()
     world.begun(job)

@@ -98,9 +98,10 @@ class ProgressRows:
         return self._store.read(lambda c: c.execute(query).scalar_one())
 
     def trim_log(self, job_id: str, below: int) -> None:
-        """Drop output before an offset: the log keeps its tail."""
+        """Drop output that ends before an offset: the log keeps its tail."""
         t = self._s.log
-        self._store.run(lambda c: c.execute(delete(t).where(t.c.job == job_id, t.c.start < below)))
+        before = (t.c.start < below, t.c.start + func.length(t.c.text) <= below)
+        self._store.run(lambda c: c.execute(delete(t).where(t.c.job == job_id, *before)))
 
     def _upsert(self, connection: Connection, writes: Sequence[ProgressWrite]) -> None:
         shown = [write for write in writes if write.progress is not None]

@@ -17,7 +17,7 @@ from backburner.job import ClaimedJob
 from backburner.outcome import Settlement
 from backburner.worker.app import load_app
 from backburner.worker.bench import Bench
-from backburner.worker.isolation import ALIVE
+from backburner.worker.isolation import ALIVE, SILENT
 from backburner.worker.page import Page
 
 _ALIVE_SECONDS = 0.25
@@ -60,12 +60,14 @@ def _read_line(line: socket.socket) -> bytes:
 
 
 def _tell_alive(line: socket.socket, bench: Bench, speaking: threading.Lock) -> None:
-    pause = threading.Event()
+    pause, seen = threading.Event(), 0.0
     with suppress(OSError, StoreError):
         while True:
-            if any(running.alive_at for running in list(bench.reporter.running.values())):
-                with speaking:
-                    line.sendall(ALIVE + b"\n")
+            latest = max((one.alive_at for one in list(bench.reporter.running.values())), default=0.0)
+            with speaking:
+                # Sent in any case: it fails when nobody listens any more.
+                line.sendall((ALIVE if latest > seen else SILENT) + b"\n")
+            seen = latest
             pause.wait(_ALIVE_SECONDS)
     os._exit(1)
 

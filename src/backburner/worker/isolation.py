@@ -18,6 +18,8 @@ from backburner.worker.reporter import Running
 
 ALIVE = b"."
 """A line the process sends while its job gives signs of life."""
+SILENT = b","
+"""A line the process sends while its job gives none."""
 _LOOK_SECONDS = 0.1
 
 _settlement = msgspec.json.Decoder(Settlement | None)
@@ -83,9 +85,10 @@ class Isolation:
                 buffer += piece
                 *lines, buffer = buffer.split(b"\n")
                 for line in lines:
-                    if line != ALIVE:
+                    if line == ALIVE:
+                        running.context._alive = True
+                    elif line != SILENT:
                         return line
-                    running.context._alive = True
             except TimeoutError:
                 if gone:
                     return None

@@ -61,7 +61,7 @@ class WorkerProcess:
             left=self._on_left, stop_worker=self.become_quiet, begin=self._begin, stop_grace=STOP_GRACE,
         )  # fmt: skip
         self._ear = jobs.bell.ear()
-        self.pool = Pool(options.concurrency, self.bench.executor.run, self.may_start, self._ear.ring)
+        self.pool = Pool(options.concurrency, self.bench.executor.run, self._may_claim, self._ear.ring)
         self.finisher = Finisher(self._store, self._my_id, lambda: self.pool.waiting > 0, self._settled, jobs.seams)
         self._claimer = Claimer(
             self._store, options, self._my_id, self.pool, self._ear, self.bench.executor.short_tasks,
