@@ -1,15 +1,18 @@
 """Connections: as many as it takes, looked after while others come and go, and missed as soon as they are gone."""
 
+import sqlite3
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
+import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from backburner.errors import StoreUnavailable
+from backburner.store.dialects.base import Trouble
 from backburner.store.lane import OTHER
 from tests.store.scene import Crew, Scene
 from tests.waiting import wait_until
@@ -71,3 +74,41 @@ def test_a_session_the_server_ended_for_being_idle_is_a_lost_connection(on_postg
     with pytest.raises(StoreUnavailable):
         lane.run(lambda connection: connection.execute("SELECT 1"), atomic=False)
     assert lane.run(lambda connection: connection.execute("SELECT 1").fetchone(), atomic=False) == (1,)
+
+
+def test_a_transaction_of_a_body_waits_for_the_write_of_another_program(
+    on_sqlite: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite gives up after some time: that is not the job's to fail by."""
+    store = on_sqlite.store
+    store.ready()
+    store.engine.dispose()
+
+    def hasty(connection: sqlite3.Connection, record: object) -> None:
+        connection.execute("PRAGMA busy_timeout = 10")
+
+    event.listen(store.engine, "connect", hasty)
+    other = sqlite3.connect(store.url.database or "", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    trouble, refusals = store.dialect.trouble, []
+
+    def let_go(error: BaseException) -> Trouble:
+        refusals.append(error)
+        if other.in_transaction:
+            other.execute("ROLLBACK")
+        return trouble(error)
+
+    monkeypatch.setattr(store.dialect, "trouble", let_go)
+    with store.begin() as begun, begun.connection:
+        begun.connection.execute(text("CREATE TABLE of_test (number integer)"))
+    other.close()
+    assert refusals
+
+
+def test_a_transaction_of_a_body_begins_on_a_connection_that_lives(on_postgresql: Scene) -> None:
+    store = on_postgresql.store
+    store.read(lambda c: c.execute(text("SELECT 1")))
+    with psycopg.connect(store.url.set(drivername="postgresql").render_as_string(hide_password=False)) as other:
+        other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'backburner'")
+    with store.begin() as begun, begun.connection:
+        assert begun.connection.execute(text("SELECT 1")).scalar() == 1

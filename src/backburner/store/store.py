@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, TypeVar
 
 import sqlalchemy
-from sqlalchemy import URL, Connection
+from sqlalchemy import URL, Connection, RootTransaction
 
 from backburner.clock import DatabaseClock, boot_seconds
 from backburner.errors import InvalidUrl, MissingExtra, SchemaMissing, SchemaTooNew, StoreUnavailable
@@ -255,10 +255,34 @@ class Store:
         finally:
             lane.close()
 
+    def begin(self) -> RootTransaction:
+        """A write transaction that lasts as long as the caller likes, who closes its connection and is `used`
+        meanwhile; only its beginning is repeated. Raises `StoreUnavailable`.
+        """
+        try:
+            return self._repeated(self._begun)
+        except StoreUnavailable:
+            # A connection of the pool may have died while it was idle: now there are new ones.
+            return self._repeated(self._begun)
+
+    def _begun(self) -> RootTransaction:
+        connection = self.engine.connect()
+        try:
+            with self.dialect.turn(OTHER):
+                begun = connection.begin()
+                connection.exec_driver_sql("SELECT 1")
+                return begun
+        except BaseException:
+            connection.close()
+            raise
+
     def _retried(self, work: Callable[[Connection], T], *, read_only: bool = False, urgency: int = OTHER) -> T:
+        return self._repeated(lambda: self._once(work, read_only, urgency))
+
+    def _repeated(self, ask: Callable[[], T]) -> T:
         for attempt in range(BUSY_TRIES):
             try:
-                return self._once(work, read_only, urgency)
+                return ask()
             except Exception as error:
                 trouble = self.dialect.trouble(error)
                 if trouble is Trouble.LOST:

@@ -129,27 +129,23 @@ class Reporter:
         job = running.job
         # The store's own transactions are not repeated here: the app's writes are its to repeat.
         # What is enqueued inside goes with them, and workers are told of it after the commit.
-        with (
-            self._alone(running),
-            self._store.used(),
-            self._store.engine.connect() as connection,
-            self._enlist(connection),
-            connection.begin(),
-        ):
-            running.connection = connection
-            yield connection
-            with running.lock:
-                write = self._collect(running) or ProgressWrite(job.id, job.attempt)
-                if context._finished:
-                    write = _completed(running, write) or write
-                owned = self._store.progress.write_on(connection, [write])
-            if job.id not in owned:
-                raise LeaseLost(job.id, job.attempt)
-            if context._finished:
-                result = self._encode(context, context._result)
-                end = Settlement(job.id, job.position, job.attempt, JobState.SUCCEEDED, result=result)
-                if not self._store.claims.settle_on(connection, [end], self._worker()):
+        with self._alone(running), self._store.used():
+            begun = self._store.begin()
+            with begun.connection as connection, self._enlist(connection), begun:
+                running.connection = connection
+                yield connection
+                with running.lock:
+                    write = self._collect(running) or ProgressWrite(job.id, job.attempt)
+                    if context._finished:
+                        write = _completed(running, write) or write
+                    owned = self._store.progress.write_on(connection, [write])
+                if job.id not in owned:
                     raise LeaseLost(job.id, job.attempt)
+                if context._finished:
+                    result = self._encode(context, context._result)
+                    end = Settlement(job.id, job.position, job.attempt, JobState.SUCCEEDED, result=result)
+                    if not self._store.claims.settle_on(connection, [end], self._worker()):
+                        raise LeaseLost(job.id, job.attempt)
 
     @contextmanager
     def _alone(self, running: Running) -> Iterator[None]:
