@@ -246,6 +246,7 @@ def test_a_job_whose_process_cannot_be_started_leaves_nothing_behind(
         wait_until(lambda: process.pool.idle and process.finisher.empty, "it is given back")
         assert not process.bench.reporter.running
         assert not list(process.page.begun())
-        assert jobs.get(job.id).state is JobState.QUEUED
+        again = jobs.get(job.id)
+        assert (again.state, again.losses, again.reason) == (JobState.SCHEDULED, 1, "It could not be started.")
     finally:
         worker.stop()

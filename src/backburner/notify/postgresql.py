@@ -36,7 +36,7 @@ class PostgreSQLBell:
         _after_fork(self)
 
     def ring(self, queues: Iterable[str]) -> None:
-        self._pending.update(queues)
+        self._pending.update(queues or ("",))
         for ear in self._ears:
             ear.ring()
         if self._thread is None:

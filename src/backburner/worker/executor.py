@@ -95,9 +95,9 @@ class Executor:
                 self._done(job, None)
                 return False
             return self._start(job, task, options, args, kwargs, slot)
-        except BaseException:
-            log.exception("job %s could not be run", job.id)
-            self._done(job, verdict.released(job))
+        except BaseException as error:
+            log.exception("job %s could not be started", job.id)
+            self._done(job, verdict.not_started(job, error, self._clock.now(), self._settings.max_losses))
             return False
 
     def _start(

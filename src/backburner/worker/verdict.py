@@ -14,6 +14,9 @@ from backburner.retry import RetryPolicy
 from backburner.states import JobState
 from backburner.store.upkeep import DAMAGED, UNKNOWN_TASK
 
+START_AGAIN_SECONDS = 5.0
+"""The pause before a job is tried again whose body could not begin."""
+
 STOPPED_WITH_ERROR = "It stopped with an error."
 """What people read of an unexpected exception: its text is for operators."""
 
@@ -109,6 +112,21 @@ def damaged(job: ClaimedJob, error: DecodeError | Exception) -> Settlement:
 def released(job: ClaimedJob) -> Settlement:
     """It was claimed and never begun: back in line, without blame."""
     return Settlement(job.id, job.position, job.attempt, JobState.QUEUED)
+
+
+def not_started(job: ClaimedJob, error: BaseException, now: datetime, max_losses: int) -> Settlement:
+    """Its body could not even begin: once more after a pause, as a loss, and not for ever."""
+    over = job.losses + 1 >= max_losses
+    return Settlement(
+        job.id,
+        job.position,
+        job.attempt,
+        JobState.FAILED if over else JobState.SCHEDULED,
+        reason=f"It could not be started {job.losses + 1} times." if over else "It could not be started.",
+        error=f"{type(error).__name__}: {text_of(error)}"[:1000],
+        run_at=None if over else now + timedelta(seconds=START_AGAIN_SECONDS),
+        losses=1,
+    )
 
 
 def is_lost(error: BaseException | None) -> bool:

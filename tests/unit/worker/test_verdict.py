@@ -69,3 +69,12 @@ def test_a_result_that_cannot_be_stored_is_final() -> None:
 def test_a_lost_lease_is_no_end() -> None:
     assert verdict.is_lost(LeaseLost("id", 4))
     assert not verdict.is_lost(OSError())
+
+
+def test_what_cannot_even_begin_is_tried_again_after_a_pause_and_not_for_ever() -> None:
+    first = verdict.not_started(JOB, OSError("no more processes"), NOW, max_losses=3)
+    assert (first.state, first.losses, first.tries) == (JobState.SCHEDULED, 1, 0)
+    assert first.run_at == NOW + timedelta(seconds=verdict.START_AGAIN_SECONDS)
+    last = verdict.not_started(JOB._replace(losses=2), OSError("no more processes"), NOW, max_losses=3)
+    assert (last.state, last.run_at) == (JobState.FAILED, None)
+    assert last.reason == "It could not be started 3 times."
