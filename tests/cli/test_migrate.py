@@ -4,6 +4,7 @@ import sqlite3
 from pathlib import Path
 
 import psycopg
+import pytest
 from sqlalchemy import make_url, text
 
 from backburner.store.store import Store
@@ -42,6 +43,7 @@ def test_a_look_makes_no_file(tmp_path: Path, sqlite_url: str) -> None:
     assert not (tmp_path / "jobs.db").exists()
 
 
+@pytest.mark.long
 def test_the_printed_statements_do_the_same(bare_shop: Shop) -> None:
     printed = bare_shop.run("migrate", "--sql")
     assert printed.returncode == 0, printed.stderr

@@ -53,6 +53,7 @@ def test_a_second_one_says_who_runs_and_leaves(shop: Shop) -> None:
     assert shop.run("process").returncode == 0
 
 
+@pytest.mark.long
 def test_after_its_budget_it_begins_nothing_and_lets_the_running_job_end(sqlite_url: str, tmp_path: Path) -> None:
     shop = make_shop(tmp_path, sqlite_url)
     running, waiting = enqueue(shop, ("hold", "a"), ("add", 1, 2))
@@ -67,6 +68,7 @@ def test_after_its_budget_it_begins_nothing_and_lets_the_running_job_end(sqlite_
     assert states(shop) == {running: "succeeded", waiting: "queued"}
 
 
+@pytest.mark.long
 def test_a_job_that_kills_its_process_does_not_prolong_the_budget(sqlite_url: str, tmp_path: Path) -> None:
     shop = make_shop(tmp_path, sqlite_url)
     (made,) = enqueue(shop, ("hold", "a"))

@@ -89,6 +89,7 @@ def test_restarts_under_load(own_world: World, own_postgres: PostgresServer) -> 
     assert world.owned() == []
 
 
+@pytest.mark.long
 def test_a_worker_that_dies_meanwhile(own_world: World, own_postgres: PostgresServer) -> None:
     """Its supervisor keeps what it knows of its death, and rescues when the database is back."""
     world = own_world

@@ -64,6 +64,7 @@ def test_on_sqlite_at_once_though_the_lease_holds(on_sqlite: World) -> None:
     wait_until(lambda: len(_life_files(world)) == 1, "what the dead worker left is removed")
 
 
+@pytest.mark.long
 def test_on_sqlite_a_missing_lock_file_leaves_it_to_the_lease(on_sqlite: World) -> None:
     world = on_sqlite
     job = world.enqueue("hold", "go on")

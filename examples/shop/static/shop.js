@@ -22,6 +22,10 @@ document.addEventListener("change", (event) => {
   if (event.target.closest("#chosen")) count();
 });
 
+/** Whether somebody is about to choose products: then the list stays as it is. */
+const choosing = () =>
+  document.querySelector('#chosen [name="ids"]:checked') !== null || byId("products").contains(document.activeElement);
+
 /** Brings parts of the page as they are now; bars are never touched. */
 function refresh(ids) {
   const request = new XMLHttpRequest();
@@ -30,7 +34,8 @@ function refresh(ids) {
   request.onload = () => {
     for (const id of ids) {
       const fresh = request.response?.getElementById(id);
-      if (fresh) byId(id).replaceWith(document.adoptNode(fresh));
+      // Asked when it has come, not when it was sent for: a person may tick in between.
+      if (fresh && !(id === "products" && choosing())) byId(id).replaceWith(document.adoptNode(fresh));
     }
     count();
   };
@@ -39,9 +44,7 @@ function refresh(ids) {
 
 document.addEventListener("backburner:done", () => {
   byId("notice")?.remove();
-  // What somebody is about to choose stays as it is.
-  const busy = document.querySelector('#chosen [name="ids"]:checked') || byId("products").contains(document.activeElement);
-  refresh(["failed", "recent", ...(busy ? [] : ["products"])]);
+  refresh(["failed", "recent", "products"]);
 });
 
 for (const kind of ["backburner:progress", "backburner:state"]) {
