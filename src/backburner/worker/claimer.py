@@ -28,6 +28,7 @@ STUCK_SECONDS = 0.2
 HEAD_SECONDS = 0.25
 """How often a claim looks from the very beginning of a queue, not from where the last one ended."""
 TICK_SECONDS = 0.002
+LEASE_LOOK_SECONDS = 0.02
 QUEUES_KEPT = 50
 RECOVER_SECONDS = 60.0
 """How often a worker compares what it owns with what it holds; also after every claim whose answer was lost."""
@@ -214,6 +215,10 @@ class Claimer:
             self._give_back(self._pool.take_back())
 
     def _rest(self) -> None:
+        if not self._may_claim():
+            # A new worker has its lease within milliseconds: asking for it costs a look at memory.
+            self._stopping.wait(LEASE_LOOK_SECONDS)
+            return
         if self._pool.waiting:
             self._stopping.wait(TICK_SECONDS)
             if self._pool.taken == self._taken:
