@@ -9,31 +9,27 @@ from __future__ import annotations
 import json
 import logging
 import os
-import select
 import signal
 import socket
 import sys
-import time
 from collections import deque
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from backburner.blame import Death, Limits, judge
+from backburner.blame import Death
 from backburner.clock import boot_seconds
 from backburner.errors import BackburnerError, StoreError
 from backburner.ids import Ids
 from backburner.seams import Seams
-from backburner.store.store import Store
-from backburner.store.workers import WorkerRow
-from backburner.version import VERSION
 from backburner.worker import child, exits
 from backburner.worker.children import Child, Grave, cause_of, send
-from backburner.worker.heartbeat import Beating, Heartbeat
+from backburner.worker.heartbeat import Beating
+from backburner.worker.leases import Leases
 from backburner.worker.options import WorkerOptions
 from backburner.worker.page import Page
-from backburner.worker.process import HUNG_SECONDS
+from backburner.worker.signals import Signals
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +39,6 @@ _SOON_SECONDS = 5.0
 """A child that dies within this time of its start is started again after a growing pause."""
 _AWAY_SECONDS = 2.0
 """The longest such pause while it is the database that is away: work goes on soon after it is back."""
-_LAST_RESCUE_SECONDS = 10.0
 
 
 class Supervisor:
@@ -54,11 +49,8 @@ class Supervisor:
         self._id = Ids().new()
         self._ids = Ids()
         self._children: dict[int, Child] = {}
-        self._graves: deque[Grave] = deque()
-        self._store: Store | None = None
-        self._limits = Limits()
-        self._heartbeat: Heartbeat | None = None
-        self._signals: deque[int] = deque()
+        self._leases: Leases | None = None
+        self._signals = Signals()
         self._stopping: float | None = None
         self._reloading: deque[int] = deque()
         self._restart_at: deque[float] = deque()
@@ -68,48 +60,34 @@ class Supervisor:
 
     def run(self) -> int:
         """Start the children and look after them."""
-        reading, writing = os.pipe()
-        os.set_blocking(writing, False)
-        os.set_blocking(reading, False)
-        previous = self._take_signals(writing)
-        try:
-            for _ in range(self._options.processes):
-                self._start_child()
-            while self._children or self._restart_at:
-                self._look(reading)
-        finally:
-            self._close()
-            signal.set_wakeup_fd(-1)
-            for number, handler in previous.items():
-                signal.signal(number, handler)
-            os.close(reading)
-            os.close(writing)
+        with self._signals:
+            try:
+                for _ in range(self._options.processes):
+                    self._start_child()
+                while self._children or self._restart_at:
+                    self._look()
+            finally:
+                if self._leases is not None:
+                    self._leases.close()
         return self._exit_code
 
-    def _look(self, reading: int) -> None:
-        waiting = [reading] + [c.greeting for c in self._children.values() if c.greeting >= 0]
-        readable, _, _ = select.select(waiting, [], [], 0.2)
-        if reading in readable:
-            os.read(reading, 4096)
+    def _look(self) -> None:
+        greetings = [one.greeting for one in self._children.values() if one.greeting >= 0]
+        readable = self._signals.wait(greetings, 0.2)
         for one in list(self._children.values()):
             if one.greeting in readable:
                 self._hear(one)
-        while self._signals:
-            self._onsend(self._signals.popleft())
+        for number in self._signals.noted():
+            self._obey(number)
         self._reap()
         self._enforce()
-        if self._store is not None:
-            self._store.abandon_overdue(HUNG_SECONDS)
+        if self._leases is not None:
+            self._leases.abandon_hung_calls()
         self._restart()
 
-    # Signals
+    # What signals say
 
-    def _take_signals(self, writing: int) -> dict[int, Any]:
-        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
-        return {number: signal.signal(number, lambda n, _: self._signals.append(n)) for number in numbers}
-
-    def _onsend(self, number: int) -> None:
+    def _obey(self, number: int) -> None:
         if number in (signal.SIGTERM, signal.SIGINT):
             if self._stopping is not None and number == signal.SIGINT:
                 log.warning("told to stop at once")
@@ -166,9 +144,7 @@ class Supervisor:
 
     def _become_child(self) -> None:
         """Let go, in the forked process, of what is the parent's."""
-        signal.set_wakeup_fd(-1)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
-            signal.signal(number, signal.SIG_DFL)
+        Signals.forget()
         for other in self._children.values():
             if other.greeting >= 0:
                 os.close(other.greeting)
@@ -189,7 +165,7 @@ class Supervisor:
         if "error" in said:
             log.error("the app %s cannot be used: %s", self._app, said["error"])
             log.debug("%s", said["trace"])
-            if self._store is None and not one.without_database:
+            if self._leases is None and not one.without_database:
                 # It never worked: starting again will not help.
                 self._exit_code = exits.CONFIG
                 self._stop()
@@ -202,44 +178,10 @@ class Supervisor:
             self._kill(one)
 
     def _welcome(self, one: Child, settings: dict[str, Any]) -> None:
-        store = self._open(settings)
-        one.life = store.dialect.hold_life(one.worker)
-        now, options = store.clock.now(), self._options
-        store.workers.register(
-            WorkerRow(
-                id=one.worker,
-                supervisor=self._id,
-                host=socket.gethostname(),
-                pid=one.pid,
-                label=options.label,
-                queues=json.dumps(options.queues) if options.queues else None,
-                concurrency=options.concurrency,
-                version=VERSION,
-                started_at=now,
-                beat_at=now,
-                # Over already: the first beat, which follows at once, grants it.
-                lease_until=now,
-            )
-        )
-        one.ready = True
-        if self._heartbeat is None:
-            self._heartbeat = Heartbeat(store, options.lease, options.beat, self._beating, self._seams, also=self._bury)
-            self._heartbeat.start()
-        self._heartbeat.beat_now()
+        if self._leases is None:
+            self._leases = Leases(settings, self._id, self._options, self._beating, self._seams)
+        self._leases.begin(one)
         log.info("worker %s is ready (process %d)", one.worker, one.pid)
-
-    def _open(self, settings: dict[str, Any]) -> Store:
-        if self._store is None:
-            # The child has made sure of the tables.
-            self._limits = Limits(settings["max_crashes"], settings["max_losses"])
-            self._store = Store(
-                settings["url"],
-                schema=settings["schema"],
-                prefix=settings["table_prefix"],
-                pooled=settings["pooled"],
-                auto_migrate=False,
-            )
-        return self._store
 
     def _beating(self) -> list[Beating]:
         children = [one for one in list(self._children.values()) if one.ready]
@@ -270,9 +212,8 @@ class Supervisor:
             )
             if not told:
                 log.error("worker %s (process %d) ended: %s", one.worker, one.pid, death.cause)
-            self._graves.append(Grave(one.worker, death, one.life))
-            if self._heartbeat is not None:
-                self._heartbeat.hurry()
+            if self._leases is not None:
+                self._leases.end(Grave(one.worker, death, one.life))
         over = (self._options.burst and code == exits.STOPPED and not begun) or boot_seconds() >= self._until
         if self._stopping is None and not over:
             self._plan_restart(one, code)
@@ -290,7 +231,7 @@ class Supervisor:
     def _restart(self) -> None:
         while self._restart_at and self._restart_at[0] <= boot_seconds() and self._stopping is None:
             # A child must not inherit what SQLite remembers of locks: see `store.gate`.
-            with nullcontext(enter_result=True) if self._store is None else self._store.apart(0.1) as alone:
+            with nullcontext(enter_result=True) if self._leases is None else self._leases.apart(0.1) as alone:
                 if not alone:
                     return
                 self._restart_at.popleft()
@@ -310,41 +251,6 @@ class Supervisor:
                 self._kill(one)
 
     def _guarded_past_lease(self, one: Child) -> bool:
-        if self._store is None or one.killed or one.page.lease_until >= boot_seconds():
+        if self._leases is None or one.killed or not any(body.guarded for body in one.page.begun()):
             return False
-        guarded = any(body.guarded for body in one.page.begun())
-        return guarded and self._store.dialect.proof_of_death(one.worker) is not False
-
-    # Graves: in the heartbeat's thread
-
-    def _bury(self) -> None:
-        """Rescue the jobs of children that ended; those that cannot be reached now stay for the next round."""
-        while self._graves and self._store is not None:
-            grave = self._graves[0]
-            store, now = self._store, self._store.clock.now()
-            self._seams.reach("before rescue")
-            settled = store.workers.rescue(
-                grave.worker,
-                lambda orphan: judge(orphan, grave.death, self._limits, now),  # noqa: B023 (used at once)
-                self._id,
-                grave.death.cause,
-                certain=True,
-            )
-            if settled:
-                log.warning("took over %d jobs of worker %s", len(settled), grave.worker)
-            if grave.life is not None:
-                grave.life.end()
-            self._graves.popleft()
-
-    def _close(self) -> None:
-        if self._heartbeat is not None:
-            self._heartbeat.close()
-        until = boot_seconds() + _LAST_RESCUE_SECONDS
-        while self._graves and boot_seconds() < until:
-            try:
-                self._bury()
-            except StoreError as error:
-                log.warning("jobs of ended workers wait for rescue: %s", error)
-                time.sleep(0.5)
-        if self._store is not None:
-            self._store.close()
+        return self._leases.is_over(one)
