@@ -10,9 +10,10 @@ import resource
 import socket
 import sys
 import traceback
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from backburner.capture import prints_to_log
@@ -107,6 +108,7 @@ class Executor:
         context = JobContext(job, self._reporter, only_items=options.items, now=self._clock.now)
         if task.context_parameter is not None:
             kwargs[task.context_parameter] = context
+        body = partial(task.function, *args, **kwargs)
         alone = options.isolate or job.crashes > 0 or job.losses > 0
         on_loop = task.is_async and not alone
         if on_loop:
@@ -117,7 +119,7 @@ class Executor:
         self._page.begin(slot, job.id, job.attempt, not job.repeatable, running.started)
         self._reporter.begin(running)
         if on_loop:
-            running.stop = self._loop.start(lambda: self._on_loop(running, task, options, args, kwargs), slot)
+            running.stop = self._loop.start(lambda: self._on_loop(running, task, options, body), slot)
             if context._stop is not None:
                 # It was told to stop before there was something to stop.
                 running.stop()
@@ -134,64 +136,35 @@ class Executor:
             error = outcome if isinstance(outcome, BaseException) else None
             self._conclude(running, task, options, outcome, error)
         else:
-            self._in_thread(running, task, options, args, kwargs)
+            self._in_thread(running, task, options, body)
         return False
 
-    def _in_thread(
-        self,
-        running: Running,
-        task: Task[..., Any],
-        options: RunOptions,
-        args: list[Any],
-        kwargs: dict[str, Any],
-    ) -> None:
+    @contextmanager
+    def _around(self, context: JobContext, options: RunOptions) -> Iterator[None]:
+        """What every body runs in, on a thread or on the loop."""
+        self._seams.reach("before body")
+        with entered(context), prints_to_log(context) if options.capture_print else nullcontext():
+            yield
+        self._seams.reach("after body")
+
+    def _in_thread(self, running: Running, task: Task[..., Any], options: RunOptions, body: Callable[[], Any]) -> None:
         error: BaseException | None = None
         value = None
         try:
-            self._seams.reach("before body")
-            with entered(running.context):
-                if options.capture_print or task.is_async:
-                    value = self._dressed(running.context, task, options, args, kwargs)
-                else:
-                    value = task.function(*args, **kwargs)
-            self._seams.reach("after body")
+            with self._around(running.context, options):
+                value = asyncio.run(body()) if task.is_async else body()
         except BaseException as raised:  # noqa: BLE001 (a task may raise anything)
             error = raised
         self._conclude(running, task, options, value, error)
 
-    def _dressed(
-        self,
-        context: JobContext,
-        task: Task[..., Any],
-        options: RunOptions,
-        args: list[Any],
-        kwargs: dict[str, Any],
-    ) -> Any:
-        with ExitStack() as stack:
-            if options.capture_print:
-                stack.enter_context(prints_to_log(context))
-            if task.is_async:
-                return asyncio.run(task.function(*args, **kwargs))
-            return task.function(*args, **kwargs)
-
     async def _on_loop(
-        self,
-        running: Running,
-        task: Task[..., Any],
-        options: RunOptions,
-        args: list[Any],
-        kwargs: dict[str, Any],
+        self, running: Running, task: Task[..., Any], options: RunOptions, body: Callable[[], Awaitable[Any]]
     ) -> None:
         error: BaseException | None = None
         value = None
         try:
-            self._seams.reach("before body")
-            with ExitStack() as stack:
-                stack.enter_context(entered(running.context))
-                if options.capture_print:
-                    stack.enter_context(prints_to_log(running.context))
-                value = await task.function(*args, **kwargs)
-            self._seams.reach("after body")
+            with self._around(running.context, options):
+                value = await body()
         except asyncio.CancelledError as raised:
             # Cancelled from outside: for the reason the context was told.
             error = running.context._stop or raised
