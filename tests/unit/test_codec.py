@@ -121,6 +121,12 @@ class Numbers(pydantic.RootModel[list[int]]):
     pass
 
 
+class Other:
+    @dataclasses.dataclass
+    class Line:
+        count: int
+
+
 UserId = NewType("UserId", int)
 LINE = Line(UUID(int=5), Decimal("1.10"), 2)
 ORDER = Order([LINE], NOW, {Colour.RED}, inside=Order([], ELSEWHERE))
@@ -222,6 +228,21 @@ CASES: list[tuple[Any, object]] = [
     (list[int] | set[int] | tuple[int, ...], {1}),
     (list[int] | set[int] | tuple[int, ...], [1]),
     (list[int] | list[str], ["a"]),
+    (list[date] | list[str], ["2026-05-01"]),
+    (list[date] | list[str], [date(2026, 5, 1)]),
+    (list[datetime] | list[date], [date(2026, 5, 1)]),
+    (list[Line] | list[dict[str, int]], [{"a": 1}]),
+    (dict[str, date] | dict[str, str], {"a": "2026-05-01"}),
+    (dict[str, date] | dict[str, str], {"$dict": "2026-05-01"}),
+    (dict[int, str] | dict[str, str], {"1": "a"}),
+    (list[list[str | int]] | dict[date, int], [["2026-05-01", 1]]),
+    (set[date] | set[str], {"2026-05-01"}),
+    (Sequence[int] | Sequence[str], ("a",)),
+    (tuple[int] | tuple[int, int], (1, 2)),
+    (dict[date | str, int], {date(2026, 5, 1): 1, "a": 2}),
+    (dict[date | str, int], {date(2026, 5, 1): 1}),
+    (Line | Other.Line, Other.Line(1)),
+    (Line | Other.Line, LINE),
     (dict[str, int] | Line, LINE),
     (dict[str, int] | Line, {"$Line": 1}),
     (Line | Point | Card, Point(2)),

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from backburner.codec.containers import Anything, Array, Refused, Row, Table, Union
+from backburner.codec.containers import Anything, Array, Refused, Row, Table
 from backburner.codec.plan import Misfit, Plan
 from backburner.codec.records import (
     Constrained,
@@ -25,6 +25,7 @@ from backburner.codec.records import (
     fields_of_struct,
 )
 from backburner.codec.scalars import TEXTS, Choice, Enumeration, Float, Native
+from backburner.codec.union import Union
 
 _ARRAYS: dict[Any, type] = {list: list, set: set, frozenset: frozenset}
 # An abstract annotation takes what a caller may well pass for it, and gives back what was passed.

@@ -1,4 +1,4 @@
-"""Plans of values that hold values: arrays, mappings, unions, and `Any`, which stores self-describing."""
+"""Plans of values that hold values: arrays, mappings, and `Any`, which stores self-describing."""
 
 from __future__ import annotations
 
@@ -30,10 +30,13 @@ class Array(Plan):
     kinds = frozenset({"list"})
 
     def __init__(self, cls: Any, item: Plan, name: str | None = None) -> None:
-        self.cls, self._item, self.tag = cls, item, cls.__name__
+        self.cls, self._item = cls, item
         self.name = name or f"{cls.__name__}[{item.name}{', ...' if cls is tuple else ''}]"
+        # Lists only need a tag beside other lists, which share the word.
+        self.tag = self.name if cls is list else cls.__name__
         self.types = frozenset({cls})
         self.native = cls is list
+        self.pure = self.native and item.pure
 
     def pack(self, value: Any) -> list[Any]:
         if not isinstance(value, self.cls):
@@ -129,17 +132,18 @@ class Table(Plan):
     With keys of any type it is stored as `Anything` stores a dict.
     """
 
-    tag = "dict"
     types = frozenset({dict})
-    native = True
 
     def __init__(self, key: Plan, value: Plan) -> None:
         self._key, self._value = key, value
-        self.name = f"dict[{key.name}, {value.name}]"
+        # Never "dict" alone: {"$dict": pairs} is how any dict is stored whose keys are odd.
+        self.name = self.tag = f"dict[{key.name}, {value.name}]"
         self._int_keys = key.kinds == {"int"}
         self._any_keys = isinstance(key, Anything)
         self._object = self._int_keys or self._any_keys or key.kinds == {"str"}
         self.kinds = frozenset({"dict"} if self._object else {"dict", "list"})
+        self.native = self._object
+        self.pure = key.pure and key.kinds == {"str"} and value.pure
 
     def pack(self, value: Any) -> Any:
         if not isinstance(value, dict):
@@ -260,63 +264,6 @@ def _unannotated(value: Any) -> Misfit:
         f"Annotate it with {name}, or pass builtin values",
         unstorable=True,
     )
-
-
-class Union(Plan):
-    """One of several plans. A member whose stored form another could claim is stored with its tag."""
-
-    tag = "union"
-
-    def __init__(self, members: list[Plan]) -> None:
-        self._members = members
-        self.name = " | ".join(member.name for member in members)
-        self.kinds = frozenset().union(*(member.kinds for member in members))
-        self.types = frozenset().union(*(member.types for member in members))
-        self._tagged = [m for m in members if not m.native and any(m.kinds & o.kinds for o in members if o is not m)]
-        self._plain = [m for m in members if m not in self._tagged]
-        self.native = all(member.native for member in members)
-        self.as_is = frozenset().union(*(member.as_is for member in members))
-
-    @property
-    def members(self) -> tuple[Plan, ...]:
-        """The plans, in the annotation's order."""
-        return tuple(self._members)
-
-    def pack(self, value: Any) -> Any:
-        cls, closest = type(value), None
-        # Exact types first: an int for float | int must stay an int.
-        for member in sorted(self._members, key=lambda member: cls not in member.types):
-            try:
-                packed = member.pack(value)
-            except Misfit as misfit:
-                if closest is None and (cls in member.types or misfit.unstorable):
-                    closest = misfit
-                continue
-            return {"$" + member.tag: packed} if member in self._tagged else packed
-        raise closest or wrong(self, value)
-
-    def unpack(self, stored: Any) -> Any:
-        tag = tag_of(stored)
-        if tag is not None:
-            for member in self._tagged:
-                if member.tag == tag:
-                    return member.unpack(stored["$" + tag])
-        kind, closest = KINDS.get(type(stored)), None
-        # A plain value belongs to a plain member; tagged ones are asked for the sake of older annotations.
-        for member in sorted(self._plain, key=lambda member: kind not in member.kinds) + self._tagged:
-            try:
-                return member.unpack(stored)
-            except Misfit as misfit:
-                closest = closest or (misfit if kind in member.kinds else None)
-        raise closest or wrong_stored(self, stored)
-
-    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
-        shapes = [member.schema(defs) for member in self._plain]
-        for member in self._tagged:
-            key = "$" + member.tag
-            shape = {"type": "object", "properties": {key: member.schema(defs)}, "required": [key]}
-            shapes.append({**shape, "additionalProperties": False})
-        return shapes[0] if len(shapes) == 1 else {"anyOf": shapes}
 
 
 class Refused(Plan):

@@ -16,9 +16,10 @@ from uuid import UUID
 
 import msgspec
 
-from backburner.codec.containers import Anything, Union
+from backburner.codec.containers import Anything
 from backburner.codec.plan import Plan
 from backburner.codec.scalars import Float, Native, Text
+from backburner.codec.union import Union
 
 _ENCODER = msgspec.json.Encoder()
 _AWARE = Annotated[datetime, msgspec.Meta(tz=True)]

@@ -58,8 +58,8 @@ class Plan(ABC):
     """How values of one annotation are stored.
 
     `name` is for people; `tag` names it in a union; `kinds` are the JSON kinds of its stored forms; `types`
-    are the Python types it gives back; `native` means that the stored form is the value itself, so that it
-    never needs a tag; `as_is` are the types whose values need no packing at all.
+    are the Python types it gives back; `native` means that the stored form is of the value's own type, `pure`
+    that it is so all the way down; `as_is` are the types whose values need no packing at all.
     """
 
     name: str = "Any"
@@ -67,6 +67,7 @@ class Plan(ABC):
     kinds: frozenset[str] = ANYTHING
     types: frozenset[type] = frozenset()
     native: bool = False
+    pure: bool = False
     as_is: frozenset[type] = frozenset()
     usable: bool = True
 

@@ -166,7 +166,8 @@ class Constrained(Plan):
     def __init__(self, inner: Plan, annotation: Any) -> None:
         self._inner, self._annotation = inner, annotation
         self.name, self.tag, self.kinds = inner.name, inner.tag, inner.kinds
-        self.types, self.native, self.usable = inner.types, inner.native, inner.usable
+        self.types, self.usable = inner.types, inner.usable
+        self.native, self.pure = inner.native, inner.pure
 
     def pack(self, value: Any) -> Any:
         packed = self._inner.pack(value)

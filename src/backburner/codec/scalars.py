@@ -21,7 +21,7 @@ _JSON_NAMES = {"null": "null", "bool": "boolean", "int": "integer", "float": "nu
 class Native(Plan):
     """None, bool, int and str: stored as they are. A subclass is stored as the type the annotation names."""
 
-    native = True
+    native = pure = True
 
     def __init__(self, cls: type) -> None:
         self.cls, self.kind = cls, KINDS[cls]
@@ -53,7 +53,7 @@ class Float(Plan):
     name = tag = "float"
     kinds = frozenset({"float"})
     types = frozenset({float})
-    native = True
+    native = pure = True
 
     def pack(self, value: Any) -> float:
         if not isinstance(value, (float, int)) or isinstance(value, bool):
@@ -213,7 +213,7 @@ class Choice(Plan):
         self.name = f"Literal[{', '.join(repr(value) for value, _ in choices)}]"
         self.kinds = frozenset(KINDS[type(stored)] for _, stored in choices)
         self.types = frozenset(type(value) for value, _ in choices)
-        self.native = all(value is stored for value, stored in choices)
+        self.native = self.pure = all(value is stored for value, stored in choices)
 
     def pack(self, value: Any) -> Any:
         for known, stored in self._choices:
