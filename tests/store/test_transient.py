@@ -14,7 +14,7 @@ from backburner.errors import StoreUnavailable
 from backburner.job import JobFilter
 from backburner.store.dialects.base import DriverConnection, Trouble
 from backburner.store.dialects.sqlite import Turn
-from backburner.store.lane import BUSY_TRIES
+from backburner.store.repeat import BUSY_TRIES
 from tests.store.conftest import OpenStore
 from tests.store.scene import Crew, HandClock, Scene
 from tests.waiting import wait_until

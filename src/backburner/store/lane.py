@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import random
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -13,15 +11,13 @@ from typing import Generic, TypeVar
 from sqlalchemy import Engine
 
 from backburner.clock import boot_seconds
-from backburner.errors import StoreUnavailable
-from backburner.store.dialects.base import Dialect, DriverConnection, Trouble
+from backburner.store.dialects.base import Dialect, DriverConnection
+from backburner.store.repeat import repeated
 
 T = TypeVar("T")
 
 BEAT, FINISH, CLAIM, PROGRESS, OTHER = range(5)
 """How urgent a role's writes are where there is one writer at a time, the most urgent first."""
-
-BUSY_TRIES = 8
 
 
 class Roll(Generic[T]):
@@ -73,23 +69,14 @@ class Lane:
         Is asked again when another transaction was in the way (8 times, with jitter). Raises
         `StoreUnavailable` when the database is away: the work may or may not have been committed.
         """
-        for attempt in range(BUSY_TRIES):
-            try:
-                with self._used(), nullcontext() if read_only else self._dialect.turn(self._urgency):
-                    # SQLite writes are always in a transaction of their own words.
-                    begin = not read_only and (atomic or self._dialect.single_writer)
-                    return self._once(work, begin, hurried)
-            except Exception as error:
-                trouble = self._dialect.trouble(error)
-                if trouble is Trouble.LOST:
-                    self.close()
-                    raise StoreUnavailable(f"the database does not answer: {error}") from error
-                if trouble is not Trouble.BUSY:
-                    raise
-                if attempt == BUSY_TRIES - 1:
-                    raise StoreUnavailable(f"the database was busy {BUSY_TRIES} times: {error}") from error
-                time.sleep(random.uniform(0, 0.005 * 2**attempt))
-        raise AssertionError("unreachable")
+        # SQLite writes are always in a transaction of their own words.
+        begin = not read_only and (atomic or self._dialect.single_writer)
+
+        def ask() -> T:
+            with self._used(), nullcontext() if read_only else self._dialect.turn(self._urgency):
+                return self._once(work, begin, hurried)
+
+        return repeated(ask, self._dialect, self.close, "the database")
 
     def _once(self, work: Callable[[DriverConnection], T], begin: bool, hurried: bool) -> T:
         self._since = boot_seconds() if hurried else None

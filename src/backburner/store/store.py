@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import random
 import re
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 import sqlalchemy
@@ -22,14 +21,15 @@ from backburner.store import dialects, versions
 from backburner.store.attachments import Attachments
 from backburner.store.callers import Callers
 from backburner.store.claims import Claims
-from backburner.store.dialects.base import DriverConnection, Trouble
+from backburner.store.dialects.base import DriverConnection
 from backburner.store.dialects.sqlite import READ_ONLY, CommitWatch
 from backburner.store.gate import Gate
 from backburner.store.inserts import Inserts
 from backburner.store.jobs import Jobs
-from backburner.store.lane import BUSY_TRIES, OTHER, Lane, Roll
+from backburner.store.lane import OTHER, Lane, Roll
 from backburner.store.locks import Locks
 from backburner.store.progress import ProgressRows
+from backburner.store.repeat import repeated
 from backburner.store.reports import Reports
 from backburner.store.schema import Schema
 from backburner.store.upkeep import Upkeep
@@ -98,7 +98,7 @@ class Store:
             pooled=settings.pooled,
         )
 
-    @property
+    @cached_property
     def shown_url(self) -> str:
         """The URL without its password."""
         return self.url.render_as_string(hide_password=True)
@@ -280,20 +280,7 @@ class Store:
         return self._repeated(lambda: self._once(work, read_only, urgency))
 
     def _repeated(self, ask: Callable[[], T]) -> T:
-        for attempt in range(BUSY_TRIES):
-            try:
-                return ask()
-            except Exception as error:
-                trouble = self.dialect.trouble(error)
-                if trouble is Trouble.LOST:
-                    self.engine.dispose()
-                    raise StoreUnavailable(f"the database {self.shown_url} does not answer: {error}") from error
-                if trouble is not Trouble.BUSY:
-                    raise
-                if attempt == BUSY_TRIES - 1:
-                    raise StoreUnavailable(f"the database was busy {BUSY_TRIES} times: {error}") from error
-                time.sleep(random.uniform(0, 0.005 * 2**attempt))
-        raise AssertionError("unreachable")
+        return repeated(ask, self.dialect, self.engine.dispose, f"the database {self.shown_url}")
 
     def _once(self, work: Callable[[Connection], T], read_only: bool, urgency: int) -> T:
         turn = nullcontext() if read_only else self.dialect.turn(urgency)
