@@ -10,7 +10,8 @@ import httpx
 from fastapi import FastAPI
 from starlette.requests import Request
 
-from backburner import Backburner, PermanentError, current_job, track
+from backburner import Backburner, Job, PermanentError, current_job, track
+from backburner.progress import LogLine, ProgressWrite
 from backburner.web import User, web_app
 
 SECRET = "a secret for tests, long enough"
@@ -116,3 +117,10 @@ def events_of(text: str) -> list[tuple[str, str | None, str]]:
         if "event" in fields:
             found.append((fields["event"], fields.get("id"), fields["data"]))
     return found
+
+
+def store_output(jobs: Backburner, job: Job, pieces: int) -> None:
+    """Output that stands in the log at once, one character and a line feed in each piece."""
+    store = jobs.store
+    writes = ProgressWrite(job.id, 0, log=tuple(LogLine(n * 2, "x\n", store.clock.now()) for n in range(pieces)))
+    store.run(lambda c: store.progress._append(c, store.schema.log, [(writes, line._asdict()) for line in writes.log]))

@@ -1,23 +1,18 @@
 """Live streams: what they say, in which order, where they go on, and when they end."""
 
-import asyncio
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from backburner import Backburner, Job
-from backburner.control import LOG_PIECES, Control
-from backburner.errors import StoreUnavailable
-from backburner.progress import LogLine, ProgressWrite
+from backburner import Job
+from backburner.control import LOG_PIECES
 from backburner.web import web_app
-from backburner.web.feed import Feed
-from backburner.web.shutdown import Shutdown
 from backburner.worker import Worker
 from tests.waiting import wait_until
-from tests.web.shop import Caller, Shop, as_user, by_header, events_of
+from tests.web.shop import Caller, Shop, as_user, by_header, events_of, store_output
 
 DEADLINE = 30
 
@@ -96,10 +91,9 @@ def test_who_knows_the_end_is_told_to_stay_away(shop: Shop, done: Job) -> None:
 
 def test_all_output_comes_before_the_end(shop: Shop, done: Job) -> None:
     """More output than one look brings: the end waits for it."""
-    store, pieces = shop.jobs.store, LOG_PIECES * 2 + 7
+    pieces = LOG_PIECES * 2 + 7
     job = shop.jobs.retry(done)
-    writes = ProgressWrite(job.id, 0, log=tuple(LogLine(n * 2, "x\n", store.clock.now()) for n in range(pieces)))
-    store.run(lambda c: store.progress._append(c, store.schema.log, [(writes, line._asdict()) for line in writes.log]))
+    store_output(shop.jobs, job, pieces)
     assert job.wait(DEADLINE)
     events = stream(shop, job, headers={"last-event-id": "at-0-0"})
     assert sum(kind == "log" for kind, _, _ in events) >= pieces
@@ -141,92 +135,3 @@ def test_too_many_streams_are_refused(shop: Shop, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("backburner.web.events.MOST_VIEWERS", 0)
     answer = as_user(shop, "boss").get(f"/jobs/{shop.add.enqueue(1, 2).id}/events")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
-
-
-class CountingControl(Control):
-    """Remembers which jobs each look at the database was for."""
-
-    looks: list[list[str]]
-
-    def glance(self, ids: Sequence[str]) -> dict[str, Job]:
-        self.looks.append(list(ids))
-        return super().glance(ids)
-
-
-def test_one_look_serves_all_who_watch(jobs: Backburner, shop: Shop) -> None:
-    ids = [shop.add.enqueue(1, n).id for n in range(3)]
-    control = CountingControl(jobs._database, jobs.registry, jobs._watch)
-    control.looks = []
-    feed = Feed(control, Shutdown(), seconds=0.01)
-
-    async def watch() -> None:
-        with feed.watch(ids) as first, feed.watch(ids[:1]) as second, feed.watch(ids[1:]) as third:
-            assert feed.viewers == 3
-            for viewer in (first, second, third):
-                news = await viewer.news(DEADLINE)
-                assert news is not None
-                assert set(news.sights) == viewer.ids
-            assert len(control.looks) == 1
-            assert control.looks[0] == sorted(ids)
-            await asyncio.to_thread(jobs.cancel, ids[0])
-            for viewer in (first, second):
-                news = await viewer.news(DEADLINE)
-                assert news is not None
-                assert news.sights[ids[0]].job.state == "cancelled"
-        assert feed.viewers == 0
-        assert feed._task is not None
-        await asyncio.wait_for(feed._task, DEADLINE)
-        looked = len(control.looks)
-        # Nobody watches: no task is left that could ask.
-        assert feed._task.done()
-        assert len(control.looks) == looked
-
-    asyncio.run(watch())
-
-
-def test_each_viewer_is_told_output_from_its_own_place(jobs: Backburner, shop: Shop, done: Job) -> None:
-    feed = Feed(jobs.control, Shutdown(), seconds=0.01)
-    starts = [line.start for line in jobs.control.log_after({done.id: 0})[done.id]]
-    [(number, _)] = jobs.control.messages_after({done.id: 0})[done.id]
-
-    async def told(log_at: int, word_at: int) -> tuple[list[int], int]:
-        pieces: list[int] = []
-        words = 0
-        with feed.watch([done.id], output=True, log_at=log_at, word_at=word_at) as viewer:
-            while (news := await viewer.news(DEADLINE)) is not None:
-                pieces += [line.start for _, line in news.pieces]
-                words += len(news.words)
-                if news.caught_up:
-                    break
-        return pieces, words
-
-    async def both() -> list[tuple[list[int], int]]:
-        return list(await asyncio.gather(told(0, 0), told(starts[-1] + 1, number)))
-
-    assert asyncio.run(both()) == [(starts, 1), ([], 0)]
-
-
-def test_a_database_that_is_away_does_not_end_the_watch(
-    jobs: Backburner, shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("backburner.web.feed.TROUBLE_SECONDS", 0.01)
-    job = shop.add.enqueue(1, 2)
-
-    class Failing(CountingControl):
-        def glance(self, ids: Sequence[str]) -> dict[str, Job]:
-            found = super().glance(ids)
-            if len(self.looks) < 3:
-                raise StoreUnavailable("the database does not answer")
-            return found
-
-    control = Failing(jobs._database, jobs.registry, jobs._watch)
-    control.looks = []
-
-    async def watch() -> None:
-        with Feed(control, Shutdown(), seconds=0.01).watch([job.id]) as viewer:
-            news = await viewer.news(DEADLINE)
-            assert news is not None
-            assert job.id in news.sights
-
-    asyncio.run(watch())
-    assert len(control.looks) >= 3

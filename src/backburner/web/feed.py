@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -17,6 +17,7 @@ from starlette.concurrency import run_in_threadpool
 
 from backburner.control import LOG_PIECES, Control
 from backburner.errors import StoreError
+from backburner.job import Job
 from backburner.progress import LogLine, Message
 from backburner.states import JobState
 from backburner.web.shutdown import Shutdown
@@ -29,6 +30,7 @@ TROUBLE_SECONDS = 2.0
 PLACES_SECONDS = 2.0
 """How old a place in line may be: counting it costs more than a look."""
 MOST_PLACES = 20
+"""Places that one look counts again; those that were never counted come on top."""
 MOST_VIEWERS = 500
 """Streams and long polls that one process holds open; whoever comes then is answered at once."""
 MOST_LOG = 2_000
@@ -97,17 +99,20 @@ class Viewer:
         for job_id in self.ids:
             sight = round_.sights.get(job_id)
             if sight is None:
-                told = told or job_id not in news.gone
-                news.gone.add(job_id)
+                if job_id not in self.pulses or self.pulses[job_id] is not None:
+                    self.pulses[job_id] = None
+                    news.gone.add(job_id)
+                    told = True
             elif self.pulses.get(job_id) != sight.pulse:
                 self.pulses[job_id] = sight.pulse
                 news.sights[job_id] = sight
                 told = True
             if self.output:
                 told = self._tell_output(round_, job_id) or told
-        if self.behind and not round_.more:
-            self.behind = False
-            told = True
+        # What the look had no room for may be ours: asked for again until there is no more.
+        behind = self.output and round_.more
+        told = told or (self.behind and not behind)
+        self.behind = behind
         if told:
             self._ring.set()
 
@@ -134,6 +139,13 @@ class Round(NamedTuple):
     more: bool
 
 
+class Place(NamedTuple):
+    """A place in line, None far behind, and when it was counted, in seconds since the epoch."""
+
+    number: int | None
+    counted_at: float
+
+
 class Feed:
     """Looks for all viewers of this process. `seconds` is the pause between two rounds."""
 
@@ -141,8 +153,7 @@ class Feed:
         self._control, self._shutdown, self._seconds = control, shutdown, seconds
         self._viewers: set[Viewer] = set()
         self._pulses: dict[str, object] = {}
-        self._places: dict[str, int | None] = {}
-        self._places_at = 0.0
+        self._places: dict[str, Place] = {}
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -190,15 +201,9 @@ class Feed:
         """One look, in a thread: one query for all jobs, and one each for output and files if needed."""
         ids = sorted({job_id for viewer in viewers for job_id in viewer.ids})
         jobs = self._control.glance(ids)
-        now = self._control.now().timestamp()
-        if now - self._places_at >= PLACES_SECONDS:
-            self._places, self._places_at = {}, now
-        queued = [job for job in jobs.values() if job.state is JobState.QUEUED]
-        for job in [job for job in queued if job.id not in self._places][:MOST_PLACES]:
-            self._places[job.id] = self._control.place_in_line(job)
-        sights = seen(self._control, jobs, {job_id: self._places.get(job_id) for job_id in jobs})
+        self._places = self._counted(jobs)
+        sights = seen(self._control, jobs, {job_id: place.number for job_id, place in self._places.items()})
         changed = {job_id for job_id, sight in sights.items() if self._pulses.get(job_id) != sight.pulse}
-        self._pulses = {job_id: sight.pulse for job_id, sight in sights.items()}
         log_from: dict[str, int] = {}
         words_from: dict[str, int] = {}
         for viewer in viewers:
@@ -208,4 +213,17 @@ class Feed:
                     words_from[job_id] = min(words_from.get(job_id, viewer.word_at[job_id]), viewer.word_at[job_id])
         lines = self._control.log_after(log_from)
         words = self._control.messages_after(words_from)
+        # Last: a look that fails on its way has told nobody, and the next one must find the same changes.
+        self._pulses = {job_id: sight.pulse for job_id, sight in sights.items()}
         return Round(sights, lines, words, sum(map(len, lines.values())) >= LOG_PIECES)
+
+    def _counted(self, jobs: Mapping[str, Job]) -> dict[str, Place]:
+        """The places of all queued jobs: the oldest are counted again, a few at a time; others stay as they were."""
+        queued = {job_id: job for job_id, job in jobs.items() if job.state is JobState.QUEUED}
+        places = {job_id: place for job_id, place in self._places.items() if job_id in queued}
+        now = self._control.now().timestamp()
+        old = [job_id for job_id, place in places.items() if now - place.counted_at >= PLACES_SECONDS]
+        old.sort(key=lambda job_id: places[job_id].counted_at)
+        for job_id in [*old[:MOST_PLACES], *(queued.keys() - places.keys())]:
+            places[job_id] = Place(self._control.place_in_line(queued[job_id]), now)
+        return places
