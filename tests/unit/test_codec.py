@@ -8,6 +8,7 @@ import json
 import math
 import subprocess
 import sys
+import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -34,6 +35,7 @@ from hypothesis import strategies as st
 from backburner.codec import MAX_DEPTH, Parameters, decode_result, encode_result, hints_of
 from backburner.codec.compile import plan_for
 from backburner.codec.fast import FastForm
+from backburner.codec.records import Record
 from backburner.errors import (
     BackburnerError,
     DecodeError,
@@ -65,7 +67,7 @@ class Level(enum.IntEnum):
     LOW = 1
 
 
-class Right(enum.Flag):
+class Access(enum.Flag):
     READ = 1
     WRITE = 2
 
@@ -183,9 +185,15 @@ CASES: list[tuple[Any, object]] = [
     (Colour, Colour.BLUE),
     (Shape, Shape.POINT),
     (Level, Level.LOW),
-    (Right, Right.READ | Right.WRITE),
+    (Access, Access.READ | Access.WRITE),
     (list[datetime], [NOW, ELSEWHERE]),
     (list, [1, {"a": (NOW,)}]),
+    (typing.List, [1, {"a": (NOW,)}]),  # noqa: UP006 - the old spellings are other types at run time
+    (typing.Dict, {1: NOW}),  # noqa: UP006
+    (typing.Tuple, (1, NOW)),  # noqa: UP006
+    (tuple[()], ()),
+    (typing.Set, {NOW}),  # noqa: UP006
+    (typing.Sequence | None, (NOW,)),
     (set[UUID], {UUID(int=1), UUID(int=2)}),
     (frozenset[int], frozenset({1, 2})),
     (tuple[int, str, date], (1, "a", date(2026, 1, 1))),
@@ -195,6 +203,7 @@ CASES: list[tuple[Any, object]] = [
     (dict[str, Line], {"a": LINE}),
     (dict[str, int], {"$datetime": 1}),
     (dict[int, str], {1: "a", -2: "b"}),
+    (dict[int, str], {10**4298: "a"}),
     (dict[UUID, int], {UUID(int=3): 1}),
     (dict[date, int], {date(2026, 1, 1): 1}),
     (dict[tuple[int, int], str], {(1, 2): "a"}),
@@ -578,6 +587,31 @@ def test_damaged_variadics_are_decode_errors(text: str) -> None:
         Parameters.of(many).load(text)
 
 
+@dataclasses.dataclass
+class Left:
+    inner: "Left | Right | None" = None
+
+
+@dataclasses.dataclass
+class Right:
+    inner: "Left | Right | None" = None
+
+
+def test_text_that_fits_no_member_of_nested_unions_is_refused_after_few_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = 0
+
+    def counted(self: Record, stored: Any) -> Any:
+        nonlocal tries
+        tries += 1
+        return unpack(self, stored)
+
+    unpack = Record.unpack
+    monkeypatch.setattr(Record, "unpack", counted)
+    with pytest.raises(DecodeError):
+        taking(Left).load('{"x":' + '{"inner":' * 12 + "5" + "}" * 13)
+    assert tries < 200
+
+
 def test_a_class_that_refuses_its_fields_is_a_decode_error() -> None:
     @dataclasses.dataclass
     class Positive:
@@ -770,6 +804,48 @@ def test_names_that_only_a_type_checker_knows() -> None:
     assert parameters.returns is Any
     with pytest.raises(InvalidTask, match="TYPE_CHECKING"):
         Parameters.of(ghostly)
+
+
+class Broken:
+    """Classes with an annotation that cannot be read, each for another reason."""
+
+    @dataclasses.dataclass
+    class Name:
+        x: "datetime.nothing"  # type: ignore[name-defined]
+
+    @dataclasses.dataclass
+    class Grammar:
+        x: "int |"  # type: ignore[valid-type] # noqa: F722
+
+    @dataclasses.dataclass
+    class Operator:
+        x: "'a' | 3"  # type: ignore[valid-type,name-defined] # noqa: F821
+
+
+@pytest.mark.parametrize("annotation", [Broken.Name, Broken.Grammar, Broken.Operator])
+def test_a_class_with_an_annotation_that_cannot_be_read_is_refused_when_declared(annotation: Any) -> None:
+    with pytest.raises(InvalidTask, match=f"{annotation.__name__} has an annotation that cannot be read at run time"):
+        taking(annotation)
+    assert through(annotation | None, None) is None
+
+
+@pytest.mark.parametrize("annotation", ["1 / 0", "{}['a']", "int |"])
+def test_an_annotation_that_cannot_be_read_is_refused_when_declared(annotation: str) -> None:
+    with pytest.raises(InvalidTask, match="parameter 'x' does not exist at run time"):
+        taking(annotation)
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        Annotated[Decimal, msgspec.Meta(gt=0)],
+        Annotated[int | None, msgspec.Meta(ge=1)],
+        Annotated[list[Card | Order], msgspec.Meta(min_length=1)],
+    ],
+)
+def test_limits_that_cannot_be_checked_are_refused_when_declared(annotation: Any) -> None:
+    with pytest.raises(InvalidTask, match="parameter 'x': .*cannot be checked"):
+        taking(annotation)
 
 
 def test_a_required_parameter_nobody_can_pass_is_refused_when_declared() -> None:

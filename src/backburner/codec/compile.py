@@ -90,7 +90,11 @@ class _Compiler:
         if origin is typing.Annotated:
             inner = self.plan(args[0])
             limited = any(isinstance(extra, msgspec.Meta) for extra in args[1:])
-            return Constrained(inner, annotation) if limited and inner.usable else inner
+            return self._constrained(inner, annotation) if limited and inner.usable else inner
+        # tuple[()] has no items either, but says so.
+        if annotation is typing.Tuple or (not args and isinstance(origin, type) and origin is not tuple):  # noqa: UP006
+            # An old spelling without items, such as typing.List.
+            return self._class(origin)
         if origin in (typing.Required, typing.NotRequired, typing.Final):
             return self.plan(args[0])
         if origin in (typing.Union, types.UnionType):
@@ -108,6 +112,15 @@ class _Compiler:
         if isinstance(origin, type):
             return self._class(origin)
         return Refused(str(annotation), f"the annotation {annotation} names no type that can be stored")
+
+    def _constrained(self, inner: Plan, annotation: Any) -> Plan:
+        try:
+            msgspec.convert(None, annotation)
+        except msgspec.ValidationError:
+            pass
+        except Exception as error:  # noqa: BLE001 (whatever msgspec has against the annotation)
+            return Refused(inner.name, f"the limits of {inner.name} cannot be checked: {error}")
+        return Constrained(inner, annotation)
 
     def _union(self, args: tuple[Any, ...]) -> Plan:
         members = [self.plan(arg) for arg in args if arg is not msgspec.UnsetType]
@@ -159,8 +172,8 @@ class _Compiler:
     def _record(self, cls: Any) -> Plan:
         try:
             return self._fields_of(cls)
-        except NameError as error:
-            return Refused(cls.__name__, f"{cls.__name__} has an annotation that only a type checker knows ({error})")
+        except Exception as error:  # noqa: BLE001 (an annotation is code, and may raise anything)
+            return Refused(cls.__name__, f"{cls.__name__} has an annotation that cannot be read at run time ({error})")
 
     def _fields_of(self, cls: Any) -> Plan:
         if issubclass(cls, tuple) and hasattr(cls, "_fields"):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from backburner.codec.plan import ANYTHING, KINDS, Misfit, Plan, tag_of, typename, wrong, wrong_stored
 from backburner.codec.scalars import TEXTS, finite
 
-_INT_DIGITS = 4000
-"""Python refuses to read longer numbers by itself (from 4,300 digits on)."""
 _PLAIN: frozenset[type] = frozenset({type(None), bool, int, str})
 
 
@@ -198,8 +197,10 @@ def _checked(pairs: Any) -> list[Any]:
 
 
 def _int_key(key: Any) -> int:
-    if type(key) is str and key.removeprefix("-").isdecimal() and key.isascii() and len(key) < _INT_DIGITS:
-        return int(key)
+    if type(key) is str and key.removeprefix("-").isdecimal() and key.isascii():
+        # Python itself refuses to read more than 4,300 digits.
+        with suppress(ValueError):
+            return int(key)
     raise Misfit("has a key that is no int")
 
 

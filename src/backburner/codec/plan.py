@@ -37,16 +37,19 @@ ANYTHING = frozenset(KINDS.values())
 class Misfit(Exception):
     """A value does not fit a plan; internal, the callers turn it into their typed error.
 
-    `unstorable` tells a value of the right type that has no stored form (NaN) from a wrong type.
+    `unstorable` tells a value of the right type that has no stored form (NaN) from a wrong type; `depth` is
+    how many levels further in the problem is.
     """
 
     def __init__(self, problem: str, remedy: str = "", *, unstorable: bool = False) -> None:
         self.problem, self.remedy, self.unstorable, self.path = problem, remedy, unstorable, ""
+        self.depth = 0
         super().__init__(problem)
 
     def at(self, step: str) -> Misfit:
         """The same misfit, seen from one level further out."""
         self.path = step + self.path
+        self.depth += 1
         return self
 
     def sentence(self) -> str:

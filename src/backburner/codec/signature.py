@@ -17,8 +17,8 @@ _REMEDY = "Use a module-level function; pass what the method needs as arguments"
 def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
     """The annotations by parameter name (and `return`), resolved one by one.
 
-    A name that does not exist at run time, such as one imported under TYPE_CHECKING, leaves its annotation as
-    the string it was written as.
+    An annotation that cannot be read at run time, such as a name imported under TYPE_CHECKING, stays the string
+    it was written as.
     """
     inner = _innermost(function)
     hints: dict[str, Any] = {}
@@ -26,7 +26,7 @@ def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
         holder = types.SimpleNamespace(__annotations__={name: annotation})
         try:
             hints.update(typing.get_type_hints(holder, getattr(inner, "__globals__", {}), include_extras=True))
-        except (NameError, AttributeError, SyntaxError, TypeError):
+        except Exception:  # noqa: BLE001 (an annotation is code, and may raise anything)
             hints[name] = annotation if isinstance(annotation, str) else str(annotation)
     return hints
 

@@ -6,6 +6,9 @@ from typing import Any
 
 from backburner.codec.plan import KINDS, Misfit, Plan, tag_of, wrong, wrong_stored
 
+_DEEP = 4
+"""Who fits this many levels down is the member meant. To try the others too would take 2 to the depth tries."""
+
 
 class Union(Plan):
     """One of several plans. A member whose stored form another could claim is stored with its tag."""
@@ -61,6 +64,8 @@ class Union(Plan):
             try:
                 return member.unpack(stored)
             except Misfit as misfit:
+                if misfit.depth > _DEEP:
+                    raise
                 closest = closest or (misfit if kind in member.kinds else None)
         raise closest or wrong_stored(self, stored)
 
