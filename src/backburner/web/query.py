@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -23,6 +24,7 @@ _TEXTS = ("task", "queue", "tag", "identifier", "owner", "before")
 _MOMENTS = ("created_after", "created_before")
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 _CHARACTERS = 1_000
+_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Query:
                     raise invalid(name, "Use true or false.")
                 chosen[name] = _FLAGS[value.lower()]
             elif name == "limit":
-                if not value.isdigit() or not 1 <= int(value[:9]) <= MOST:
+                if not _NUMBER.fullmatch(value) or not 1 <= int(value) <= MOST:
                     raise invalid(name, f"Use 1 to {MOST}.")
                 limit = int(value)
             elif name != "token":
