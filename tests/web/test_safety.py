@@ -3,6 +3,7 @@
 import pytest
 from fastapi import FastAPI
 
+from backburner.control import Control
 from backburner.errors import SettingsError
 from backburner.progress import Link, Progress
 from backburner.web import serve, web_app
@@ -63,6 +64,18 @@ def test_every_answer_has_the_headers(shop: Shop, path: str) -> None:
     assert policy["default-src"] == "'none'"
     assert policy["frame-ancestors"] == "'self'"
     assert "unsafe" not in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("path", ["/jobs", "/dashboard/jobs"])
+def test_a_mistake_of_the_server_is_answered_with_the_headers(
+    shop: Shop, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Control, "page", lambda *_: 1 / 0)
+    answer = Caller(web_app(shop.jobs, development=True)).get(path)
+    assert answer.status_code == 500
+    assert "ZeroDivision" not in answer.text
+    for name, value in (HEADERS | {"cache-control": "no-store"}).items():
+        assert answer.headers[name] == value, name
 
 
 @pytest.mark.parametrize(

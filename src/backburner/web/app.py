@@ -23,7 +23,7 @@ from backburner.web.health import HealthRoutes
 from backburner.web.pages import PageRoutes
 from backburner.web.problems import Problem, invalid, not_found, unavailable, wrong_state
 from backburner.web.reading import ReadingRoutes
-from backburner.web.safety import Safety
+from backburner.web.safety import Safety, secure
 from backburner.web.shutdown import Shutdown
 from backburner.web.site import Site
 from backburner.web.tokens import Tokens
@@ -54,7 +54,10 @@ def web_app(jobs: Backburner, *, resolve_user: ResolveUser | None = None, develo
 
     async def answer(request: Request, error: Exception) -> Response:
         problem = _problem_of(error)
-        return pages.problem(request, problem) or problem.response()
+        response = pages.problem(request, problem) or problem.response()
+        # Starlette answers a mistake of ours outside of the middleware that sets the headers.
+        secure(response.headers)
+        return response
 
     for kind in (Problem, HTTPException, RequestValidationError, *_KNOWN, Exception):
         app.add_exception_handler(kind, answer)

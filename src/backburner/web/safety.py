@@ -53,10 +53,7 @@ class Safety:
 
         async def careful(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-                headers.setdefault("cache-control", "no-store")
+                secure(MutableHeaders(scope=message))
             await send(message)
 
         connection = HTTPConnection(scope)
@@ -80,6 +77,13 @@ class Safety:
             "Changes are accepted from our own pages only",
             "The request seems to come from another site (Sec-Fetch-Site, Origin).",
         )
+
+
+def secure(headers: MutableHeaders) -> None:
+    """Set on an answer what it does not say itself."""
+    for name, value in HEADERS.items():
+        headers.setdefault(name, value)
+    headers.setdefault("cache-control", "no-store")
 
 
 def from_our_pages(connection: HTTPConnection) -> bool:
