@@ -6,7 +6,6 @@ second. Outside a job everything works as well: the bar goes to the console, or 
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
@@ -14,9 +13,10 @@ from contextvars import ContextVar
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any, Literal, TypeVar, overload
 
+from backburner.checkpoint import Checkpoint, check_cursor
 from backburner.console import ConsoleBar
 from backburner.desk import Desk
-from backburner.errors import InvalidArgument, TooLarge
+from backburner.errors import InvalidArgument
 from backburner.progress import FailedItem, Link, Message, Progress, is_safe_link, storable
 from backburner.tracking import Guard, tracked
 
@@ -66,8 +66,7 @@ class JobContext:
         self._messages: deque[Message] = deque()
         self._message_count = 0
         self._failed_items: deque[FailedItem] = deque()
-        self._checkpoint: dict[str, Any] | None = None
-        self._checkpoint_changed = False
+        self._checkpoint: Checkpoint | None = None
         self._resumable = False
         self._track_count = 0
         self._stop: BaseException | None = None
@@ -186,19 +185,15 @@ class JobContext:
         Stored at the next flush; inside `transaction()` together with the writes there.
         """
         self.check()
-        try:
-            size = len(json.dumps(cursor))
-        except (TypeError, ValueError) as error:
-            raise InvalidArgument(self.task or "", "cursor", cursor, f"is no JSON value: {error}") from error
-        if size > 65_536:
-            raise TooLarge("checkpoint", size, 65_536, "Keep a position, not the data")
-        self._saved()["cursor"] = cursor
-        self._checkpoint_changed = True
+        check_cursor(self.task or "", cursor)
+        saved = self._saved()
+        saved.values["cursor"] = cursor
+        saved.changed = True
 
     @property
     def last_checkpoint(self) -> Any:
         """What `checkpoint` was last given, in this attempt or an earlier one; None when nothing was."""
-        return self._saved().get("cursor")
+        return self._saved().values.get("cursor")
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -281,29 +276,15 @@ class JobContext:
             f"<JobContext {self.task} {self.id} attempt {self.attempt}>" if self._claimed else "<JobContext (no job)>"
         )
 
-    def _saved(self) -> dict[str, Any]:
+    def _saved(self) -> Checkpoint:
+        """The checkpoint, read from the database when it is first asked for."""
         saved = self._checkpoint
         if saved is None:
-            text = self._desk.stored_checkpoint(self) if self._desk is not None else None
-            saved = self._checkpoint = dict(json.loads(text)) if text else {}
-            # Items that had failed before the checkpoint are not looked at again: they count on.
-            self._failed += int(saved.pop("failed", 0))
+            saved = Checkpoint(self._desk.stored_checkpoint(self) if self._desk is not None else None)
+            self._checkpoint = saved
+            # Items that had failed before it are not looked at again: they count on.
+            self._failed += saved.failed
         return saved
-
-    def _checkpoint_text(self) -> str:
-        """What is stored of the checkpoint, with the count of the items that failed before it."""
-        return json.dumps(self._saved() | ({"failed": self._failed} if self._failed else {}))
-
-    def _kept_checkpoint(self) -> dict[str, Any]:
-        """A copy to go back to, when a transaction fails."""
-        return dict(self._saved())
-
-    def _restore_checkpoint(self, kept: dict[str, Any], changed: bool) -> None:
-        """Go back to a copy: what was said since is forgotten. In place: a `track` under way holds it too."""
-        saved = self._saved()
-        saved.clear()
-        saved.update(kept)
-        self._checkpoint_changed, self._finished = changed, False
 
     def _moment(self) -> datetime:
         return self._now() if self._now is not None else datetime.now().astimezone()
@@ -327,9 +308,11 @@ class JobContext:
     @property
     def _silent(self) -> bool:
         """True while nothing at all was reported: then there is nothing to store."""
+        if self._checkpoint is not None and self._checkpoint.changed:
+            return False
         listed = self._output or self._messages or self._failed_items or self._links
         said = (self._total, self._text, self._stage)
-        return not (listed or self._done or self._checkpoint_changed) and said == (None, None, None)
+        return not (listed or self._done) and said == (None, None, None)
 
 
 def current_job() -> JobContext | Any:

@@ -47,7 +47,7 @@ def tracked(
     done, source, saved = 0, iter(items), None
     if name is not None:
         saved = context._saved()
-        done = int(saved.get(name, 0))
+        done = int(saved.values.get(name, 0))
         # What the last attempt had done is not looked at again.
         for _ in islice(source, done):
             pass
@@ -62,8 +62,8 @@ def tracked(
         context._done = done
         context._alive = True
         if saved is not None:
-            saved[name] = done  # type: ignore[index]
-            context._checkpoint_changed = True
+            saved.values[name] = done  # type: ignore[index]
+            saved.changed = True
         if console is not None:
             console.show(context._reported)
     if console is not None:

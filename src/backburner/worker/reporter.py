@@ -158,13 +158,14 @@ class Reporter:
         context = running.context
         with running.lock:
             context._in_transaction = True
-            checkpoint, changed, unwritten = context._kept_checkpoint(), context._checkpoint_changed, running.unwritten
+            kept, unwritten = context._saved().kept(), running.unwritten
         try:
             yield
             running.unwritten = None
         except BaseException:
             with running.lock:
-                context._restore_checkpoint(checkpoint, changed)
+                context._saved().restore(kept)
+                context._finished = False
                 if running.unwritten is not None:
                     earlier = unwritten.checkpoint if unwritten is not None else None
                     running.unwritten = replace(running.unwritten, checkpoint=earlier)
@@ -257,15 +258,14 @@ class Reporter:
         reported = context._reported
         lines = _drain(context._output)
         messages, failed = _drain(context._messages), _drain(context._failed_items)
-        changed = context._checkpoint_changed
-        context._checkpoint_changed = False
-        if not (changed or lines or messages or failed or reported != one.stored or earlier):
+        checkpoint = context._checkpoint.taken(context._failed) if context._checkpoint is not None else None
+        if not (checkpoint or lines or messages or failed or reported != one.stored or earlier):
             return None
         write = ProgressWrite(
             job=one.job.id,
             attempt=one.job.attempt,
             progress=reported,
-            checkpoint=context._checkpoint_text() if changed else earlier.checkpoint if earlier else None,
+            checkpoint=checkpoint or (earlier.checkpoint if earlier else None),
             log=(*(earlier.log if earlier else ()), *self._log_line(one, lines)),
             messages=(*(earlier.messages if earlier else ()), *messages),
             failed_items=(*(earlier.failed_items if earlier else ()), *failed),
