@@ -2,8 +2,9 @@
 
 import asyncio
 import io
+import itertools
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -119,8 +120,10 @@ def events_of(text: str) -> list[tuple[str, str | None, str]]:
     return found
 
 
-def store_output(jobs: Backburner, job: Job, pieces: int) -> None:
-    """Output that stands in the log at once, one character and a line feed in each piece."""
+def store_output(jobs: Backburner, job: Job, texts: Sequence[str]) -> None:
+    """Output of a job that stands in its log at once, a piece for each text."""
     store = jobs.store
-    writes = ProgressWrite(job.id, 0, log=tuple(LogLine(n * 2, "x\n", store.clock.now()) for n in range(pieces)))
-    store.run(lambda c: store.progress._append(c, store.schema.log, [(writes, line._asdict()) for line in writes.log]))
+    starts = itertools.accumulate(map(len, texts), initial=0)
+    lines = [LogLine(start, text, store.clock.now()) for start, text in zip(starts, texts, strict=False)]
+    write = ProgressWrite(job.id, 0, log=tuple(lines))
+    store.run(lambda c: store.progress._append(c, store.schema.log, [(write, line._asdict()) for line in lines]))

@@ -7,10 +7,11 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from backburner import Backburner, JobState, current_job
+from backburner.web.words import duration
 from backburner.worker import Worker
 from tests.waiting import wait_until
 from tests.web.browsing import Host, Watched, browsing, serving
-from tests.web.shop import Shop
+from tests.web.shop import Shop, store_output
 
 expect.set_options(timeout=20_000)
 
@@ -274,3 +275,43 @@ def test_other_sites_can_do_nothing(shop: Shop, host: Host, browser: Browser) ->
     assert answering.value.status == 403
     assert job.refresh().state is JobState.QUEUED
     page.close()
+
+
+# Offsets count characters as Python does; in a browser each of these counts as two.
+WIDE = ("\U0001f525" * 3 + "\n", "behind them\n")
+
+
+def test_a_bar_shows_the_output_behind_wide_characters(shop: Shop, host: Host, watched: Watched) -> None:
+    job = shop.add.enqueue(1, 2)
+    store_output(shop.jobs, job, WIDE)
+    watched.page.goto(f"{host.url}/?log=1&ids={job.id}")
+    expect(watched.page.locator(".bb-log")).to_contain_text("behind them")
+
+
+def test_the_job_page_shows_the_output_behind_wide_characters(shop: Shop, host: Host, watched: Watched) -> None:
+    job = shop.add.enqueue(1, 2)
+    watched.page.goto(f"{host.url}/bb/dashboard/jobs/{job.id}")
+    store_output(shop.jobs, job, WIDE)
+    job.cancel()
+    expect(watched.page.locator("[data-log]")).to_contain_text("behind them")
+
+
+def test_whoever_listens_hears_that_a_bar_is_dismissed(
+    shop: Shop, worker: Worker, host: Host, watched: Watched
+) -> None:
+    job = shop.add.enqueue(1, 2)
+    page = watched.page
+    watched.collect("dismiss")
+    page.goto(f"{host.url}/?ids={job.id}")
+    expect(page.locator(".bb-figure")).to_have_text("Succeeded")
+    page.locator("backburner-progress").evaluate("bar => bar.toggleAttribute('dismiss')")
+    page.get_by_role("button", name="Dismiss").click()
+    expect(page.locator("backburner-progress")).to_have_count(0)
+    assert page.evaluate("heard") == [["dismiss", "succeeded"]]
+
+
+def test_scripts_and_pages_say_durations_alike(host: Host, watched: Watched) -> None:
+    seconds = [0.0, 0.32, 1.0, 9.96, 12.84, 59.99, 69.0, 3599.0, 7560.0, 172_799.0, 300_000.0]
+    watched.page.goto(host.url + "/bb/dashboard/jobs")
+    script = "async (seconds) => seconds.map((await import('/bb/static/words.js')).duration)"
+    assert watched.page.evaluate(script, seconds) == [duration(each) for each in seconds]

@@ -93,7 +93,7 @@ def test_all_output_comes_before_the_end(shop: Shop, done: Job) -> None:
     """More output than one look brings: the end waits for it."""
     pieces = LOG_PIECES * 2 + 7
     job = shop.jobs.retry(done)
-    store_output(shop.jobs, job, pieces)
+    store_output(shop.jobs, job, ["x\n"] * pieces)
     assert job.wait(DEADLINE)
     events = stream(shop, job, headers={"last-event-id": "at-0-0"})
     assert sum(kind == "log" for kind, _, _ in events) >= pieces

@@ -144,7 +144,7 @@ def test_output_that_a_failed_look_did_not_bring_comes_with_the_next(jobs: Backb
         with Feed(control, Shutdown(), seconds=0.01).watch([job.id], output=True) as viewer:
             assert await until_caught_up(viewer) == 0
             control.failing = True
-            await asyncio.to_thread(store_output, jobs, job, 3)
+            await asyncio.to_thread(store_output, jobs, job, ["x\n"] * 3)
             await asyncio.to_thread(jobs.cancel, job.id)
             return await until_caught_up(viewer)
 
@@ -160,7 +160,7 @@ def test_output_beyond_one_look_reaches_those_who_had_caught_up(jobs: Backburner
     async def watch() -> int:
         with Feed(jobs.control, Shutdown(), seconds=0.01).watch([job.id], output=True) as viewer:
             assert await until_caught_up(viewer) == 0
-            await asyncio.to_thread(store_output, jobs, job, pieces)
+            await asyncio.to_thread(store_output, jobs, job, ["x\n"] * pieces)
             await asyncio.to_thread(jobs.cancel, job.id)
             told = 0
             while (news := await viewer.news(DEADLINE)) is not None:

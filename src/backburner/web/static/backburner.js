@@ -36,15 +36,14 @@ function say(element, text) {
 }
 
 export class BackburnerProgress extends HTMLElement {
-  static observedAttributes = ["src", "cancel", "log"];
+  static observedAttributes = ["src", "cancel", "log", "retry", "dismiss", "label"];
 
   #job = null; #stop = null; #estimate = new Estimate(); #parts = null; #ticker = 0; #lost = false; #gone = false;
-  #skew = 0; #seen = 0; #said = null; #following = false; #logEnd = 0; #logOpen = false; #trouble = ""; #asked = "";
+  #skew = 0; #seen = 0; #said = null; #following = false; #logAt = -1; #logOpen = false; #trouble = ""; #asked = "";
   #ended = false;
 
   /** The job as last seen, or null. */
   get job() { return this.#job; }
-
   get src() { return this.getAttribute("src") || ""; }
   set src(value) { this.setAttribute("src", value); }
 
@@ -66,7 +65,7 @@ export class BackburnerProgress extends HTMLElement {
       this.#job = null;
       this.#said = null;
       this.#gone = this.#lost = this.#ended = false;
-      this.#logEnd = 0;
+      this.#logAt = -1;
       this.#parts?.log.replaceChildren();
       this.#estimate = new Estimate();
       this.#follow();
@@ -155,7 +154,8 @@ export class BackburnerProgress extends HTMLElement {
     for (const button of [parts.cancel, parts.retry, parts.dismiss, parts.more]) button.type = "button";
     parts.cancel.addEventListener("click", () => this.cancel());
     parts.retry.addEventListener("click", () => this.retry());
-    parts.dismiss.addEventListener("click", () => this.#tell("dismiss", {}) ?? this.remove());
+    // Removed after the event: from an element that is not in the page nothing bubbles.
+    parts.dismiss.addEventListener("click", () => { this.#tell("dismiss", {}); queueMicrotask(() => this.remove()); });
     parts.more.addEventListener("click", () => this.#toggleLog());
     parts.log.addEventListener("scroll", () => {
       this.#following = parts.log.scrollTop + parts.log.clientHeight >= parts.log.scrollHeight - 8;
@@ -316,7 +316,7 @@ export class BackburnerProgress extends HTMLElement {
   #toggleLog() {
     this.#logOpen = !this.#logOpen;
     this.#parts.log.replaceChildren();
-    this.#logEnd = 0;
+    this.#logAt = -1;
     this.#following = true;
     this.#render();
     if (this.#logOpen || !this.#job?.done) this.#follow();
@@ -324,8 +324,8 @@ export class BackburnerProgress extends HTMLElement {
 
   #append({ start, text, at }) {
     const { log } = this.#build();
-    if (start < this.#logEnd) return;
-    this.#logEnd = start + text.length;
+    if (start <= this.#logAt) return;
+    this.#logAt = start;
     const time = clock(new Date(at));
     for (const line of text.replace(/\n$/, "").split("\n")) {
       const row = make("span", "bb-log-line");

@@ -13,7 +13,7 @@ if (element && element.dataset.done === "false") {
   follow(element.src, (kind, body) => {
     if (kind === "back" || kind === "lost") live.hidden = kind === "lost";
     if (kind === "log" && body.start >= end) {
-      end = body.start + body.text.length;
+      end = body.start + 1;  // lengths differ between here and the server: offsets count characters, not their halves
       for (const line of body.text.replace(/\n$/, "").split("\n")) {
         const time = document.createElement("span");
         time.className = "bb-log-time";

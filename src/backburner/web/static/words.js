@@ -23,12 +23,11 @@ export function count(progress) {
   return `${number(done)} of ${number(total)}${named}`;
 }
 
-/** "1 min 09 s", "2 h 06 min", "3 d". */
+/** "320 ms", "12.8 s", "1 min 09 s", "2 h 06 min", "3 d". */
 export function duration(seconds) {
   const s = Math.max(0, seconds);
   if (s < 1) return `${Math.round(s * SECOND)} ms`;
-  if (s < 10) return `${s.toFixed(1)} s`;
-  if (s < 60) return `${Math.floor(s)} s`;
+  if (s < 60) return `${(Math.floor(s * 10) / 10).toFixed(1)} s`;
   if (s < 3600) return `${Math.floor(s / 60)} min ${String(Math.floor(s % 60)).padStart(2, "0")} s`;
   if (s < 2 * DAY) return `${Math.floor(s / 3600)} h ${String(Math.floor((s % 3600) / 60)).padStart(2, "0")} min`;
   return `${Math.floor(s / DAY)} d`;
