@@ -154,7 +154,8 @@ def test_lists_are_filtered(shop: Shop) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["state=nope", "limit=0", "limit=100000", "limit=x", "limit=\u00b2", "limit=\u0661", "limit=00000000199999", "created_after=today", "created_after=2026-01-01T00:00",
+    ["state=nope", "limit=0", "limit=100000", "limit=x", "limit=\u00b2", "limit=\u0661", "limit=00000000199999",
+     "created_after=today", "created_after=2026-01-01T00:00",
      "done=maybe", "nonsense=1", "task=" + "x" * 2000, "task=%00", "before=%00"],
 )  # fmt: skip
 def test_a_wrong_filter_is_a_typed_problem(shop: Shop, query: str) -> None:
