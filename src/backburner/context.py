@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
-from typing import IO, TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import IO, TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
 from backburner.checkpoint import Checkpoint, check_cursor
 from backburner.console import ConsoleBar
 from backburner.desk import Desk
 from backburner.errors import InvalidArgument
 from backburner.progress import FailedItem, Link, Message, Progress, is_safe_link, storable
-from backburner.tracking import Guard, tracked
+from backburner.tracking import Guard, TrackOptions, tracked
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -225,11 +225,8 @@ class JobContext:
         self,
         items: Iterable[T],
         *,
-        total: float | None = None,
-        unit: str | None = None,
-        resume: bool = False,
-        key: Callable[[T], object] | None = None,
         on_error: Literal["raise"] = "raise",
+        **options: Unpack[TrackOptions[T]],
     ) -> Iterator[T]: ...
 
     @overload
@@ -237,11 +234,8 @@ class JobContext:
         self,
         items: Iterable[T],
         *,
-        total: float | None = None,
-        unit: str | None = None,
-        resume: bool = False,
-        key: Callable[[T], object] | None = None,
         on_error: Literal["collect"],
+        **options: Unpack[TrackOptions[T]],
     ) -> Iterator[Guard[T]]: ...
 
     def track(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal, TypeVar, overload
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal, TypeVar, Unpack, overload
 
 from backburner.context import JobContext, current_job
-from backburner.tracking import Guard
+from backburner.tracking import Guard, TrackOptions
 
 T = TypeVar("T")
 
@@ -15,11 +15,8 @@ T = TypeVar("T")
 def track(
     items: Iterable[T],
     *,
-    total: float | None = None,
-    unit: str | None = None,
-    resume: bool = False,
-    key: Callable[[T], object] | None = None,
     on_error: Literal["raise"] = "raise",
+    **options: Unpack[TrackOptions[T]],
 ) -> Iterator[T]: ...
 
 
@@ -27,11 +24,8 @@ def track(
 def track(
     items: Iterable[T],
     *,
-    total: float | None = None,
-    unit: str | None = None,
-    resume: bool = False,
-    key: Callable[[T], object] | None = None,
     on_error: Literal["collect"],
+    **options: Unpack[TrackOptions[T]],
 ) -> Iterator[Guard[T]]: ...
 
 

@@ -5,12 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar
 
 if TYPE_CHECKING:
     from backburner.context import JobContext
 
 T = TypeVar("T")
+
+
+class TrackOptions(TypedDict, Generic[T], total=False):
+    """The options of `track`, but for `on_error`, which says what it gives."""
+
+    total: float | None
+    """How many items there are; None, the default, asks `len()`, where there is one."""
+    unit: str | None
+    """What is counted, in the plural."""
+    resume: bool
+    """Go on behind the items that the last attempt had done."""
+    key: Callable[[T], object] | None
+    """What names an item, for people and for a retry of just the failed ones."""
 
 
 class Guard(Generic[T]):

@@ -1,4 +1,4 @@
-"""Both type checkers see the errors that `enqueueing.py` expects, and no others."""
+"""Both type checkers see the errors that the files beside this one expect, and no others."""
 
 import json
 import os
@@ -11,20 +11,25 @@ import pytest
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-CALLS = HERE / "enqueueing.py"
 _COMMENTS = re.compile(r"  # (type|pyright): ignore.*")
 
 
-def expected(kind: str) -> set[int]:
+def expected(calls: Path, kind: str) -> set[int]:
     """The lines on which an error must be."""
-    return {n for n, line in enumerate(CALLS.read_text().splitlines(), 1) if f"# {kind}: ignore[" in line}
+    return {n for n, line in enumerate(calls.read_text().splitlines(), 1) if f"# {kind}: ignore[" in line}
 
 
-@pytest.fixture
-def bare(tmp_path: Path) -> Path:
+@pytest.fixture(params=[("enqueueing.py", 9), ("tracking.py", 5)], ids=lambda param: param[0])
+def wrong(request: pytest.FixtureRequest) -> tuple[Path, int]:
+    """A file of calls, and how many of them are wrong."""
+    name, count = request.param
+    return HERE / name, count
+
+
+def bare(calls: Path, folder: Path) -> Path:
     """The same calls without the comments that hide the errors."""
-    copy = tmp_path / "bare.py"
-    copy.write_text("\n".join(_COMMENTS.sub("", line) for line in CALLS.read_text().splitlines()) + "\n")
+    copy = folder / "bare.py"
+    copy.write_text("\n".join(_COMMENTS.sub("", line) for line in calls.read_text().splitlines()) + "\n")
     return copy
 
 
@@ -56,15 +61,17 @@ def pyright(file: Path) -> dict[int, str]:
     }
 
 
-def test_mypy_sees_each_wrong_call_and_nothing_else(bare: Path) -> None:
-    assert mypy(CALLS) == {}
-    found = mypy(bare)
-    assert found.keys() == expected("type")
-    assert len(found) == 9
+def test_mypy_sees_each_wrong_call_and_nothing_else(wrong: tuple[Path, int], tmp_path: Path) -> None:
+    calls, count = wrong
+    assert mypy(calls) == {}
+    found = mypy(bare(calls, tmp_path))
+    assert found.keys() == expected(calls, "type")
+    assert len(found) == count
 
 
-def test_pyright_sees_each_wrong_call_and_nothing_else(bare: Path) -> None:
-    assert pyright(CALLS) == {}
-    found = pyright(bare)
-    assert found.keys() == expected("pyright")
-    assert len(found) == 9
+def test_pyright_sees_each_wrong_call_and_nothing_else(wrong: tuple[Path, int], tmp_path: Path) -> None:
+    calls, count = wrong
+    assert pyright(calls) == {}
+    found = pyright(bare(calls, tmp_path))
+    assert found.keys() == expected(calls, "pyright")
+    assert len(found) == count
