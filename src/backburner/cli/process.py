@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 
 import click
 
@@ -13,8 +13,8 @@ from backburner.cli.held_lock import HeldLock
 from backburner.cli.log import log_to_stderr
 from backburner.cli.opening import ask_settings
 from backburner.cli.values import DURATION
-from backburner.cli.worker import chosen, working_options
-from backburner.worker import Supervisor, WorkerOptions
+from backburner.cli.working import Working, working_options
+from backburner.worker import Supervisor
 
 _EPILOG = f"""\b
 In a crontab, each minute:
@@ -30,7 +30,10 @@ Exit codes:
 
 
 @click.command(epilog=_EPILOG)
-@working_options
+@working_options(
+    label="A name for these workers. Each label has a limit of its own: give the lines of a crontab that "
+    "serve different queues different labels.",
+)
 @click.option(
     "--budget",
     type=DURATION,
@@ -44,24 +47,8 @@ Exit codes:
     metavar="N",
     help="How many of this command may run at the same time, on all hosts together; 1 unless said.",
 )
-@click.option(
-    "--label",
-    metavar="TEXT",
-    help="A name for these workers. Each label has a limit of its own: give the lines of a crontab that "
-    "serve different queues different labels.",
-)
 @click.pass_context
-def command(
-    context: click.Context,
-    queues: Sequence[str],
-    processes: int,
-    concurrency: int | None,
-    max_memory: int | None,
-    grace: float | None,
-    budget: float,
-    limit: int,
-    label: str | None,
-) -> None:
+def command(context: click.Context, working: Working, budget: float, limit: int) -> None:
     """Run what is ready, then end; for cron.
 
     A lock in the database keeps a second one from starting while the first is still at work. It is kept
@@ -70,15 +57,10 @@ def command(
     call = call_of(context)
     log_to_stderr(call.verbose)
     settings = ask_settings(call)
-    options = WorkerOptions(
-        label=label,
-        burst=True,
-        budget=budget,
-        **chosen(settings, queues, processes, concurrency, max_memory, grace),
-    )
+    options = replace(working.worker_options(settings), burst=True, budget=budget)
     store = stores.open(settings)
     try:
-        with HeldLock(store, "process" if label is None else f"process-{label}", limit):
+        with HeldLock(store, "process" if working.label is None else f"process-{working.label}", limit):
             code = Supervisor(call.needed_spec(), options).run()
     finally:
         store.close()

@@ -8,6 +8,7 @@ import click
 
 _NUMBER = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
 _SECONDS = {"": 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_MAX_SECONDS = 3_155_760_000
 _BYTES = {
     "b": 1,
     "k": 1_000,
@@ -20,12 +21,16 @@ _BYTES = {
     "mib": 2**20,
     "gib": 2**30,
 }
+_MAX_BYTES = 10**18
 
 
 class Duration(click.ParamType[float]):
-    """Seconds, or a number with s, min, h, d or w."""
+    """Seconds, or a number with s, min, h, d or w; at most a hundred years."""
 
     name = "duration"
+
+    def __init__(self, *, above_zero: bool = False) -> None:
+        self._above_zero = above_zero
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
         return "DURATION"
@@ -37,7 +42,12 @@ class Duration(click.ParamType[float]):
         unit = found[2].lower() if found else None
         if found is None or unit not in _SECONDS:
             self.fail(f"{value!r} is no duration. Write it like 90, 30s, 5min, 2h or 30d.", param, ctx)
-        return float(found[1]) * _SECONDS[unit]
+        seconds = float(found[1]) * _SECONDS[unit]
+        if seconds > _MAX_SECONDS:
+            self.fail(f"{value!r} is more than a hundred years. Give less.", param, ctx)
+        if self._above_zero and not seconds:
+            self.fail(f"{value!r} is no time at all. Give 1s or more.", param, ctx)
+        return seconds
 
 
 class Size(click.ParamType[int]):
@@ -56,11 +66,14 @@ class Size(click.ParamType[int]):
         if found is None or unit not in _BYTES:
             # A bare number is refused: 512 would be a worker that ends after every job.
             self.fail(f"{value!r} is no size. Write it like 512MB, 1.5GB or 256MiB.", param, ctx)
-        size = int(float(found[1]) * _BYTES[unit])
+        size = float(found[1]) * _BYTES[unit]
         if size < 1:
             self.fail(f"{value!r} is too small. Give 1MB or more.", param, ctx)
-        return size
+        if size > _MAX_BYTES:
+            self.fail(f"{value!r} is larger than any machine. Give less.", param, ctx)
+        return int(size)
 
 
 DURATION = Duration()
+TIME = Duration(above_zero=True)
 SIZE = Size()

@@ -1,0 +1,58 @@
+"""What the command line refuses: with the exit code that says whose turn it is, and with value and remedy."""
+
+from pathlib import Path
+
+import click
+import pytest
+
+from backburner import Backburner
+from backburner.cli.values import DURATION, SIZE
+from tests.cli.conftest import Run
+
+APP = """
+from backburner import Backburner
+jobs = Backburner("sqlite:///jobs.db")
+mails = Backburner("sqlite:///jobs.db", queues=["mails"], default_queue="mails")
+"""
+
+
+@pytest.mark.parametrize("typed", ["9" * 400, "99999999999d", "5219w"])
+def test_a_duration_longer_than_a_hundred_years(typed: str) -> None:
+    with pytest.raises(click.BadParameter, match="more than a hundred years"):
+        DURATION.convert(typed, None, None)
+
+
+@pytest.mark.parametrize("typed", ["9" * 400 + "GB", "2000000000GB"])
+def test_a_size_larger_than_any_machine(typed: str) -> None:
+    with pytest.raises(click.BadParameter, match="larger than any machine"):
+        SIZE.convert(typed, None, None)
+
+
+def test_old_jobs_of_an_age_that_no_calendar_has(jobs: Backburner, run: Run) -> None:
+    refused = run("clear", "--older-than", "99999999999d", "--dry-run")
+    assert refused.exit_code == 2
+    assert "99999999999d" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("app", "arguments", "words"),
+    [
+        ("jobs", ["worker", "--burst", "-q", ""], "--queue: option 'queue' = '': is no text"),
+        ("jobs", ["worker", "--burst", "-q", "mails,reports"], "'mails,reports': is no queue name"),
+        ("mails", ["worker", "--burst", "-q", "reports"], "'reports' is not among the app's queues: mails"),
+        ("mails", ["process", "-q", "reports"], "'reports' is not among the app's queues: mails"),
+        ("jobs", ["worker", "--burst", "--label", "x" * 101], "has 101 characters"),
+        ("jobs", ["worker", "--burst", "--label", ""], "--label: option 'label' = '': is no text"),
+        ("jobs", ["process", "--label", "x" * 101], "has 101 characters"),
+        ("jobs", ["worker", "--burst", "--max-time", "0"], "'0' is no time at all. Give 1s or more."),
+    ],
+)
+def test_what_no_worker_can_work_with(
+    app: str, arguments: list[str], words: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "refused.py").write_text(APP)
+    monkeypatch.chdir(tmp_path)
+    refused = run("--app", f"refused:{app}", *arguments)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert words in refused.stderr
+    assert not (tmp_path / "jobs.db").exists()
