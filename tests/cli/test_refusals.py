@@ -56,3 +56,33 @@ def test_what_no_worker_can_work_with(
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert words in refused.stderr
     assert not (tmp_path / "jobs.db").exists()
+
+
+def test_an_option_of_the_wrong_kind_is_a_wrong_command_line(jobs: Backburner, run: Run) -> None:
+    refused = run("jobs", "list", "--before", "yesterday")
+    assert refused.exit_code == 2
+    assert "'yesterday': is no id of a job" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("environ", "file", "source"),
+    [
+        ({"BACKBURNER_APP": "nowhere:jobs"}, "", "environment variable BACKBURNER_APP"),
+        ({}, 'app = "nowhere:jobs"', "backburner.toml"),
+    ],
+)
+@pytest.mark.parametrize("command", [["jobs", "list"], ["worker"], ["doctor"]])
+def test_an_app_that_is_not_there_is_named_with_its_source(
+    command: list[str], environ: dict[str, str], file: str, source: str, run: Run,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BACKBURNER_APP", raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    if file:
+        Path("backburner.toml").write_text(file)
+    said = " ".join(run(*command).output.split())
+    assert "'nowhere:jobs'" in said
+    assert source in said
+    assert "from argument" not in said

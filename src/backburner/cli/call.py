@@ -11,6 +11,8 @@ from backburner.errors import SettingsError
 
 _REMEDY = 'Give --app module:object, set BACKBURNER_APP, or write app = "module:object" in backburner.toml'
 
+_HERE = "command line"
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -19,26 +21,31 @@ class Call:
     app: str | None = None
     verbose: bool = False
 
-    def spec(self) -> str | None:
-        """Where the app is: `--app`, else the environment, else a file; None when nobody says.
+    def said(self) -> tuple[str, str] | None:
+        """Where the app is, and who says so: `--app`, else the environment, else a file; None when nobody does.
 
         Raises `SettingsError`.
         """
         if self.app is not None:
-            return self.app
+            return self.app, _HERE
         said = [(value, source) for name, value, source in settings.found() if name == settings.APP]
         if not said:
             return None
         value, source = said[-1]
         if not isinstance(value, str) or not value:
             raise SettingsError("app", value, "names no object", "Write it like shop.tasks:jobs", source)
-        return value
+        return value, source
+
+    def spec(self) -> str | None:
+        """Where the app is, if anybody says. Raises `SettingsError`."""
+        said = self.said()
+        return None if said is None else said[0]
 
     def needed_spec(self) -> str:
         """As `spec`, when there must be one. Raises `SettingsError`."""
         spec = self.spec()
         if spec is None:
-            raise SettingsError("app", None, "is not set", _REMEDY, "command line")
+            raise SettingsError("app", None, "is not set", _REMEDY, _HERE)
         return spec
 
 

@@ -12,6 +12,7 @@ from backburner.errors import (
     AlreadyRunning,
     BackburnerError,
     DuplicateTask,
+    InvalidOption,
     InvalidTask,
     MissingExtra,
     SchemaMissing,
@@ -38,6 +39,8 @@ def failure_of(error: Exception) -> Failure:
     """What an error means for the person at the terminal."""
     if isinstance(error, AlreadyRunning):
         return Failure(str(error), codes.BUSY)
+    if isinstance(error, InvalidOption):
+        return Failure(str(error), codes.USAGE)
     if isinstance(error, BackburnerError):
         return Failure(str(error), codes.CONFIG if isinstance(error, _CONFIG) else codes.FAILED)
     first = (str(error).strip().splitlines() or [""])[0]

@@ -18,7 +18,7 @@ from backburner.backburner import Backburner
 from backburner.cli import codes
 from backburner.cli.call import Call
 from backburner.cli.failure import Failure, failure_of
-from backburner.errors import BackburnerError
+from backburner.errors import BackburnerError, SettingsError
 from backburner.settings import Settings
 from backburner.worker.app import load_app, problem_of
 
@@ -40,7 +40,7 @@ def open_app(call: Call) -> Backburner:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        raise Failure(_refusal(spec, error), codes.CONFIG) from error
+        raise Failure(_refusal(call, error), codes.CONFIG) from error
 
 
 def ask_settings(call: Call) -> Settings:
@@ -49,7 +49,7 @@ def ask_settings(call: Call) -> Settings:
     Raises `Failure` and `SettingsError`.
     """
     spec = call.needed_spec()
-    answer = _asked(spec)
+    answer = _asked(call)
     if answer is None:
         raise Failure(
             f"the app {spec} cannot be imported: its import ended the process, or took over {IMPORT_SECONDS:g} s",
@@ -65,14 +65,14 @@ def ask_settings(call: Call) -> Settings:
         raise failure_of(error) from error
 
 
-def _asked(spec: str) -> dict[str, Any] | None:
+def _asked(call: Call) -> dict[str, Any] | None:
     sys.stdout.flush()
     sys.stderr.flush()
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(reading)
-        _answer(spec, writing)
+        _answer(call, writing)
     os.close(writing)
     said = b""
     with os.fdopen(reading, "rb", buffering=0) as pipe:
@@ -88,19 +88,23 @@ def _asked(spec: str) -> dict[str, Any] | None:
     return found
 
 
-def _refusal(spec: str, error: BaseException) -> str:
+def _refusal(call: Call, error: BaseException) -> str:
+    said = call.said()
+    if isinstance(error, SettingsError) and said is not None and (error.setting, error.value) == ("app", said[0]):
+        # Who looks for the app is not told who named it.
+        return str(SettingsError("app", said[0], error.problem, error.remedy, said[1]))
     # Our own errors name what is wrong by themselves.
     ours = isinstance(error, BackburnerError)
-    return str(error) if ours else f"the app {spec} cannot be imported: {problem_of(error)}"
+    return str(error) if ours else f"the app {call.spec()} cannot be imported: {problem_of(error)}"
 
 
-def _answer(spec: str, writing: int) -> None:
+def _answer(call: Call, writing: int) -> None:
     """In the short-lived process: import the app, say its settings, end."""
     try:
         try:
-            answer: dict[str, Any] = {"settings": asdict(load_app(spec).settings)}
+            answer: dict[str, Any] = {"settings": asdict(load_app(call.needed_spec()).settings)}
         except BaseException as error:  # noqa: BLE001 (an app's import may raise anything)
-            answer = {"error": _refusal(spec, error), "trace": traceback.format_exc()}
+            answer = {"error": _refusal(call, error), "trace": traceback.format_exc()}
         with os.fdopen(writing, "wb") as pipe:
             pipe.write(json.dumps(answer).encode() + b"\n")
     finally:
