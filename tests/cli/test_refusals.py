@@ -1,5 +1,6 @@
 """What the command line refuses: with the exit code that says whose turn it is, and with value and remedy."""
 
+import subprocess
 from pathlib import Path
 
 import click
@@ -8,6 +9,7 @@ import pytest
 from backburner import Backburner
 from backburner.cli.values import DURATION, SIZE
 from tests.cli.conftest import Run
+from tests.cli.programs import BACKBURNER
 
 APP = """
 from backburner import Backburner
@@ -86,3 +88,21 @@ def test_an_app_that_is_not_there_is_named_with_its_source(
     assert "'nowhere:jobs'" in said
     assert source in said
     assert "from argument" not in said
+
+
+def test_a_web_side_without_a_rule_does_not_say_that_it_serves(run: Run, jobs: Backburner) -> None:
+    refused = run("web")
+    assert refused.exit_code == 78
+    assert "no rule says who may see which job" in refused.stderr
+    assert "Serving" not in refused.stderr
+
+
+def test_a_list_without_standard_output(jobs: Backburner) -> None:
+    @jobs.task
+    def nothing() -> None: ...
+
+    nothing.enqueue()
+    done = subprocess.run(
+        f"{BACKBURNER} jobs list >&-", shell=True, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -70,7 +70,8 @@ def bytes_text(size: float) -> str:
 
 def columns() -> int | None:
     """How wide a line may be; None when nobody looks at it, and nothing should be cut off."""
-    if sys.stdout.isatty() or "COLUMNS" in os.environ:
+    # Python has none when it was closed by who called us.
+    if (sys.stdout is not None and sys.stdout.isatty()) or "COLUMNS" in os.environ:
         return shutil.get_terminal_size((80, 24)).columns
     return None
 

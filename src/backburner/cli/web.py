@@ -15,6 +15,7 @@ from backburner.cli.log import log_to_stderr
 from backburner.cli.opening import open_app
 from backburner.cli.text import note
 from backburner.errors import SettingsError
+from backburner.web.server import check_rule
 from backburner.worker.app import load_object
 
 _EPILOG = f"""\b
@@ -53,6 +54,7 @@ def command(context: click.Context, host: str, port: int, users: str | None, dev
     log_to_stderr(call.verbose)
     jobs = open_app(call)
     rule = _rule(users) if users is not None else None
+    check_rule(host, development=dev, known=rule is not None)
     note(f"Serving on http://{f'[{host}]' if ':' in host else host}:{port} (Ctrl-C stops)")
     for number in (signal.SIGTERM, signal.SIGINT):
         # The server closes its streams first, and then raises the signal once more: here.
