@@ -61,7 +61,7 @@ def _processes(folder: Folder, port: int | None, workers: int) -> Processes:
         return Processes(folder, port, workers)
     try:
         return Processes(folder, _PORT, workers)
-    except OSError:
+    except CannotStart:
         print(f"Port {_PORT} is taken, another one is used.")
         return Processes(folder, 0, workers)
 

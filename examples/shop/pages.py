@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
@@ -15,13 +15,14 @@ from starlette.templating import Jinja2Templates
 
 from backburner import Backburner, BackburnerError, Job
 from backburner.control import JobDetails
+from backburner.errors import JobNotFound
 from examples.shop.example_file import example_lines
 from examples.shop.folder import Folder
 from examples.shop.mass_change import MOST_AT_ONCE, Changed, change_status
 from examples.shop.products import STATUSES, Choice, Product, Products
 from examples.shop.shown import in_order, job_line, product_lines
 from examples.shop.tasks import export_products, import_products, set_status
-from examples.shop.upload import Refused, new_upload, shown_name, take_upload
+from examples.shop.upload import Refused, kept, new_upload, shown_name, take_upload
 
 USER = "dana"
 """The shop has one person in it. Yours would ask its session."""
@@ -42,14 +43,11 @@ class View:
     found: Choice = field(default_factory=Choice)
 
     @classmethod
-    def of(cls, request: Request) -> View:
-        """From the address; what makes no sense is left out."""
-        query = request.query_params
-        status = query.get("status", "")
-        before = _whole(query.get("before"))
-        search = query.get("q", "").strip()[:100]
-        status = status if status in STATUSES else ""
-        return cls(search, status, _whole(query.get("after")) or 0, before, Choice((), search, status))
+    def of(cls, said: Mapping[str, object]) -> View:
+        """From an address or a form; what makes no sense is left out."""
+        search, status = str(said.get("q", "")).strip()[:100], _status(said.get("status"))
+        after, before = _whole(said.get("after")) or 0, _whole(said.get("before"))
+        return cls(search, status, after, before, Choice((), search, status))
 
     def address(self, **more: object) -> str:
         """This view with something else said about it."""
@@ -96,8 +94,11 @@ class Pages:
     def take_example(self, request: Request) -> Response:
         """Import a made-up price list."""
         upload = new_upload()
-        with self._folder.upload(upload).open("x", encoding="utf-8", newline="") as file:
-            file.writelines(example_lines(EXAMPLE_ROWS))
+        try:
+            with kept(self._folder.upload(upload)) as file:
+                file.writelines(_bytes(example_lines(EXAMPLE_ROWS)))
+        except Refused as error:
+            return self._page(request, str(error), error.status)
         return _follow(self._start_import(upload, f"{EXAMPLE_ROWS:,} example products"))
 
     def example(self, request: Request) -> Response:
@@ -107,23 +108,22 @@ class Pages:
 
     async def export(self, request: Request) -> Response:
         """Write what the view shows to a file, in the background."""
-        form = await request.form()
-        choice = Choice((), str(form.get("q", "")), _status(form.get("status")))
-        return _follow(await export_products.options(owner=USER).aenqueue(choice))
+        view = View.of(await request.form())
+        return _follow(await export_products.options(owner=USER).aenqueue(view.found))
 
     async def change(self, request: Request) -> Response:
         """Change the chosen products, at once or in the background."""
         form = await request.form()
-        view = View(str(form.get("q", "")), _status(form.get("status")))
+        view = View.of(form)
         status = _status(form.get("to"))
-        ids = tuple(number for text in form.getlist("ids") if (number := _whole(str(text))) is not None)
+        ids = tuple(number for text in form.getlist("ids") if (number := _whole(text)) is not None)
         if not status or not (ids or form.get("all")):
             problem = "No product was chosen. Tick some, then say what to do with them."
             return await run_in_threadpool(self._page, request, problem, 400)
         choice = Choice(ids)
         if form.get("all"):
             newest = await run_in_threadpool(self._products.newest)
-            choice = Choice((), view.search, view.status, newest)
+            choice = replace(view.found, up_to=newest)
         done = await run_in_threadpool(change_status, choice, status, USER)
         if isinstance(done, Job):
             return _follow(done, view)
@@ -141,21 +141,21 @@ class Pages:
 
     def retry_items(self, request: Request) -> Response:
         """Do those products again that could not be changed."""
-        try:
-            job = self._jobs.get(request.path_params["job"])
-            if job.owner != USER or job.task != set_status.name:
-                return self._page(request, "There is no such job.", 404)
-            return _follow(self._jobs.retry_items(job))
-        except BackburnerError as error:
-            return self._page(request, str(error), 409)
+        return self._acted(request, self._jobs.retry_items, of_task=set_status.name)
 
     def cancel(self, request: Request) -> Response:
         """Stop a job; for browsers without scripts, the bar has a button of its own."""
+        return self._acted(request, lambda job: job if job.done else job.cancel())
+
+    def _acted(self, request: Request, act: Callable[[Job], Job], of_task: str | None = None) -> Response:
+        """Act on a job of this person, and follow the one that comes of it."""
         try:
             job = self._jobs.get(request.path_params["job"])
-            if job.owner == USER and not job.done:
-                job.cancel()
-            return _follow(job)
+            if job.owner != USER or of_task not in (None, job.task):
+                raise JobNotFound(job.id)
+            return _follow(act(job))
+        except JobNotFound:
+            return self._page(request, "There is no such job.", 404)
         except BackburnerError as error:
             return self._page(request, str(error), 409)
 
@@ -167,7 +167,7 @@ class Pages:
         return _see(back if back.startswith("/?") else "/")
 
     def _page(self, request: Request, problem: str = "", status: int = 200) -> Response:
-        view, now = View.of(request), datetime.now(UTC)
+        view, now = View.of(request.query_params), datetime.now(UTC)
         found = self._products.page(view.found, _PAGE + 1, after=view.after, before=view.before)
         more = len(found) > _PAGE
         shown = found[:_PAGE] if view.before is None else found[-_PAGE:]
@@ -241,8 +241,8 @@ def _status(value: object) -> str:
     return value if isinstance(value, str) and value in STATUSES else ""
 
 
-def _whole(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 19 else None
+def _whole(text: object) -> int | None:
+    return int(text) if isinstance(text, str) and text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 def _bytes(lines: Iterator[str]) -> Iterator[bytes]:

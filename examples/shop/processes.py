@@ -20,7 +20,7 @@ _GRACE_SECONDS = 3
 
 
 class CannotStart(Exception):
-    """A process ended before it was ready."""
+    """The port is taken, or a process ended before it was ready; the text says which."""
 
 
 class Processes:
@@ -113,6 +113,10 @@ class Processes:
 def _listening(port: int) -> socket.socket:
     found = socket.socket()
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    found.bind(("127.0.0.1", port))
+    try:
+        found.bind(("127.0.0.1", port))
+    except (OSError, OverflowError) as error:
+        found.close()
+        raise CannotStart(f"it cannot listen on port {port}: {error}") from error
     found.listen(128)
     return found

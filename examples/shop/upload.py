@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
@@ -39,7 +41,7 @@ async def take_upload(request: Request, folder: Folder) -> tuple[str, str]:
         if not isinstance(file, UploadFile) or not file.filename:
             raise Refused(400, "No file was chosen. Choose one, then import.")
         upload = new_upload()
-        await run_in_threadpool(_keep, file, folder.upload(upload))
+        await run_in_threadpool(_copy, file, folder.upload(upload))
         return upload, shown_name(file.filename)
     finally:
         await form.close()
@@ -66,6 +68,17 @@ async def _bounded(request: Request) -> AsyncGenerator[bytes, None]:
         yield chunk
 
 
-def _keep(file: UploadFile, path: Path) -> None:
-    with path.open("xb") as target:
+@contextmanager
+def kept(path: Path) -> Iterator[IO[bytes]]:
+    """A new file to write. Raises `Refused` when the disk is full, and nothing of it stays."""
+    try:
+        with path.open("xb") as file:
+            yield file
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise Refused(507, f"The shop has no room for the file: {error.strerror}.") from error
+
+
+def _copy(file: UploadFile, path: Path) -> None:
+    with kept(path) as target:
         shutil.copyfileobj(file.file, target, 1_048_576)
