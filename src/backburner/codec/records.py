@@ -68,16 +68,7 @@ class Record(Plan):
         return {"$ref": f"#/$defs/{self.name}"}
 
     def _pack_fields(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        packed: dict[str, Any] = {}
-        for name, field in self._fields.items():
-            if name in values:
-                try:
-                    packed[name] = field.plan.pack(values[name])
-                except Misfit as misfit:
-                    raise misfit.at(f".{name}") from misfit.__cause__
-            elif field.required:
-                raise Misfit(f"{self.name} has no {name!r}", f"Set {name}")
-        return packed
+        return self._each(values, lambda plan, value: plan.pack(value))
 
     def _unpack_fields(self, stored: Any) -> dict[str, Any]:
         if type(stored) is not dict:
@@ -85,16 +76,20 @@ class Record(Plan):
         unknown = stored.keys() - self._fields.keys()
         if unknown:
             raise Misfit(f"{self.name} has no field {min(unknown)!r:.40}")
-        values: dict[str, Any] = {}
+        return self._each(stored, lambda plan, value: plan.unpack(value))
+
+    def _each(self, values: Mapping[str, Any], turn: Callable[[Plan, Any], Any]) -> dict[str, Any]:
+        """What each field's plan makes of the value it has, in the order of the fields."""
+        turned: dict[str, Any] = {}
         for name, field in self._fields.items():
-            if name in stored:
+            if name in values:
                 try:
-                    values[name] = field.plan.unpack(stored[name])
+                    turned[name] = turn(field.plan, values[name])
                 except Misfit as misfit:
                     raise misfit.at(f".{name}") from misfit.__cause__
             elif field.required:
-                raise Misfit(f"{self.name} needs {name!r}")
-        return values
+                raise Misfit(f"{self.name} needs {name!r}", f"Set {name}")
+        return turned
 
 
 class TypedMapping(Record):
