@@ -23,13 +23,12 @@ Visibility = Literal["owner", "users", "public"]
 _VISIBILITIES = ("owner", "users", "public")
 
 
-class SharedOptions(TypedDict, total=False):
-    """Options that `@jobs.task` takes as defaults and `task.options` for single jobs; seconds."""
+class _Common(TypedDict, total=False):
+    """Options that mean the same for a task and for a single job; durations are seconds or timedeltas."""
 
     queue: str
     priority: int
     delay: float | timedelta | None
-    expires: float | timedelta | None
     title: str | None
     tags: Iterable[str]
     visibility: Visibility
@@ -40,6 +39,13 @@ class SharedOptions(TypedDict, total=False):
     isolate: bool
     keep: KeepArgument | None
     meta: Mapping[str, Any] | None
+
+
+class SharedOptions(_Common, total=False):
+    """Options that `@jobs.task` takes as defaults and `task.options` for single jobs."""
+
+    # A task is declared once: a moment in time would soon be over for all its jobs.
+    expires: float | timedelta | None
 
 
 class TaskOptions(SharedOptions, total=False):
@@ -52,26 +58,13 @@ class TaskOptions(SharedOptions, total=False):
     capture_print: bool
 
 
-class CallOptions(TypedDict, total=False):
-    """What `task.options(...)` takes. Times are aware datetimes; durations are seconds or timedeltas."""
+class CallOptions(_Common, total=False):
+    """What `task.options(...)` takes. Times are aware datetimes."""
 
-    queue: str
-    priority: int
-    delay: float | timedelta | None
     run_at: datetime | None
     expires: float | timedelta | datetime | None
     identifier: str | None
-    title: str | None
-    tags: Iterable[str]
     owner: str | None
-    visibility: Visibility
-    timeout: float | timedelta | None
-    stall_timeout: float | timedelta | None
-    max_attempts: int | None
-    repeatable: bool
-    isolate: bool
-    keep: KeepArgument | None
-    meta: Mapping[str, Any] | None
     connection: Any
 
 
