@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from backburner.errors import SettingsError
 from backburner.settings import Settings
 from tests.docs.pages import ROOT, Block, Page, pages
 from tests.servers import free_port
@@ -84,14 +85,32 @@ def test_every_block_is_of_a_kind_that_is_checked(page: Page) -> None:
             assert block.mark("needs postgresql") is not None, f"{block.place}: mark it <!-- needs postgresql -->"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def wrong_setting(settings: dict[str, Any]) -> str | None:
+    """What is wrong with settings as a file says them; None when nothing is."""
+    try:
+        Settings.resolve(settings, environ={}, folder=ROOT / "docs")
+    except SettingsError as error:
+        return str(error)
+    return None
+
+
+TOML_PAGES = [page for page in PAGES if any(block.language == "toml" for block in page.blocks)]
+
+
+@pytest.mark.parametrize("page", TOML_PAGES, ids=lambda page: page.name)
 def test_settings_in_files_exist(page: Page) -> None:
     for block in page.blocks:
         if block.language == "toml":
             found = tomllib.loads(block.text)
             settings = found.get("tool", {}).get("backburner", found)
             settings.pop("app", None)
-            Settings(**settings)
+            assert wrong_setting(settings) is None, block.place
+
+
+def test_a_wrong_setting_would_be_seen() -> None:
+    assert wrong_setting({"concurrency": 4}) is None
+    assert "concurrency" in (wrong_setting({"concurrency": "four"}) or "")
+    assert "no_such_setting" in (wrong_setting({"no_such_setting": 1}) or "")
 
 
 def test_the_first_file_of_the_readme_begins_and_ends_before_line_30() -> None:

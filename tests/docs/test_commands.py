@@ -43,21 +43,32 @@ def parse(words: list[str]) -> None:
         command, name = inner, found or ""
 
 
+def complaint(words: list[str]) -> str | None:
+    """What the command line has against these words; None when it understands them."""
+    try:
+        with suppress(click.exceptions.Exit):  # --help and --version end by themselves
+            parse(words)
+    except click.UsageError as error:
+        return error.format_message()
+    return None
+
+
 @pytest.mark.parametrize(("place", "command"), SHOWN, ids=[f"{place}: {command}" for place, command in SHOWN])
 def test_the_command_line_understands(place: str, command: str) -> None:
     words = shlex.split(command, comments=True)
     for end in ("&&", "|", ">", "&"):
         words = words[: words.index(end)] if end in words else words
     words = words[next(i for i, word in enumerate(words) if word.rpartition("/")[2] == "backburner") + 1 :]
-    try:
-        with suppress(click.exceptions.Exit):  # --help and --version end by themselves
-            parse(words)
-    except click.UsageError as error:
-        pytest.fail(f"{place}: {command}\n{error.format_message()}")
+    assert complaint(words) is None, f"{place}: {command}"
 
 
 def test_a_wrong_command_would_be_seen() -> None:
-    with pytest.raises(click.UsageError):
-        parse(["worker", "--no-such-option"])
-    with pytest.raises(click.UsageError):
-        parse(["no-such-command"])
+    assert complaint(["worker", "--processes", "2"]) is None
+    assert "--no-such-option" in (complaint(["worker", "--no-such-option"]) or "")
+    assert "no-such-command" in (complaint(["no-such-command"]) or "")
+
+
+def test_commands_are_found_in_blocks_and_in_sentences() -> None:
+    assert ["README.md" in place for place, command in SHOWN if "first:jobs worker" in command] == [True]
+    assert len(IN_BLOCKS) >= 10
+    assert len(IN_SENTENCES) >= 10
