@@ -1,8 +1,9 @@
 """Live streams: what they say, in which order, where they go on, and when they end."""
 
+import asyncio
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -135,3 +136,30 @@ def test_too_many_streams_are_refused(shop: Shop, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("backburner.web.events.MOST_VIEWERS", 0)
     answer = as_user(shop, "boss").get(f"/jobs/{shop.add.enqueue(1, 2).id}/events")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
+
+
+def test_a_viewer_that_reads_no_more_has_its_time_too(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backburner.web.events.STREAM_SECONDS", 0.1)
+    monkeypatch.setattr("backburner.web.events.SEND_SECONDS", 0.1)
+    monkeypatch.setattr("backburner.web.events.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("backburner.web.events.BEAT_SECONDS", 0.0)
+    app, path = web_app(shop.jobs, resolve_user=by_header), f"/jobs/{shop.add.enqueue(1, 2).id}/events"
+    scope = {
+        "type": "http", "method": "GET", "path": path, "query_string": b"", "headers": [(b"x-user", b"boss")],
+        "asgi": {"spec_version": "2.3"}, "client": ("127.0.0.1", 1), "server": ("localhost", 80), "scheme": "http",
+    }  # fmt: skip
+    watching: list[int] = []
+
+    async def receive() -> dict[str, object]:
+        await asyncio.Event().wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Mapping[str, object]) -> None:
+        """Takes what comes before the watch, and then nothing more."""
+        if app.state.feed.viewers:
+            watching.append(app.state.feed.viewers)
+            await asyncio.Event().wait()
+
+    asyncio.run(asyncio.wait_for(app(scope, receive, send), DEADLINE))
+    assert watching == [1]
+    assert app.state.feed.viewers == 0

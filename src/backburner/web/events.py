@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Send
 
 from backburner.clock import boot_seconds
 from backburner.web.feed import MOST_VIEWERS, News, Viewer
@@ -22,6 +25,8 @@ STREAM_SECONDS = 30.0
 BEAT_SECONDS = 10.0
 LOOK_SECONDS = 1.0
 """How long a stop of the server may go unnoticed by a quiet stream."""
+SEND_SECONDS = 5.0
+"""How much longer than its time a stream may take to be read. A viewer that reads no more holds nothing for ever."""
 MOST_JOBS = 50
 RECONNECT_MS = 1000
 _POSITION = re.compile(r"at-(\d{1,18})-(\d{1,18})")
@@ -55,7 +60,7 @@ class EventRoutes:
         if job_id not in sights:
             raise not_found()
         stream = Stream(self._site, self._site.wording(request, visitor), sights, output=asked.get("log") != "0", at=at)
-        return StreamingResponse(stream.events(), media_type="text/event-stream", headers=_HEADERS)
+        return EventResponse(stream.events())
 
     async def feed(self, request: Request) -> Response:
         """Several jobs of the visitor on one connection, without output; those that are not theirs are left out."""
@@ -74,7 +79,7 @@ class EventRoutes:
                 continue
         missing = [job_id for job_id in ids if job_id not in sights]
         stream = Stream(self._site, self._site.wording(request, visitor), sights, output=False, missing=missing)
-        return StreamingResponse(stream.events(), media_type="text/event-stream", headers=_HEADERS)
+        return EventResponse(stream.events())
 
     def _refuse_too_many(self) -> None:
         if self._site.feed.viewers >= MOST_VIEWERS:
@@ -85,6 +90,20 @@ class EventRoutes:
                 "Ask for the job itself instead, or come back later.",
                 headers={"Retry-After": "10"},
             )
+
+
+class EventResponse(StreamingResponse):
+    """Sends events, and lets go of a viewer that does not take them."""
+
+    def __init__(self, events: AsyncGenerator[str, None]) -> None:
+        super().__init__(events, media_type="text/event-stream", headers=_HEADERS)
+        self._events = events
+
+    async def stream_response(self, send: Send) -> None:
+        """All events, within the time of a stream. Without the last message the server closes the connection."""
+        with suppress(TimeoutError):
+            async with aclosing(self._events), asyncio.timeout(STREAM_SECONDS + SEND_SECONDS):
+                await super().stream_response(send)
 
 
 class Stream:
@@ -104,7 +123,7 @@ class Stream:
         self._output, self._at, self._missing = output, at, missing or []
         self._open = set(sights)
 
-    async def events(self) -> AsyncIterator[str]:
+    async def events(self) -> AsyncGenerator[str, None]:
         """Snapshots first, then what changes; ends when all jobs are done, at a stop, or by its time."""
         yield f"retry: {RECONNECT_MS}\n\n"
         for job_id in self._missing:
