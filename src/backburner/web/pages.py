@@ -159,11 +159,12 @@ def _row(job: Job, now: Any) -> Row:
     progress = job.progress
     message = job.reason or ""
     if job.state in (JobState.FAILED, JobState.RETRYING) and job.error:
-        message = job.error.splitlines()[0]
+        # An error without a text is "ValueError: ": its name says all there is.
+        message = job.error.splitlines()[0].rstrip(": ")
     elif not job.done and progress is not None and (progress.message or progress.stage):
         message = progress.message or progress.stage or ""
     elif not message and progress is not None:
-        message = progress.message or words.counted(progress)
+        message = words.balance(progress) or progress.message or words.counted(progress)
     if job.state is JobState.RETRYING:
         message = f"{message.rstrip('.')}. Runs again {words.ahead(job.run_at, now)}"
     elif job.state is JobState.SCHEDULED:

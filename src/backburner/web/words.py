@@ -100,6 +100,12 @@ def counted(progress: Progress) -> str:
     return f"{number(progress.done)} of {number(progress.total)}{unit}"
 
 
+def balance(progress: Progress) -> str:
+    """Like "4,997 done, 3 failed"; empty when nothing failed."""
+    good = max(progress.done - progress.failed, 0)
+    return f"{number(good)} done, {number(progress.failed)} failed" if progress.failed else ""
+
+
 def left(progress: Progress, now: datetime) -> str:
     """Like "about 1 min 40 s left", from the mean so far; empty in the first 5% and 3 s."""
     share, began = progress.share, progress.began_at
