@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from backburner.control import CANCELLED
 from backburner.job import Job
-from backburner.web.access import Visitor
+from backburner.web.access import RETRIED_BY_OWNERS, Visitor
 from backburner.web.problems import forbidden, wrong_state
 from backburner.web.sight import look
 from backburner.web.site import Site
@@ -80,5 +80,7 @@ def _refusal(visitor: Visitor, job: Job, verb: str) -> Exception:
     if visitor.permitted(verb, job):
         return wrong_state(job.state.value, _NEEDED[verb])
     if verb == "retry" and visitor.permitted("cancel", job):
+        if job.state in RETRIED_BY_OWNERS:
+            return forbidden("The job must not run twice. Only an operator may run it again.")
         return wrong_state(job.state.value, "Only a job that failed or was cancelled can be tried again.")
     return forbidden(f"Only those who may {verb} this job can do that.")
