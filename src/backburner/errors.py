@@ -38,8 +38,8 @@ class SettingsError(BackburnerError):
 class InvalidUrl(SettingsError):
     """The database URL cannot be used."""
 
-    def __init__(self, url: str, problem: str, remedy: str) -> None:
-        super().__init__("url", url, problem, remedy)
+    def __init__(self, url: str, problem: str, remedy: str, source: str = "argument") -> None:
+        super().__init__("url", url, problem, remedy, source)
 
 
 class MissingExtra(BackburnerError, ImportError):

@@ -135,6 +135,11 @@ def found(environ: Mapping[str, str] | None = None, folder: Path | None = None) 
     yield from _from_environ(os.environ if environ is None else environ)
 
 
+def source_of(name: str, value: object) -> str:
+    """Who says this value of a setting: the last place outside of the code that does, else its argument."""
+    return next((source for known, said, source in reversed([*found()]) if (known, said) == (name, value)), "argument")
+
+
 def describe() -> Iterator[tuple[str, str, Any, str]]:
     """Name, environment variable, default and meaning of every setting, in order."""
     for knob in dataclasses.fields(Settings):

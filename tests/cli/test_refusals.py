@@ -106,3 +106,17 @@ def test_a_list_without_standard_output(jobs: Backburner) -> None:
         f"{BACKBURNER} jobs list >&-", shell=True, stderr=subprocess.PIPE, text=True, check=False, timeout=60
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("url", ["bogus", "oracle://u:tiger@host/x", "sqlite:///nowhere/jobs.db", "sqlite://"])
+@pytest.mark.parametrize("command", [["jobs", "list"], ["doctor"]])
+def test_a_url_that_cannot_be_used_is_named_with_its_source(
+    command: list[str], url: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BACKBURNER_APP", raising=False)
+    monkeypatch.setenv("BACKBURNER_URL", url)
+    said = " ".join(run(*command).output.split())
+    assert "setting 'url'" in said
+    assert "(from environment variable BACKBURNER_URL)" in said
+    assert "tiger" not in said
