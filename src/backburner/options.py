@@ -154,6 +154,11 @@ def checked_text(option: str, value: object, limit: int) -> str:
         raise InvalidOption(option, value, "is no text", f"Use text of 1 to {limit} characters")
     if len(value) > limit:
         raise InvalidOption(option, value, f"has {len(value)} characters", f"Use at most {limit}")
+    return storable_text(option, value)
+
+
+def storable_text(option: str, value: str) -> str:
+    """The same text, if every database can store it. Raises `InvalidOption`."""
     if "\0" in value or (not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value)):
         raise InvalidOption(option, value, "holds a character no database stores", "Remove NUL and lone surrogates")
     return value

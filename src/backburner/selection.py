@@ -9,7 +9,7 @@ from typing import TypedDict
 from backburner.errors import InvalidOption
 from backburner.ids import is_id
 from backburner.job import Job, JobFilter
-from backburner.options import checked_moment, refuse_unknown
+from backburner.options import checked_moment, refuse_unknown, storable_text
 from backburner.states import FINAL, JobState
 
 
@@ -73,9 +73,11 @@ def _states(given: object) -> frozenset[JobState]:
 
 
 def _text(option: str, value: object) -> str | None:
-    if value is not None and not isinstance(value, str):
+    if value is None:
+        return None
+    if not isinstance(value, str):
         raise InvalidOption(option, value, "is no text", "Pass a str")
-    return value
+    return storable_text(option, value)
 
 
 def _id(option: str, value: object) -> str | None:

@@ -120,3 +120,10 @@ def test_a_url_that_cannot_be_used_is_named_with_its_source(
     assert "setting 'url'" in said
     assert "(from environment variable BACKBURNER_URL)" in said
     assert "tiger" not in said
+
+
+def test_a_filter_with_a_character_that_no_database_stores(jobs: Backburner, run: Run) -> None:
+    refused = run("jobs", "list", "--owner", "\udcff")
+    assert refused.exit_code == 2
+    assert "option 'owner'" in refused.stderr
+    assert "Remove NUL and lone surrogates" in refused.stderr
