@@ -15,6 +15,8 @@ from tests.worker.history import folder, noted
 from tests.worker.seams import DeadlySeams
 
 AT_ONCE = RetryPolicy.fixed(0.05)
+SLOW = "import slowly"
+"""While a file of this name is in the test's folder, the app is not loaded."""
 
 
 def build(url: str, place: Path) -> Backburner:

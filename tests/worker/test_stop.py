@@ -9,6 +9,7 @@ from backburner import JobState
 from backburner.worker import exits
 from tests.servers import PostgresServer
 from tests.waiting import wait_until
+from tests.worker.app import SLOW
 from tests.worker.world import World
 
 GRACE = 30.0
@@ -96,9 +97,12 @@ def test_sigterm_three_times_is_the_same_as_once(on_sqlite: World) -> None:
 
 def test_sigterm_before_the_app_is_loaded(on_sqlite: World) -> None:
     world = on_sqlite
+    (world.folder / SLOW).touch()
     tree = world.start()
     wait_until(lambda: tree.children(), "there is a child")
     tree.tell(signal.SIGTERM)
+    wait_until(lambda: "stopping" in tree.log.read_text(), "it was heard")
+    (world.folder / SLOW).unlink()
     assert tree.ended() == exits.STOPPED
     assert world.jobs.store.workers.live() == []
 

@@ -1,10 +1,7 @@
 """A database, an app, and real worker processes on it: what every test here plays with."""
 
-import json
 import os
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,8 +15,10 @@ from sqlalchemy import func, select
 from backburner import Backburner, Job
 from backburner.seams import SeamName
 from backburner.states import JobState
+from tests.forked import Forked
 from tests.waiting import wait_until
 from tests.worker.history import Entry, History
+from tests.worker.run import supervise
 from tests.worker.seams import order_file
 
 ROOT = Path(__file__).parents[2]
@@ -27,16 +26,14 @@ QUICK = {"lease": 2.0, "beat": 0.5, "poll": 0.2, "concurrency": 4, "grace": 5.0}
 
 
 class Tree:
-    """A supervisor and its children, in a process group of their own."""
+    """A supervisor and its children, in a process group of their own; `options` are those of `supervise`."""
 
     def __init__(self, url: str, folder: Path, options: dict[str, Any]) -> None:
         self.log = folder / f"tree-{len(list(folder.glob('tree-*')))}.log"
         environ = os.environ | {"WORKER_TEST_URL": url, "WORKER_TEST_FOLDER": str(folder)}
-        command = [sys.executable, "-m", "tests.worker.run", "tests.worker.live:jobs", json.dumps(options)]
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                command, cwd=ROOT, env=environ, stdout=log, stderr=log, start_new_session=True
-            )
+        self.process = Forked(
+            supervise, ("tests.worker.live:jobs", options), folder=ROOT, environ=environ, output=self.log
+        )
         self.pid = self.process.pid
 
     def children(self) -> list[int]:
@@ -52,8 +49,7 @@ class Tree:
 
     def tell_all(self, number: int) -> None:
         """Send a signal to every process of the tree."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.pid, number)
+        self.process.send_signal_to_all(number)
 
     def ended(self, seconds: float = 30.0) -> int:
         """Wait for the supervisor to end; its exit code."""
