@@ -27,7 +27,7 @@ def test_it_makes_the_tables_once(bare_shop: Shop) -> None:
     needed = bare_shop.run("migrate", "--check")
     assert (needed.returncode, needed.stdout) == (1, "")
     assert "has no tables, version " in needed.stderr
-    made = bare_shop.run("migrate")
+    made = bare_shop.run_afresh("migrate")
     assert made.returncode == 0, made.stderr
     assert made.stderr.startswith(Store(bare_shop.url).shown_url + " had no tables, and has version ")
     assert made.stderr.count("\n") == 1

@@ -27,9 +27,9 @@ def store(database_url: str) -> Iterator[Store]:
 
 
 def test_it_runs_what_is_ready_and_gives_the_lock_back(shop: Shop) -> None:
-    for _ in range(2):
+    for run in (shop.run_afresh, shop.run):
         made = enqueue(shop, ("add", 1, 2), ("perm",))
-        ran = shop.run("process")
+        ran = run("process")
         assert ran.returncode == 0, ran.stderr
         found = states(shop)
         assert [found[one] for one in made] == ["succeeded", "failed"]

@@ -45,7 +45,7 @@ def states(shop: Shop) -> dict[str, str]:
 
 def test_burst_runs_what_is_ready_and_ends(shop: Shop) -> None:
     added, perm = enqueue(shop, ("add", 1, 2), ("perm",))
-    ran = shop.run("worker", "--burst")
+    ran = shop.run_afresh("worker", "--burst")
     assert ran.returncode == 0, ran.stderr
     assert states(shop) == {added: "succeeded", perm: "failed"}
     lines = ran.stderr.splitlines()
@@ -206,7 +206,7 @@ def test_a_missing_driver(command: str, tmp_path: Path) -> None:
     blocked = tmp_path / "blocked"
     blocked.mkdir()
     (blocked / "sitecustomize.py").write_text("import sys\nsys.modules['psycopg'] = None\n")
-    ran = shop.run(*command.split(), PYTHONPATH=str(blocked))
+    ran = shop.run_afresh(*command.split(), PYTHONPATH=str(blocked))
     assert ran.returncode == (1 if command == "doctor" else 78)
     said = " ".join((ran.stdout + ran.stderr).split())
     assert "needs the package 'psycopg'. Run: pip install 'backburner[postgresql]'" in said
