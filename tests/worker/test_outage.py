@@ -12,7 +12,7 @@ from backburner.clock import boot_seconds
 from backburner.errors import StoreUnavailable
 from tests.servers import PostgresServer
 from tests.waiting import wait_until
-from tests.worker.world import World
+from tests.worker.world import QUICK, World
 
 LEASE = {"lease": 2.0, "beat": 0.5}
 LONG_LEASE = {"lease": 30.0, "beat": 5.0}
@@ -21,7 +21,7 @@ LONG_LEASE = {"lease": 30.0, "beat": 5.0}
 @pytest.mark.parametrize("how", ["stopped", "frozen"])
 @pytest.mark.parametrize(
     ("seconds", "lease"),
-    [(6.0, LEASE), pytest.param(120.0, LONG_LEASE, marks=[pytest.mark.long, pytest.mark.timeout(300)])],
+    [(4.0, LEASE), pytest.param(120.0, LONG_LEASE, marks=[pytest.mark.long, pytest.mark.timeout(300)])],
 )
 def test_away_for_longer_than_the_lease(
     own_world: World,
@@ -133,7 +133,7 @@ def test_another_program_writes_for_longer_than_the_lease(on_sqlite: World) -> N
     writer.execute("BEGIN IMMEDIATE")
     world.say("go on")
     wait_until(lambda: len(world.history.ended()) == 2, "the bodies end")
-    _pass(6.0)
+    _pass(2 * QUICK["lease"])
     writer.execute("COMMIT")
     writer.close()
     more = world.enqueue("work", 5)
