@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from backburner import Backburner, JobState, current_job
 from backburner.web.words import duration
@@ -260,6 +260,20 @@ def test_the_job_page_follows_its_log(shop: Shop, worker: Worker, host: Host, wa
     lines = page.locator("[data-log]").inner_text().split("order ")
     assert len(lines) == 11, "each line once"
     expect(page.locator("[data-messages] li")).to_have_text(["Half is done"])
+
+
+def test_the_job_page_says_what_changed_before_it_began_to_follow(shop: Shop, host: Host, watched: Watched) -> None:
+    job, page = shop.add.options(delay=3600).enqueue(1, 2), watched.page
+
+    def meanwhile(route: Route) -> None:
+        shop.jobs.retry(job.cancel())
+        route.continue_()
+
+    page.route("**/events**", meanwhile, times=1)
+    page.goto(f"{host.url}/bb/dashboard/jobs/{job.id}")
+    expect(page.locator("h1 + .chip")).to_have_text("Scheduled")
+    expect(page.locator("backburner-progress")).to_contain_text("in line")
+    expect(page.locator("[data-changed]")).to_be_visible()
 
 
 def test_other_sites_can_do_nothing(shop: Shop, host: Host, browser: Browser) -> None:

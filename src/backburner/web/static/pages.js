@@ -30,7 +30,8 @@ if (element && element.dataset.done === "false") {
       messages.append(entry);
       messages.closest("section").hidden = false;
     }
-    if (kind === "state" || kind === "done" || kind === "gone") changed.hidden = false;
+    const already = kind === "snapshot" && body.job.state !== element.dataset.state;
+    if (already || ["state", "done", "gone"].includes(kind)) changed.hidden = false;
     if (kind === "done" || kind === "gone") live.hidden = true;
   }, { log: true });
   log.scrollTop = log.scrollHeight;
