@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from examples.shop.browser import ARGUMENTS
 from examples.shop.folder import Folder
@@ -13,6 +13,7 @@ from examples.shop.processes import Processes
 BATCH = 20
 """Rows of one transaction: few, so that there is time to look at a bar before it is full."""
 
+expect.set_options(timeout=30_000)
 Visit = Callable[..., Page]
 
 

@@ -72,6 +72,7 @@ def test_a_done_job_answers_at_once(shop: Shop, done: Job) -> None:
 def test_it_goes_on_where_it_was(shop: Shop, done: Job) -> None:
     whole = stream(shop, done)
     logs = [(mark, json.loads(data)) for kind, mark, data in whole if kind == "log"]
+    assert logs
     for mark, piece in logs:
         rest = stream(shop, done, headers={"last-event-id": str(mark)})
         starts = [json.loads(data)["start"] for kind, _, data in rest if kind == "log"]
