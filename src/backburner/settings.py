@@ -100,13 +100,13 @@ class Settings:
 
         Raises `SettingsError`, which names the setting, its value, where it came from, and the remedy.
         """
+        defaults = {knob.name: knob.default for knob in dataclasses.fields(cls)}
         values: dict[str, Any] = {}
-        sources: dict[str, str] = {}
+        sources = dict.fromkeys(defaults, "default")
         outside = [one for one in found(environ, folder) if one[0] != APP]
         for name, value, source in (*outside, *_from_arguments(arguments or {})):
             _refuse_unknown(name, value, source)
             values[name], sources[name] = value, source
-        defaults = {knob.name: knob.default for knob in dataclasses.fields(cls)}
         return cls(**_checked({**defaults, **values}, sources))
 
     @property

@@ -127,3 +127,21 @@ def test_a_filter_with_a_character_that_no_database_stores(jobs: Backburner, run
     assert refused.exit_code == 2
     assert "option 'owner'" in refused.stderr
     assert "Remove NUL and lone surrogates" in refused.stderr
+
+
+def test_a_default_that_no_longer_fits_is_called_one(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BACKBURNER_LEASE", "1")
+    refused = run("settings")
+    assert refused.exit_code == 78
+    assert "setting 'beat' = 5.0 (from default): is more than a third of lease (1)" in refused.stderr
+
+
+def test_a_misspelt_app_in_a_file_is_named(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BACKBURNER_APP", raising=False)
+    Path("backburner.toml").write_text('ap = "shop:jobs"')
+    refused = run("jobs", "list")
+    assert refused.exit_code == 78
+    assert "setting 'ap' = " in refused.stderr
+    assert "backburner.toml" in refused.stderr

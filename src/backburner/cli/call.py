@@ -45,6 +45,8 @@ class Call:
         """As `spec`, when there must be one. Raises `SettingsError`."""
         spec = self.spec()
         if spec is None:
+            # A misspelt app is an unknown setting, and that says more.
+            settings.Settings.resolve()
             raise SettingsError("app", None, "is not set", _REMEDY, _HERE)
         return spec
 
