@@ -42,22 +42,27 @@ def test_many_open_transactions_do_not_keep_a_beat_waiting(scene: Scene) -> None
 
 def test_lanes_come_while_others_are_looked_after(scene: Scene, restless: None) -> None:
     """The look used to fail when another thread opened a lane meanwhile, and a worker process ended by it."""
-    store, over = scene.store, threading.Event()
+    store, over, come = scene.store, threading.Event(), list[int]()
+    # Or all would be looked at before the first one came.
+    store.ready()
 
     def come_and_go() -> None:
         while not over.is_set():
-            _ = [store.lane(OTHER) for _ in range(20)]
+            come.append(len([store.lane(OTHER) for _ in range(20)]))
 
     crew = Crew()
     for _ in range(3):
         crew.add(come_and_go)
     crew.start()
+    looks = 0
     try:
-        for _ in range(10_000):
+        while crew.busy and (looks < 10_000 or len(come) < 100):
             store.abandon_overdue(20.0)
+            looks += 1
     finally:
         over.set()
     crew.join()
+    assert len(come) >= 100, "lanes came while others were looked after"
 
 
 def test_a_session_the_server_ended_for_being_idle_is_a_lost_connection(on_postgresql: Scene) -> None:

@@ -39,12 +39,12 @@ def test_a_fork_while_another_thread_writes(on_sqlite: Scene) -> None:
     """SQLite's locks live in the process's memory: a child must not inherit the write lock of its parent."""
     scene = on_sqlite
     use(scene)
-    enough = threading.Event()
+    enough, written = threading.Event(), list[str]()
 
     def write() -> None:
         # A pause of its own, or the child would hardly find a gap: SQLite's queue is not fair.
         while not enough.wait(0.002):
-            scene.insert(1)
+            written.extend(scene.insert(1))
 
     crew = Crew()
     crew.add(write)
@@ -56,6 +56,8 @@ def test_a_fork_while_another_thread_writes(on_sqlite: Scene) -> None:
     finally:
         enough.set()
         crew.join()
+    assert written, "the other thread wrote meanwhile"
+    assert scene.store.jobs.count(JobFilter(), 100_000) == 2 + 10 + len(written), "no write was lost"
 
 
 def test_no_moment_to_fork_while_a_transaction_is_open(on_sqlite: Scene) -> None:
@@ -93,6 +95,7 @@ def test_a_fork_while_a_thread_holds_the_turn(on_sqlite: Scene) -> None:
     use(scene)
     with scene.store.dialect.turn(0), Forked(lambda: use(scene)):
         pass
+    assert scene.store.jobs.count(JobFilter(), 100) == 4, "the child had a turn of its own"
 
 
 def test_a_fork_while_another_thread_makes_it_ready(migrated_url: str) -> None:
