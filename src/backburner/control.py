@@ -159,7 +159,7 @@ class Control:
 
     def cancel(self, job_id: str, reason: str = CANCELLED) -> Job:
         """Cancel a job: at once while it waits, by request while it runs."""
-        self._database.store.jobs.cancel(job_id, reason)
+        self._ring(self._database.store.jobs.cancel(job_id, reason))
         return self.get(job_id)
 
     def retry(self, job_id: str) -> Job:
@@ -171,12 +171,12 @@ class Control:
 
     def delete(self, job_id: str) -> None:
         """Remove a job that is not running, with all that is kept of it."""
-        self._database.store.jobs.delete(job_id)
+        self._ring(self._database.store.jobs.delete(job_id))
 
     def cancel_all(self, which: JobFilter, reason: str = CANCELLED) -> int:
         """Cancel every job that matches and is not done; how many were."""
         cancel = self._database.store.jobs.cancel
-        return self._each(which, WAITING | {JobState.RUNNING}, lambda job_id: cancel(job_id, reason))
+        return self._each(which, WAITING | {JobState.RUNNING}, lambda job_id: self._ring(cancel(job_id, reason)))
 
     def retry_all(self, which: JobFilter) -> int:
         """Retry every job that matches and is finished or held; how many were.
@@ -199,7 +199,9 @@ class Control:
         """Delete every job that matches and is not running; how many were."""
         store, gone = self._database.store, 0
         for batch in self._batches(which, frozenset(JobState) - {JobState.RUNNING}):
-            gone += store.run(lambda connection, ids=batch: store.jobs.delete_rows(connection, ids))  # type: ignore[misc]
+            count, queues = store.jobs.delete_many(batch)
+            gone += count
+            self._ring(queues)
         return gone
 
     def items_to_retry(self, job_id: str) -> tuple[Job, list[str]]:
@@ -223,6 +225,10 @@ class Control:
             part = identifiers[start : start + BATCH]
             found |= self._database.store.jobs.unfinished_identifiers(part, include_running)
         return found
+
+    def _ring(self, queues: set[str]) -> None:
+        if queues:
+            self._database.bell.ring(queues)
 
     def _ours(self, job: Job) -> Job:
         return replace(job, control=self)

@@ -54,6 +54,11 @@ class Job:
     options: str | None = None
     repeatable: bool = True
     expires_at: datetime | None = None
+    group: str | None = None
+    group_policy: str | None = None
+    threshold: int | None = None
+    unique_key: str | None = None
+    parents_left: int = 0
     started_at: datetime | None = None
     finished_at: datetime | None = None
     worker: str | None = None
@@ -144,10 +149,37 @@ class ClaimedJob(NamedTuple):
     context: str | None
     title: str | None
     expires_at: datetime | None
+    group_name: str | None = None
+    group_policy: str | None = None
+    threshold: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A name that at most one job may have at a time, and what happens to the second one.
+
+    `scope` is live, kept, or until (then `until` says when it ends). `digest` tells requests apart that must
+    be the same under one name. `on_conflict` is existing, replace, reject, skip or debounce.
+    """
+
+    name: str
+    scope: str
+    on_conflict: str
+    until: datetime | None = None
+    digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """What a job waits for: the end of another, or a milestone of it. `policy` is cancel or run."""
+
+    job: str
+    milestone: str = ""
+    policy: str = "cancel"
 
 
 class NewJob(NamedTuple):
-    """A job about to be inserted; the store adds state, position and times."""
+    """A job about to be inserted; the store adds state and position. `keys` and `parents` have tables of their own."""
 
     id: str
     task: str
@@ -168,3 +200,11 @@ class NewJob(NamedTuple):
     max_attempts: int | None = None
     repeatable: bool = True
     expires_at: datetime | None = None
+    group_name: str | None = None
+    group_policy: str | None = None
+    threshold: int | None = None
+    unique_key: str | None = None
+    blocked_on: str | None = None
+    parents_left: int = 0
+    keys: tuple[Key, ...] = ()
+    parents: tuple[Parent, ...] = ()

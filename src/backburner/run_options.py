@@ -26,7 +26,8 @@ class RunOptions:
 
     `max_attempts` None leaves the limit to `retry`; a job's own limit is in its row, and goes first. `keep`
     maps final states to seconds after which a job is deleted, 0 when it ends; a state that is not in it
-    follows the settings. `items` are the keys this job is to do alone, None means all.
+    follows the settings. At most `max_running` jobs of the task run at the same time, on all workers
+    together. `items` are the keys this job is to do alone, None means all.
     """
 
     timeout: float | None = None
@@ -35,6 +36,7 @@ class RunOptions:
     max_attempts: int | None = None
     isolate: bool = False
     repeatable: bool = True
+    max_running: int | None = None
     keep: Mapping[JobState, float] | None = None
     capture_print: bool = False
     items: frozenset[str] | None = None

@@ -47,7 +47,8 @@ WAITING = frozenset({_S.SCHEDULED, _S.BLOCKED, _S.QUEUED, _S.RETRYING})
 
 TRANSITIONS: dict[str, dict[JobState, frozenset[JobState]]] = {
     "promote": {_S.SCHEDULED: frozenset({_S.QUEUED}), _S.RETRYING: frozenset({_S.QUEUED})},
-    "claim": {_S.QUEUED: frozenset({_S.RUNNING})},
+    "claim": {_S.QUEUED: frozenset({_S.RUNNING}), _S.BLOCKED: frozenset({_S.RUNNING})},
+    "park": {_S.QUEUED: frozenset({_S.BLOCKED})},
     "hold": {_S.RUNNING: frozenset({_S.BLOCKED})},
     "unblock": {_S.BLOCKED: frozenset({_S.QUEUED})},
     "finish": {
@@ -57,11 +58,13 @@ TRANSITIONS: dict[str, dict[JobState, frozenset[JobState]]] = {
     "wait": {_S.RUNNING: frozenset({_S.SCHEDULED})},
     "release": {_S.RUNNING: frozenset({_S.QUEUED})},
     "rescue": {_S.RUNNING: frozenset({_S.QUEUED, _S.FAILED, _S.INTERRUPTED, _S.CANCELLED})},
-    "cancel": {state: frozenset({_S.CANCELLED}) for state in sorted(WAITING)},
+    "cancel": {state: frozenset({_S.CANCELLED}) for state in (*sorted(WAITING), _S.FAILED)},
     "expire": {state: frozenset({_S.SKIPPED}) for state in sorted(WAITING)},
     "retry": {state: frozenset({_S.QUEUED}) for state in (*sorted(FINAL), _S.BLOCKED)},
 }
-"""verb -> from -> to. Only the operator's verb `retry` leaves a final state; it also frees a held job."""
+"""verb -> from -> to. Only the operator's verb `retry` leaves a final state; it also frees a held job. `cancel` of a
+failed job gives up a group that the job holds, and is refused otherwise; `claim` takes a parked job only as the head
+of its group."""
 
 
 def allowed(verb: str, state: JobState) -> frozenset[JobState]:

@@ -31,9 +31,11 @@ class Why:
             except JobNotFound:
                 return ["Its enqueue is not committed."]
             return self.sentences(job)
-        if job.state is JobState.BLOCKED:
+        if job.state is JobState.BLOCKED and job.blocked_on != "group":
             return [_held(job)]
-        found = []
+        found = self._pauses(job)
+        if job.group is not None and job.state in (JobState.QUEUED, JobState.BLOCKED):
+            found += self._group(job)
         if job.state is JobState.RETRYING:
             found.append(f"It failed ({_first_line(job.error or job.reason)}) and runs again at {_clock(job.run_at)}.")
         elif job.state is JobState.SCHEDULED:
@@ -42,7 +44,9 @@ class Why:
                 found.append(f"It waits: {_first_line(job.reason)}.")
         found += self._workers(job)
         if job.state is JobState.QUEUED:
-            found.append(self._line(job))
+            found += self._cap(job)
+            if job.group is None:
+                found.append(self._line(job))
         if job.expires_at is not None:
             found.append(f"It is skipped when it has not started by {_clock(job.expires_at)}.")
         return found
@@ -56,6 +60,43 @@ class Why:
         if any(worker.queues is None or job.queue in json.loads(worker.queues) for worker in live):
             return []
         return [f"No live worker takes queue {job.queue}."]
+
+    def _pauses(self, job: Job) -> list[str]:
+        found = []
+        for pause in self._database.store.queues.pauses(job.queue):
+            name = "Everything" if pause.name == "*" else f"Queue {pause.name}"
+            parts = [f"{name} is paused"]
+            if pause.paused_at is not None:
+                parts.append(f"since {_clock(pause.paused_at)}")
+            if pause.paused_until is not None:
+                parts.append(f"until {_clock(pause.paused_until)}")
+            if pause.paused_by:
+                parts.append(f"by {pause.paused_by}")
+            found.append(" ".join(parts) + (f": {_first_line(pause.reason)}." if pause.reason else "."))
+        return found
+
+    def _group(self, job: Job) -> list[str]:
+        """Who is before it in its group."""
+        assert job.group is not None
+        groups = self._database.store.groups
+        holder = groups.holder(job.group)
+        if holder == job.id:
+            return []
+        place = groups.place(job.id, job.group, job.priority, job.position, _COUNTED)
+        found = []
+        if holder is not None:
+            held = self._database.store.jobs.states([holder]).get(holder)
+            how = f", which is {held}" if held is not None else ""
+            found.append(f"Behind job {holder} of group {job.group}{how}.")
+        if place > 1 or holder is not None:
+            found.append(f"{_ordinal(place)} in line in group {job.group}.")
+        return found
+
+    def _cap(self, job: Job) -> list[str]:
+        most = self._database.store.limits.capped_queues().get(job.queue)
+        if most is None or self._database.store.limits.running(f"queue:{job.queue}") < most:
+            return []
+        return [f"Queue {job.queue} may run {most} at once, and does."]
 
     def _line(self, job: Job) -> str:
         place = self._database.store.jobs.position_in_line(job, _COUNTED)

@@ -11,6 +11,7 @@ from backburner.errors import StoreUnavailable
 from backburner.job import ClaimedJob
 from backburner.outcome import Settlement
 from backburner.states import JobState
+from backburner.store.conditions import queued_alone
 from backburner.store.dialects.base import ClaimOrder, Trouble
 from backburner.store.lane import Lane
 
@@ -93,14 +94,33 @@ class Claims:
         query = select(t.id).where(t.worker == worker, t.cancel_requested)
         return set(self._store.read(lambda c: c.execute(query).scalars().all()))
 
+    def best_priority(self, order: ClaimOrder) -> int | None:
+        """The priority of the first plain job that `order` could take; None when there is none."""
+        t = self._store.schema.jobs.c
+        query = (
+            select(t.priority)
+            .where(queued_alone(t), t.queue == order.queue, t.priority.between(*order.priorities))
+            .order_by(t.priority, t.position)
+            .limit(1)
+        )
+        return self._store.read(lambda c: c.execute(query).scalar())
+
     def ready_queues(self, lane: Lane) -> list[str]:
         """The names of queues with queued jobs: one index probe per queue, however many jobs wait."""
         jobs = self._store.schema.qualified("jobs")
+        ready = "state = 'queued' AND group_name IS NULL"
+        arrived = "state = 'queued' AND group_name IS NOT NULL"
         query = f"""
             WITH RECURSIVE names(queue) AS (
-                SELECT (SELECT min(queue) FROM {jobs} WHERE state = 'queued')
+                SELECT (SELECT min(queue) FROM {jobs} WHERE {ready})
                 UNION ALL
-                SELECT (SELECT min(j.queue) FROM {jobs} AS j WHERE j.state = 'queued' AND j.queue > names.queue)
+                SELECT (SELECT min(queue) FROM {jobs} AS j WHERE {ready} AND j.queue > names.queue)
                 FROM names WHERE names.queue IS NOT NULL
-            ) SELECT queue FROM names WHERE queue IS NOT NULL"""
+            ), more(queue) AS (
+                SELECT (SELECT min(queue) FROM {jobs} WHERE {arrived})
+                UNION ALL
+                SELECT (SELECT min(queue) FROM {jobs} AS j WHERE {arrived} AND j.queue > more.queue)
+                FROM more WHERE more.queue IS NOT NULL
+            ) SELECT queue FROM names WHERE queue IS NOT NULL
+            UNION SELECT queue FROM more WHERE queue IS NOT NULL ORDER BY 1"""
         return lane.run(lambda c: [row[0] for row in c.execute(query).fetchall()], read_only=True)

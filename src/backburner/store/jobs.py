@@ -14,7 +14,6 @@ from sqlalchemy import (
     Row,
     Select,
     and_,
-    bindparam,
     delete,
     func,
     insert,
@@ -29,6 +28,7 @@ from backburner.job import Job, JobFilter, NewJob
 from backburner.outcome import AttemptRecord
 from backburner.progress import Link, Progress
 from backburner.states import FINAL, WAITING, JobState, allowed
+from backburner.store.conditions import queued_alone
 from backburner.store.dialects.base import INSERTED, first_state
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class Jobs:
         before = (
             select(t.position)
             .where(
-                _state_is("queued", t.state),
+                queued_alone(t),
                 t.queue == job.queue,
                 or_(t.priority < job.priority, and_(t.priority == job.priority, t.position < job.position)),
             )
@@ -133,17 +133,18 @@ class Jobs:
         )
         return 1 + self._store.read(lambda c: c.execute(select(func.count()).select_from(before)).scalar_one())
 
-    def cancel(self, job_id: str, reason: str) -> None:
-        """Cancel a waiting job at once, ask a running one to stop.
+    def cancel(self, job_id: str, reason: str) -> set[str]:
+        """Cancel a waiting job at once, ask a running one to stop; the queues that got work by it.
 
-        Raises `JobNotFound`, and `WrongState` when the job is done.
+        A failed job that holds its group gives it up. Raises `JobNotFound`, and `WrongState` when the job is done.
         """
         _check_id(job_id)
         t, now = self._t, self._store.clock.now()
+        holding = and_(t.c.state == JobState.FAILED, t.c.slot.is_not(None))
         at_once = (
             update(t)
-            .where(t.c.id == job_id, t.c.state.in_(WAITING))
-            .values(state=JobState.CANCELLED, finished_at=now, reason=reason, blocked_on=None)
+            .where(t.c.id == job_id, or_(t.c.state.in_(WAITING), holding))
+            .values(state=JobState.CANCELLED, finished_at=now, reason=reason, blocked_on=None, slot=None)
         )
         request = update(t).where(t.c.id == job_id, t.c.state == JobState.RUNNING).values(cancel_requested=True)
 
@@ -153,6 +154,8 @@ class Jobs:
 
         if not self._store.run(work):
             raise WrongState(job_id, self.get(job_id).state, "cancel", "a job that is not done")
+        group = self._store.read(lambda c: c.execute(select(t.c.group_name).where(t.c.id == job_id)).scalar())
+        return set() if group is None else self._store.groups.advance([group]).queued
 
     def retry(self, job_id: str) -> None:
         """Put a finished or held job back in line, at its end, with fresh counters.
@@ -188,11 +191,24 @@ class Jobs:
         if state is not None:
             raise WrongState(job_id, state, "retry", "a finished or held job")
 
-    def delete(self, job_id: str) -> None:
-        """Remove a job that is not running. Raises `JobNotFound` and `WrongState`."""
+    def delete(self, job_id: str) -> set[str]:
+        """Remove a job that is not running; the queues that got work by it.
+
+        Raises `JobNotFound` and `WrongState`.
+        """
         _check_id(job_id)
-        if self._store.run(lambda c: self.delete_rows(c, [job_id])) == 0:
+        count, queues = self.delete_many([job_id])
+        if count == 0:
             raise WrongState(job_id, self.get(job_id).state, "delete", "a job that is not running")
+        return queues
+
+    def delete_many(self, ids: Sequence[str]) -> tuple[int, set[str]]:
+        """Remove those of these jobs that are not running; how many, and the queues that got work by it."""
+        t = self._t.c
+        names = select(t.group_name).where(t.id.in_(ids), t.group_name.is_not(None)).distinct()
+        groups = self._store.read(lambda c: c.execute(names).scalars().all())
+        count = self._store.run(lambda c: self.delete_rows(c, ids))
+        return count, self._store.groups.advance(groups).queued if groups else set()
 
     def delete_rows(self, connection: Connection, ids: Sequence[str]) -> int:
         """Delete these jobs but for running ones, with all that is kept of them; how many jobs went."""
@@ -260,11 +276,6 @@ class Jobs:
         return found
 
 
-def _state_is(state: str, column: Any) -> ColumnElement[bool]:
-    # Written into the statement: a partial index is used only when its condition is seen there.
-    return column == bindparam(None, state, literal_execute=True)  # type: ignore[no-any-return]
-
-
 def _check_id(text: str) -> None:
     # PostgreSQL refuses to compare a uuid with what is none.
     if not is_id(text):
@@ -285,7 +296,7 @@ def _job_select(store: Store) -> Select[Any]:
 _JOB_FIELDS = tuple(
     name
     for name in Job.__dataclass_fields__
-    if name not in {"state", "tags", "result_text", "progress", "uncommitted", "control"}
+    if name not in {"state", "tags", "group", "result_text", "progress", "uncommitted", "control"}
 )
 
 
@@ -295,6 +306,7 @@ def _job(row: Row[Any]) -> Job:
         **{name: found[name] for name in _JOB_FIELDS},
         state=JobState(found["state"]),
         tags=tuple(json.loads(found["tags"])) if found["tags"] else (),
+        group=found["group_name"],
         result_text=found["result"],
         progress=_progress(found) if found["p_job"] is not None else None,
     )

@@ -33,6 +33,9 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
+_KEY = 420
+"""Characters of a key: its kind, a task's name and an identifier, each of up to 200."""
+
 
 def to_microseconds(moment: datetime) -> int:
     """Microseconds since 1970, UTC: how SQLite stores a time (exact, short, sorts as it should)."""
@@ -104,6 +107,20 @@ class Schema:
         self.attempts = self._table("attempts", *_attempt_columns())
         self.workers = self._table("workers", *_worker_columns())
         self.locks = self._table("locks", *_lock_columns())
+        self.groups = self._table("groups", Column("name", String(200), primary_key=True))
+        self.limits = self._table("limits", Column("name", String(210), primary_key=True))
+        self.queues = self._table("queues", *_queue_columns())
+        self.keys = self._table(
+            "keys", *_key_columns(), Index(f"{prefix}keys_job", "job"), Index(f"{prefix}keys_until", "until")
+        )
+        self.dependencies = self._table(
+            "dependencies",
+            *_dependency_columns(),
+            Index(f"{prefix}dependencies_open", "parent", **_where("met_at IS NULL")),
+        )
+        self.milestones = self._table("milestones", *_milestone_columns())
+        self.schedules = self._table("schedules", *_schedule_columns(), Index(f"{prefix}schedules_next", "next_at"))
+        self.fires = self._table("fires", *_fire_columns())
         self.files = self._table(
             "files",
             *_file_columns(),
@@ -132,7 +149,9 @@ class Schema:
             return Index(f"{self.prefix}jobs_{name}", *columns, unique=unique, **options)
 
         return [
-            index("ready", "queue", "priority", "position", where="state = 'queued'"),
+            index("ready", "queue", "priority", "position", where="state = 'queued' AND group_name IS NULL"),
+            # Jobs of groups apart: however many wait, claims of others do not see them.
+            index("arrived", "queue", "priority", "position", where="state = 'queued' AND group_name IS NOT NULL"),
             index("due", "run_at", where="state IN ('scheduled', 'retrying')"),
             index("owned", "worker", where="worker IS NOT NULL"),
             index("expiring", "expires_at", where="expires_at IS NOT NULL AND finished_at IS NULL"),
@@ -143,7 +162,13 @@ class Schema:
             index("task", "task", "id", where="finished_at IS NOT NULL"),
             index("held", "blocked_on", where="blocked_on IS NOT NULL"),
             index("slot", "slot", where="slot IS NOT NULL", unique=True),
-            index("group", "group_name", "priority", "position", where="group_name IS NOT NULL"),
+            index(
+                "group",
+                "group_name",
+                "priority",
+                "position",
+                where="group_name IS NOT NULL AND state IN ('queued', 'blocked')",
+            ),
             index("identifier", "identifier", where="identifier IS NOT NULL"),
             index("owner", "owner", "id", where="owner IS NOT NULL"),
             index("batch", "batch", where="batch IS NOT NULL"),
@@ -207,10 +232,11 @@ def _job_columns(clustered: bool) -> list[Column[Any]]:
         Column("parents_left", Integer, nullable=False, server_default="0"),
         Column("group_name", String(200)),
         Column("group_policy", String(10)),
+        Column("threshold", Integer),
         Column("slot", String(200)),
         Column("rate_key", String(200)),
         Column("batch", Id),
-        Column("unique_key", String(200)),
+        Column("unique_key", String(_KEY)),
     ]
 
 
@@ -292,11 +318,14 @@ def _worker_columns() -> list[Column[Any]]:
         Column("pid", Integer, nullable=False),
         Column("label", String(100)),
         Column("queues", Text),
+        Column("priorities", String(20)),
         Column("concurrency", Integer, nullable=False),
         Column("version", String(40), nullable=False),
         Column("started_at", Utc, nullable=False),
         Column("beat_at", Utc, nullable=False),
         Column("lease_until", Utc, nullable=False),
+        # What somebody asked of it: stop, reload; its supervisor reads it at each beat.
+        Column("told", String(20)),
         Column("dead_at", Utc),
         Column("ended_at", Utc),
         Column("reason", Text),
@@ -309,6 +338,82 @@ def _lock_columns() -> list[Column[Any]]:
         Column("holder", Id, nullable=False),
         Column("note", String(200), nullable=False),
         Column("until", Utc, nullable=False),
+    ]
+
+
+def _queue_columns() -> list[Column[Any]]:
+    return [
+        Column("name", String(100), primary_key=True),
+        Column("paused_at", Utc),
+        Column("paused_until", Utc),
+        Column("paused_by", String(200)),
+        Column("reason", String(500)),
+        # How many of its jobs may run at the same time.
+        Column("most", Integer),
+    ]
+
+
+def _key_columns() -> list[Column[Any]]:
+    return [
+        Column("name", String(_KEY), primary_key=True),
+        Column("job", Id, nullable=False),
+        Column("scope", String(10), nullable=False),
+        Column("until", Utc),
+        # Of the request, to tell a repeated one from another one under the same key.
+        Column("digest", String(64)),
+    ]
+
+
+def _dependency_columns() -> list[Column[Any]]:
+    return [
+        Column("child", Id, primary_key=True),
+        Column("parent", Id, primary_key=True),
+        # Empty: the end of the parent.
+        Column("milestone", String(200), primary_key=True),
+        Column("policy", String(10), nullable=False),
+        Column("met_at", Utc),
+    ]
+
+
+def _milestone_columns() -> list[Column[Any]]:
+    return [
+        Column("job", Id, primary_key=True),
+        Column("name", String(200), primary_key=True),
+        Column("attempt", Integer, nullable=False),
+        Column("at", Utc, nullable=False),
+    ]
+
+
+def _schedule_columns() -> list[Column[Any]]:
+    return [
+        Column("name", String(200), primary_key=True),
+        Column("task", String(200), nullable=False),
+        Column("args", Text, nullable=False),
+        Column("options", Text),
+        # cron or every, and its expression or seconds.
+        Column("kind", String(10), nullable=False),
+        Column("spec", String(200), nullable=False),
+        Column("zone", String(100), nullable=False),
+        Column("missed", String(10), nullable=False),
+        Column("bound", Integer, nullable=False),
+        Column("anchor", Utc, nullable=False),
+        Column("next_at", Utc),
+        Column("last_at", Utc),
+        # Definitions from the code: the newer version wins, what is gone from it is disabled.
+        Column("source", String(10), nullable=False),
+        Column("version", Integer, nullable=False),
+        Column("disabled", Boolean, nullable=False, server_default=text("false")),
+        Column("paused_at", Utc),
+        Column("paused_by", String(200)),
+        Column("reason", String(500)),
+    ]
+
+
+def _fire_columns() -> list[Column[Any]]:
+    return [
+        Column("schedule", String(200), primary_key=True),
+        Column("at", Utc, primary_key=True),
+        Column("job", Id),
     ]
 
 

@@ -23,11 +23,14 @@ from backburner.store.connections import Connections
 from backburner.store.dialects.base import DriverConnection
 from backburner.store.dialects.sqlite import CommitWatch
 from backburner.store.fork import forget_after_fork
+from backburner.store.groups import Groups
 from backburner.store.inserts import Inserts
 from backburner.store.jobs import Jobs
 from backburner.store.lane import OTHER, Lane
+from backburner.store.limits import Limits
 from backburner.store.locks import Locks
 from backburner.store.progress import ProgressRows
+from backburner.store.queues import Queues
 from backburner.store.reports import Reports
 from backburner.store.schema import Schema
 from backburner.store.upkeep import Upkeep
@@ -72,6 +75,9 @@ class Store:
         self.workers = Workers(self)
         self.upkeep = Upkeep(self)
         self.locks = Locks(self)
+        self.queues = Queues(self)
+        self.limits = Limits(self)
+        self.groups = Groups(self)
         self.attachments = Attachments(self)
         self.inserts = Inserts(self)
         self.callers = Callers(self)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Select, delete, func, select, update
 
 from backburner.states import WAITING, JobState
+from backburner.store.conditions import state_in
 
 if TYPE_CHECKING:
     from backburner.store.store import Store
@@ -29,7 +30,7 @@ class Upkeep:
         t, now = self._t.c, self._store.clock.now()
         due = (
             select(t.id)
-            .where(_in(t.state, "scheduled", "retrying"), t.run_at <= now)
+            .where(state_in(t, "scheduled", "retrying"), t.run_at <= now)
             .order_by(t.run_at)
             .limit(BATCH)
             .with_for_update(skip_locked=True)
@@ -46,7 +47,7 @@ class Upkeep:
     def next_due(self) -> datetime | None:
         """When the next scheduled or retrying job is due; None when there is none."""
         t = self._t.c
-        query = select(func.min(t.run_at)).where(_in(t.state, "scheduled", "retrying"))
+        query = select(func.min(t.run_at)).where(state_in(t, "scheduled", "retrying"))
         return self._store.read(lambda c: c.execute(query).scalar())
 
     def expire(self) -> int:
@@ -62,9 +63,17 @@ class Upkeep:
 
         def work(connection: Connection) -> int:
             ids = connection.execute(late).scalars().all()
-            return connection.execute(change.where(t.id.in_(ids))).rowcount if ids else 0
+            if ids:
+                in_groups = select(t.group_name).where(t.id.in_(ids), t.group_name.is_not(None))
+                groups.update(connection.execute(in_groups).scalars())
+                connection.execute(change.where(t.id.in_(ids)))
+            return len(ids)
 
-        return self._store.run(work)
+        groups: set[str] = set()
+        count = self._store.run(work)
+        if groups:
+            self._store.groups.advance(groups)
+        return count
 
     def unhold(self, tasks: Sequence[str]) -> int:
         """Queue jobs that were held because nobody knew their task, and somebody now does."""
@@ -92,6 +101,7 @@ class Upkeep:
             .where(
                 t.keep_until.is_not(None),
                 t.keep_until <= self._store.clock.now(),
+                t.slot.is_(None),
                 t.finished_at.is_not(None),
             )
             .limit(BATCH)
@@ -106,7 +116,12 @@ class Upkeep:
         t = self._t.c
         before = self._store.clock.now() - timedelta(seconds=keep)
         return select(t.id).where(
-            t.state == state, t.finished_at.is_not(None), t.finished_at < before, t.keep_until.is_(None)
+            t.state == state,
+            t.finished_at.is_not(None),
+            t.finished_at < before,
+            t.keep_until.is_(None),
+            # A failed job that holds its group is waited for: a person decides.
+            t.slot.is_(None),
         )
 
     def _delete(self, which: Select[str]) -> int:
@@ -133,8 +148,3 @@ class Upkeep:
 EXPIRED = "It was not started before it expired."
 UNKNOWN_TASK = "unknown task"
 DAMAGED = "damaged row"
-
-
-def _in(column: Any, *states: str) -> ColumnElement[bool]:
-    # Written into the statement: a partial index is used only when its condition is seen there.
-    return column.in_(bindparam(None, states, expanding=True, literal_execute=True))  # type: ignore[no-any-return]

@@ -38,6 +38,8 @@ class WorkerRow:
     dead_at: datetime | None = None
     ended_at: datetime | None = None
     reason: str | None = None
+    priorities: str | None = None
+    told: str | None = None
 
 
 class Workers:
@@ -126,9 +128,16 @@ class Workers:
                 if not proven and row["lease_until"] >= now:
                     return None
                 connection.execute(update(t).where(t.c.id == worker).values(dead_at=now, reason=reason))
+            jobs = store.schema.jobs.c
+            groups.update(
+                connection.execute(select(jobs.slot).where(jobs.worker == worker, jobs.slot.is_not(None))).scalars()
+            )
             return self._take_jobs(connection, worker, judge, by)
 
+        groups: set[str] = set()
         settled = store.run(work)
+        if groups:
+            store.groups.advance(groups)
         if settled is not None:
             store.dialect.bury(worker)
         return settled

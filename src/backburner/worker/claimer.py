@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from backburner.clock import boot_seconds
 from backburner.errors import StoreUnavailable
 from backburner.job import ClaimedJob
 from backburner.notify import Ear
 from backburner.seams import Seams
-from backburner.store.dialects.base import ClaimOrder
+from backburner.store.dialects.base import ALL_PRIORITIES, ClaimOrder
 from backburner.store.lane import CLAIM
 from backburner.store.store import Store
+from backburner.worker.lines import Lines
 from backburner.worker.options import WorkerOptions
 from backburner.worker.pool import Pool
 
@@ -50,11 +51,12 @@ class Claimer:
         claimed: Callable[[list[ClaimedJob]], None],
         recover: Callable[[], None],
         give_back: Callable[[list[ClaimedJob]], None],
+        lines: Lines,
         seams: Seams,
     ) -> None:
         self._store, self._options, self._worker, self._pool, self._ear = store, options, worker, pool, ear
         self._short, self._wake, self._may_claim, self._claimed = short, wake, may_claim, claimed
-        self._recover, self._give_back, self._seams = recover, give_back, seams
+        self._recover, self._give_back, self._lines, self._seams = recover, give_back, lines, seams
         self._lane = store.lane(CLAIM)
         self._queues: list[str] = list(options.queues)
         self._bounds: dict[str, tuple[int, int]] = {}
@@ -154,37 +156,70 @@ class Claimer:
                 found.append(queue)
         return found
 
-    def _claim(self, queue: str, free: int, ahead: int, short: list[str]) -> list[ClaimedJob]:
+    def _claim(self, queue: str, free: int, ahead: int, short: list[str]) -> bool:
+        """Take plain jobs of one queue and heads of its lines; True when something was taken or moved."""
+        found = False
+        if free and self._lines.come_first(queue):
+            found = self._lined(queue, free, first=True)
+            free, ahead = self._room()
+        plain = [] if self._lines.capped(queue) else self._plain(queue, free, ahead, short, yielding=True)
+        ran_out = len(plain) < free + ahead
+        self._lines.plain_ended(queue, ran_out)
+        left = free - len(plain)
+        if ran_out and left > 0 and self._lined(queue, left, first=False):
+            # What lines could not take must not keep out what comes behind it.
+            free, ahead = self._room()
+            self._plain(queue, free, ahead, short, yielding=False)
+            found = True
+        return found or bool(plain)
+
+    def _plain(self, queue: str, free: int, ahead: int, short: list[str], *, yielding: bool) -> list[ClaimedJob]:
         now = boot_seconds()
         if now - self._head_at >= HEAD_SECONDS:
             self._head_at = now
             self._bounds.clear()
+        order = self._order(queue, free, ahead, short)._replace(yielding=yielding)
         bound = self._bounds.get(queue)
-        jobs = self._ask(queue, free, ahead, short, bound)
+        jobs = self._ask(order._replace(bound=bound))
         if bound is not None and len(jobs) < free + ahead:
             # Short behind the bound: something may have come in before it.
             self._bounds.pop(queue, None)
-            jobs = jobs or self._ask(queue, free, ahead, short, None)
+            jobs = jobs or self._ask(order)
         elif jobs:
             self._bounds[queue] = (jobs[-1].priority, jobs[-1].position)
         return jobs
 
-    def _ask(
-        self, queue: str, free: int, ahead: int, short: list[str], bound: tuple[int, int] | None
-    ) -> list[ClaimedJob]:
-        if free + ahead == 0:
+    def _lined(self, queue: str, free: int, *, first: bool) -> bool:
+        """Take heads of lines; with `first` only what is no worse than the first plain job. True if any moved."""
+        order = self._order(queue, free, 0, ())
+        if first:
+            order = order._replace(priorities=(order.priorities[0], self._lines.best_plain(order)))
+        jobs, moved = self._lines.claim(order._replace(refused=()))
+        self._start(jobs)
+        return bool(jobs) or moved
+
+    def _order(self, queue: str, free: int, ahead: int, short: Sequence[str]) -> ClaimOrder:
+        return ClaimOrder(
+            self._worker(), queue, free, ahead, short, self._store.clock.now(),
+            priorities=self._options.priorities or ALL_PRIORITIES, refused=self._lines.capped_tasks,
+        )  # fmt: skip
+
+    def _ask(self, order: ClaimOrder) -> list[ClaimedJob]:
+        if order.free + order.ahead == 0:
             return []
-        if free:
+        if order.free:
             self._served_at = boot_seconds()
-        order = ClaimOrder(self._worker(), queue, free, ahead, short, self._store.clock.now(), bound)
         self._seams.reach("before claim")
         jobs = self._store.claims.claim(self._lane, order)
         self._seams.reach("after claim")
+        self._start(jobs)
+        return jobs
+
+    def _start(self, jobs: list[ClaimedJob]) -> None:
         if jobs:
             self._claimed(jobs)
             self._pool.add(jobs, self._wake(jobs))
             self._moved_at = boot_seconds()
-        return jobs
 
     def _room(self) -> tuple[int, int]:
         """(free, ahead): jobs that could start at once, and how many short ones to hold besides."""

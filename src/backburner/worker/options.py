@@ -12,7 +12,8 @@ class WorkerOptions:
     """How a worker works. Times are seconds, memory is bytes of one process.
 
     `queues` empty means every queue. `concurrency` is the number of jobs one process runs at the same time.
-    `max_jobs`, `max_memory` and `max_time` end a process between jobs; its supervisor starts another.
+    `priorities` are the lowest and highest number it takes, None means all. `max_jobs`, `max_memory` and
+    `max_time` end a process between jobs; its supervisor starts another.
     `burst` ends the worker when nothing is ready any more. `budget` is how many seconds after its start the
     worker, with all processes started again meanwhile, begins no more jobs; those under way may end.
     """
@@ -21,6 +22,7 @@ class WorkerOptions:
     processes: int = 1
     concurrency: int = 10
     label: str | None = None
+    priorities: tuple[int, int] | None = None
     max_jobs: int | None = None
     max_memory: int | None = None
     max_time: float | None = None

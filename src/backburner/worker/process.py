@@ -21,6 +21,7 @@ from backburner.worker.claimer import Claimer
 from backburner.worker.executor import resident_bytes
 from backburner.worker.finisher import Finisher
 from backburner.worker.isolation import Isolation
+from backburner.worker.lines import GroupKeeper, Lines
 from backburner.worker.options import WorkerOptions
 from backburner.worker.page import Page
 from backburner.worker.pool import Pool
@@ -63,9 +64,11 @@ class WorkerProcess:
         self._ear = jobs.bell.ear()
         self.pool = Pool(options.concurrency, self.bench.executor.run, self._may_claim, self._ear.ring)
         self.finisher = Finisher(self._store, self._my_id, lambda: self.pool.waiting > 0, self._settled, jobs.seams)
+        self._lines = Lines(self._store, jobs.bell, jobs.registry, options)
         self._claimer = Claimer(
             self._store, options, self._my_id, self.pool, self._ear, self.bench.executor.short_tasks,
-            self._to_wake, self._may_claim, self._hold, self._recover, self._give_back, jobs.seams,
+            self._to_wake, self._may_claim, self._hold, self._recover, self._give_back, self._lines,
+            jobs.seams,
         )  # fmt: skip
         self.rescuer = Rescuer(self._store, jobs.bell, self._my_id, page, limits, options.lease, jobs.seams)
         self._chores = Chores(
@@ -74,6 +77,7 @@ class WorkerProcess:
                 Expirer(self._store),
                 Unholder(self._store, jobs.bell, lambda: list(jobs.registry.names())),
                 self.rescuer,
+                GroupKeeper(self._store, jobs.bell),
                 Pruner(self._store, jobs.files, jobs.settings),
             ]
         )
@@ -197,6 +201,7 @@ class WorkerProcess:
 
     def _settled(self, batch: Sequence[Settlement], accepted: set[str]) -> None:
         ready = dropped = False
+        self._go_on(batch, accepted)
         for settlement in batch:
             self._let_go(settlement.id, settlement.attempt)
             ready = ready or settlement.state is JobState.QUEUED
@@ -207,6 +212,21 @@ class WorkerProcess:
         if dropped:
             # What is kept for no time at all goes at once.
             self._store.upkeep.prune_kept()
+
+    def _go_on(self, batch: Sequence[Settlement], accepted: set[str]) -> None:
+        """Let the groups of what ended go on. What fails here is made good by the keeper of groups."""
+        held = [(self._held.get(end.id), end) for end in batch if end.id in accepted]
+        grouped = [(job, end) for job, end in held if job is not None and job.group_name is not None]
+        if not grouped:
+            return
+        try:
+            taken = self._lines.follow(grouped, self.id, may_take=self._may_claim())
+        except Exception:
+            log.exception("groups of %d ended jobs go on a little later", len(grouped))
+            return
+        if taken:
+            self._hold(taken)
+            self.pool.add(taken, len(taken))
 
     def _look_again(self) -> None:
         self._ended_at = boot_seconds()

@@ -37,8 +37,16 @@ class Trouble(Enum):
     """Anything else: a mistake in the program."""
 
 
+ALL_PRIORITIES = (-(2**15), 2**15 - 1)
+
+
 class ClaimOrder(NamedTuple):
-    """What a worker asks for: up to `free` jobs of any kind, then up to `ahead` of the tasks in `short`."""
+    """What a worker asks for: up to `free` jobs of any kind, then up to `ahead` of the tasks in `short`.
+
+    Only priorities from `priorities[0]` to `priorities[1]`, and no job of the tasks in `refused`. `bound` is a
+    (priority, position) before which nothing is to be found. `yielding`: nothing that has a worse priority than
+    a queued job of a group.
+    """
 
     worker: str
     queue: str
@@ -47,6 +55,9 @@ class ClaimOrder(NamedTuple):
     short: Sequence[str]
     now: datetime
     bound: tuple[int, int] | None = None
+    priorities: tuple[int, int] = ALL_PRIORITIES
+    refused: Sequence[str] = ()
+    yielding: bool = False
 
 
 class Life(NamedTuple):
@@ -114,6 +125,10 @@ class Dialect(ABC):
         """An INSERT that knows `on_conflict_do_update` and `on_conflict_do_nothing`."""
 
     @abstractmethod
+    def insert_new(self, table: Table) -> Any:
+        """An INSERT that leaves rows that are there already as they are."""
+
+    @abstractmethod
     def trouble(self, error: BaseException) -> Trouble:
         """What an error of the driver, or of SQLAlchemy around it, means."""
 
@@ -141,8 +156,14 @@ CANCELLED_MEANWHILE = "Cancelled on request."
 """Why a job is cancelled that was asked to stop while it ran, and then would have run again."""
 
 
+KEEPS_SLOT = "('retrying', 'scheduled', 'failed', 'interrupted')"
+"""The states in which a job keeps holding its group, where the group's policy is block or stop."""
+
+
 def first_state(job: NewJob, now: datetime) -> str:
     """The state a new job starts in."""
+    if job.blocked_on is not None:
+        return JobState.BLOCKED
     # A correction of the clock since the job was made must not send what runs at once to the waiting room.
     return JobState.QUEUED if job.run_at <= max(now, job.created_at) else JobState.SCHEDULED
 
@@ -150,6 +171,7 @@ def first_state(job: NewJob, now: datetime) -> str:
 INSERTED = (
     "id", "state", "queue", "priority", "run_at", "expires_at", "max_attempts", "repeatable", "task", "args",
     "codec", "title", "identifier", "owner", "visibility", "tags", "meta", "context", "options", "created_at",
+    "group_name", "group_policy", "threshold", "unique_key", "blocked_on", "parents_left",
 )  # fmt: skip
 """The columns an enqueue writes, in the order of `inserted_row`."""
 
@@ -160,12 +182,14 @@ def inserted_row(job: NewJob, now: datetime, when: Callable[[datetime], Any]) ->
         job.id, first_state(job, now), job.queue, job.priority, when(job.run_at),
         None if job.expires_at is None else when(job.expires_at), job.max_attempts, job.repeatable, job.task,
         job.args, job.codec, job.title, job.identifier, job.owner, job.visibility, job.tags, job.meta,
-        job.context, job.options, when(job.created_at),
+        job.context, job.options, when(job.created_at), job.group_name, job.group_policy, job.threshold,
+        job.unique_key, job.blocked_on, job.parents_left,
     )  # fmt: skip
 
 
 CLAIMED = (
     "position", "attempt", "task", "args", "codec", "queue", "priority", "tries", "crashes", "losses",
-    "max_attempts", "repeatable", "options", "context", "title", "expires_at",
+    "max_attempts", "repeatable", "options", "context", "title", "expires_at", "group_name", "group_policy",
+    "threshold",
 )  # fmt: skip
 """What a claim returns after the id, in the order of `ClaimedJob`."""

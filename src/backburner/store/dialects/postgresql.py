@@ -19,6 +19,7 @@ from backburner.store.dialects.base import (
     CANCELLED_MEANWHILE,
     CLAIMED,
     INSERTED,
+    KEEPS_SLOT,
     ClaimOrder,
     Dialect,
     DriverConnection,
@@ -106,7 +107,7 @@ class PostgreSQL(Dialect):
                     copy.write_row(row)
 
     def claim(self, connection: DriverConnection, order: ClaimOrder) -> list[ClaimedJob]:
-        low = order.bound or (-(2**15), 0)
+        low = order.bound or (order.priorities[0], 0)
         rows = connection.execute(
             self._claim,
             {
@@ -118,6 +119,9 @@ class PostgreSQL(Dialect):
                 "now": order.now,
                 "low_priority": low[0],
                 "low_position": low[1],
+                "high_priority": order.priorities[1],
+                "refused": list(order.refused),
+                "yielding": order.yielding,
             },
         ).fetchall()
         claimed = [ClaimedJob._make(row) for row in rows]
@@ -149,6 +153,9 @@ class PostgreSQL(Dialect):
 
     def upsert(self, table: Table) -> Any:
         return postgresql.insert(table)
+
+    def insert_new(self, table: Table) -> Any:
+        return postgresql.insert(table).on_conflict_do_nothing()
 
     def trouble(self, error: BaseException) -> Trouble:
         if isinstance(error, DBAPIError) and error.orig is not None:
@@ -210,16 +217,23 @@ def _claim_statement(schema: Schema) -> str:
     `ANY(ARRAY(...))` makes the update find its rows by primary key whatever the planner believes about the
     number of candidates. The lower bound jumps over index entries that died and are not cleaned up yet.
     """
-    jobs, workers = schema.qualified("jobs"), schema.qualified("workers")
+    jobs, workers, queues = schema.qualified("jobs"), schema.qualified("workers"), schema.qualified("queues")
     returned = ", ".join(f"j.{column}" for column in CLAIMED)
     return f"""
 WITH alive AS MATERIALIZED (
-    SELECT 1 FROM {workers} WHERE id = %(worker)s::uuid AND dead_at IS NULL FOR KEY SHARE
+    SELECT 1 FROM {workers} WHERE id = %(worker)s::uuid AND dead_at IS NULL AND NOT EXISTS (
+        SELECT 1 FROM {queues} WHERE name IN ('*', %(queue)s) AND paused_at IS NOT NULL
+        AND (paused_until IS NULL OR paused_until > %(now)s)
+    ) FOR KEY SHARE
 ), candidates AS MATERIALIZED (
     SELECT id, task, repeatable AND crashes = 0 AND losses = 0 AS light
     FROM {jobs}
-    WHERE state = 'queued' AND queue = %(queue)s
+    WHERE state = 'queued' AND group_name IS NULL AND queue = %(queue)s
       AND (priority, position) >= (%(low_priority)s::smallint, %(low_position)s::bigint)
+      AND priority <= %(high_priority)s AND task <> ALL(%(refused)s::text[])
+      AND priority <= CASE WHEN %(yielding)s THEN coalesce((
+          SELECT priority FROM {jobs} WHERE state = 'queued' AND group_name IS NOT NULL AND queue = %(queue)s
+          ORDER BY priority, position LIMIT 1), 32767) ELSE 32767 END
       AND EXISTS (SELECT 1 FROM alive)
     ORDER BY priority, position
     LIMIT %(limit)s
@@ -246,6 +260,8 @@ def _settle_statement(schema: Schema) -> str:
     return f"""
 UPDATE {jobs} AS j
 SET state = CASE WHEN j.cancel_requested AND NOT {ends} THEN 'cancelled' ELSE v.to_state END, worker = NULL,
+    slot = CASE WHEN j.group_policy IN ('block', 'stop') AND v.to_state IN {KEEPS_SLOT} AND (
+        NOT j.cancel_requested OR {ends}) THEN j.slot END,
     began_at = NULL, settled_attempt = v.try, settled_by = t.by,
     finished_at = CASE WHEN j.cancel_requested OR {ends} THEN t.now END, result = v.result,
     reason = CASE WHEN j.cancel_requested AND NOT {ends} THEN '{CANCELLED_MEANWHILE}' ELSE v.reason END,

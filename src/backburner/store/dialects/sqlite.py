@@ -25,6 +25,7 @@ from backburner.store.dialects.base import (
     CANCELLED_MEANWHILE,
     CLAIMED,
     INSERTED,
+    KEEPS_SLOT,
     ClaimOrder,
     Dialect,
     DriverConnection,
@@ -153,9 +154,11 @@ class SQLite(Dialect):
         connection.executemany(self._insert, [inserted_row(job, now, to_microseconds) for job in jobs])
 
     def claim(self, connection: DriverConnection, order: ClaimOrder) -> list[ClaimedJob]:
+        now = to_microseconds(order.now)
         values = (
-            order.worker, to_microseconds(order.now), order.queue, order.free + order.ahead, order.free,
-            json.dumps(list(order.short)), order.worker,
+            order.worker, now, order.queue, *order.priorities, json.dumps(list(order.refused)),
+            order.yielding, order.queue, order.free + order.ahead, order.free, json.dumps(list(order.short)),
+            order.worker, order.queue, now,
         )  # fmt: skip
         rows = connection.execute(self._claim, values).fetchall()
         rows.sort(key=_best_first)
@@ -183,6 +186,9 @@ class SQLite(Dialect):
 
     def upsert(self, table: Table) -> Any:
         return sqlite.insert(table)
+
+    def insert_new(self, table: Table) -> Any:
+        return sqlite.insert(table).on_conflict_do_nothing()
 
     def trouble(self, error: BaseException) -> Trouble:
         if isinstance(error, DBAPIError) and error.orig is not None:
@@ -255,7 +261,7 @@ def _best_first(row: Sequence[Any]) -> tuple[int, int]:
 def _claimed(row: Sequence[Any]) -> ClaimedJob:
     expires = row[16]
     return ClaimedJob._make(
-        (*row[:12], bool(row[12]), *row[13:16], None if expires is None else from_microseconds(expires))
+        (*row[:12], bool(row[12]), *row[13:16], None if expires is None else from_microseconds(expires), *row[17:])
     )
 
 
@@ -281,7 +287,7 @@ def _insert_statement(schema: Schema) -> str:
 
 
 def _claim_statement(schema: Schema) -> str:
-    jobs, workers = schema.qualified("jobs"), schema.qualified("workers")
+    jobs, workers, queues = schema.qualified("jobs"), schema.qualified("workers"), schema.qualified("queues")
     return f"""
 UPDATE {jobs}
 SET state = 'running', attempt = attempt + 1, worker = ?, started_at = ?, began_at = NULL, reason = NULL
@@ -290,10 +296,17 @@ WHERE position IN (
         SELECT position, task, repeatable AND crashes = 0 AND losses = 0 AS light,
                row_number() OVER (ORDER BY priority, position) AS place
         FROM (SELECT position, priority, task, repeatable, crashes, losses FROM {jobs}
-              WHERE state = 'queued' AND queue = ? ORDER BY priority, position LIMIT ?)
+              WHERE state = 'queued' AND group_name IS NULL AND queue = ? AND priority BETWEEN ? AND ?
+              AND task NOT IN (SELECT value FROM json_each(?))
+              AND (NOT ? OR priority <= coalesce((
+                  SELECT priority FROM {jobs} WHERE state = 'queued' AND group_name IS NOT NULL AND queue = ?
+                  ORDER BY priority, position LIMIT 1), 32767))
+              ORDER BY priority, position LIMIT ?)
     )
     WHERE place <= ? OR (light AND task IN (SELECT value FROM json_each(?)))
 ) AND EXISTS (SELECT 1 FROM {workers} WHERE id = ? AND dead_at IS NULL)
+AND NOT EXISTS (SELECT 1 FROM {queues} WHERE name IN ('*', ?) AND paused_at IS NOT NULL
+                AND (paused_until IS NULL OR paused_until > ?))
 RETURNING id, {", ".join(CLAIMED)}"""
 
 
@@ -301,6 +314,8 @@ def _settle_statement(schema: Schema) -> str:
     return f"""
 UPDATE {schema.qualified("jobs")}
 SET state = CASE WHEN ? AND cancel_requested THEN 'cancelled' ELSE ? END, worker = NULL, began_at = NULL,
+    slot = CASE WHEN group_policy IN ('block', 'stop') AND ? IN {KEEPS_SLOT} AND NOT (? AND cancel_requested)
+           THEN slot END,
     settled_attempt = ?, settled_by = ?, finished_at = CASE WHEN cancel_requested THEN ? ELSE ? END, result = ?,
     reason = CASE WHEN ? AND cancel_requested THEN '{CANCELLED_MEANWHILE}' ELSE ? END, error = ?,
     run_at = coalesce(?, run_at), tries = tries + ?, crashes = crashes + ?, losses = losses + ?, keep_until = ?,
@@ -311,7 +326,7 @@ WHERE position = ? AND id = ? AND attempt = ? AND state = 'running'"""
 def _settle_row(s: Settlement, by: str, now: int) -> tuple[Any, ...]:
     again = not s.state.final
     return (
-        again, s.state, s.attempt, by, now, None if again else now, s.result, again, s.reason, s.error,
+        again, s.state, s.state, again, s.attempt, by, now, None if again else now, s.result, again, s.reason, s.error,
         None if s.run_at is None else to_microseconds(s.run_at), s.tries, s.crashes, s.losses,
         None if s.keep_until is None else to_microseconds(s.keep_until), s.blocked_on,
         s.position, s.id, s.attempt,

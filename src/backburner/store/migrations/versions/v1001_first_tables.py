@@ -33,6 +33,10 @@ class Tables:
         self.attempts()
         self.workers()
         self.locks()
+        self.lines()
+        self.keys()
+        self.dependencies()
+        self.schedules()
         self.files()
         if self.on_postgresql:
             self.tune()
@@ -115,12 +119,16 @@ class Tables:
             column("parents_left", sa.Integer, nullable=False, server_default="0"),
             column("group_name", sa.String(200)),
             column("group_policy", sa.String(10)),
+            column("threshold", sa.Integer),
             column("slot", sa.String(200)),
             column("rate_key", sa.String(200)),
             self.id("batch"),
-            column("unique_key", sa.String(200)),
+            column("unique_key", sa.String(420)),
         )
-        self.index("jobs", "ready", "queue", "priority", "position", where="state = 'queued'")
+        self.index("jobs", "ready", "queue", "priority", "position", where="state = 'queued' AND group_name IS NULL")
+        self.index(
+            "jobs", "arrived", "queue", "priority", "position", where="state = 'queued' AND group_name IS NOT NULL"
+        )
         self.index("jobs", "due", "run_at", where="state IN ('scheduled', 'retrying')")
         self.index("jobs", "owned", "worker", where="worker IS NOT NULL")
         self.index("jobs", "expiring", "expires_at", where="expires_at IS NOT NULL AND finished_at IS NULL")
@@ -129,7 +137,10 @@ class Tables:
         self.index("jobs", "task", "task", "id", where="finished_at IS NOT NULL")
         self.index("jobs", "held", "blocked_on", where="blocked_on IS NOT NULL")
         self.index("jobs", "slot", "slot", where="slot IS NOT NULL", unique=True)
-        self.index("jobs", "group", "group_name", "priority", "position", where="group_name IS NOT NULL")
+        self.index(
+            "jobs", "group", "group_name", "priority", "position",
+            where="group_name IS NOT NULL AND state IN ('queued', 'blocked')",
+        )  # fmt: skip
         self.index("jobs", "identifier", "identifier", where="identifier IS NOT NULL")
         self.index("jobs", "owner", "owner", "id", where="owner IS NOT NULL")
         self.index("jobs", "batch", "batch", where="batch IS NOT NULL")
@@ -213,11 +224,13 @@ class Tables:
             sa.Column("pid", sa.Integer, nullable=False),
             sa.Column("label", sa.String(100)),
             sa.Column("queues", sa.Text),
+            sa.Column("priorities", sa.String(20)),
             sa.Column("concurrency", sa.Integer, nullable=False),
             sa.Column("version", sa.String(40), nullable=False),
             self.time("started_at", nullable=False),
             self.time("beat_at", nullable=False),
             self.time("lease_until", nullable=False),
+            sa.Column("told", sa.String(20)),
             self.time("dead_at"),
             self.time("ended_at"),
             sa.Column("reason", sa.Text),
@@ -230,6 +243,80 @@ class Tables:
             self.id("holder", nullable=False),
             sa.Column("note", sa.String(200), nullable=False),
             self.time("until", nullable=False),
+        )
+
+    def lines(self) -> None:
+        self.table("groups", sa.Column("name", sa.String(200), primary_key=True))
+        self.table("limits", sa.Column("name", sa.String(210), primary_key=True))
+        self.table(
+            "queues",
+            sa.Column("name", sa.String(100), primary_key=True),
+            self.time("paused_at"),
+            self.time("paused_until"),
+            sa.Column("paused_by", sa.String(200)),
+            sa.Column("reason", sa.String(500)),
+            sa.Column("most", sa.Integer),
+        )
+
+    def keys(self) -> None:
+        self.table(
+            "keys",
+            sa.Column("name", sa.String(420), primary_key=True),
+            self.id("job", nullable=False),
+            sa.Column("scope", sa.String(10), nullable=False),
+            self.time("until"),
+            sa.Column("digest", sa.String(64)),
+        )
+        self.index("keys", "job", "job")
+        self.index("keys", "until", "until")
+
+    def dependencies(self) -> None:
+        self.table(
+            "dependencies",
+            self.id("child", primary_key=True),
+            self.id("parent", primary_key=True),
+            sa.Column("milestone", sa.String(200), primary_key=True),
+            sa.Column("policy", sa.String(10), nullable=False),
+            self.time("met_at"),
+        )
+        self.index("dependencies", "open", "parent", where="met_at IS NULL")
+        self.table(
+            "milestones",
+            self.id("job", primary_key=True),
+            sa.Column("name", sa.String(200), primary_key=True),
+            sa.Column("attempt", sa.Integer, nullable=False),
+            self.time("at", nullable=False),
+        )
+
+    def schedules(self) -> None:
+        column: Callable[..., sa.Column[Any]] = sa.Column
+        self.table(
+            "schedules",
+            column("name", sa.String(200), primary_key=True),
+            column("task", sa.String(200), nullable=False),
+            column("args", sa.Text, nullable=False),
+            column("options", sa.Text),
+            column("kind", sa.String(10), nullable=False),
+            column("spec", sa.String(200), nullable=False),
+            column("zone", sa.String(100), nullable=False),
+            column("missed", sa.String(10), nullable=False),
+            column("bound", sa.Integer, nullable=False),
+            self.time("anchor", nullable=False),
+            self.time("next_at"),
+            self.time("last_at"),
+            column("source", sa.String(10), nullable=False),
+            column("version", sa.Integer, nullable=False),
+            column("disabled", sa.Boolean, nullable=False, server_default=sa.text("false")),
+            self.time("paused_at"),
+            column("paused_by", sa.String(200)),
+            column("reason", sa.String(500)),
+        )
+        self.index("schedules", "next", "next_at")
+        self.table(
+            "fires",
+            column("schedule", sa.String(200), primary_key=True),
+            self.time("at", primary_key=True),
+            self.id("job"),
         )
 
     def files(self) -> None:

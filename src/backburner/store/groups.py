@@ -1,0 +1,324 @@
+"""Serial groups: one job of a group runs at a time, in order. The job that has the group's name in `slot` holds it.
+
+Whoever wants to move a group locks its row in `groups` first. Taking a job never waits for that lock, for somebody
+else is at it; what follows from an end does, for somebody else may have looked just before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import Connection, Row, and_, bindparam, or_, select, update
+
+from backburner.job import ClaimedJob
+from backburner.states import WAITING, JobState
+from backburner.store.conditions import GROUP, in_line, queued_alone, queued_in_group
+from backburner.store.dialects.base import ClaimOrder
+from backburner.store.lane import CLAIM, FINISH
+from backburner.store.limits import Room
+from backburner.store.taking import alive, paused_queues, take
+
+if TYPE_CHECKING:
+    from backburner.store.store import Store
+
+ARRIVALS = 50
+"""Queued jobs of groups that one step looks at."""
+PARKED = 500
+"""Jobs that one step parks at most."""
+SWEPT = 500
+"""Groups that one sweep looks at."""
+_CANCELLED = 500
+
+
+class Step(NamedTuple):
+    """What a step brought: jobs taken for this worker, queues that got a head, whether others were parked."""
+
+    taken: list[ClaimedJob]
+    queued: set[str]
+    parked: int
+
+
+class Groups:
+    """The door to serial groups."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._t = store.schema.jobs
+        self._known: set[str] = set()
+
+    def arrivals(self, order: ClaimOrder) -> list[str]:
+        """Groups with queued jobs that `order` may take, the best first; without any lock."""
+        t = self._t.c
+        query = (
+            select(t.group_name)
+            .where(
+                queued_in_group(t), t.queue == order.queue, t.priority.between(*order.priorities),
+                *([t.task.not_in(order.refused)] if order.refused else ()),
+            )
+            .order_by(t.priority, t.position)
+            .limit(ARRIVALS)
+        )  # fmt: skip
+        return list(dict.fromkeys(self._store.read(lambda c: c.execute(query).scalars().all())))
+
+    def claim(self, order: ClaimOrder, names: Sequence[str], caps: Callable[[str], int | None]) -> Step:
+        """Take heads of these groups, at most `order.free`, and park what waits behind them.
+
+        Empty for a worker that was marked dead, and for a paused queue. `caps(task)` is how many of a task may run.
+        """
+        self._make(names)
+
+        def serves(row: Row[Any]) -> bool:
+            low, high = order.priorities
+            return row.queue == order.queue and low <= row.priority <= high and row.task not in order.refused
+
+        def work(connection: Connection) -> Step:
+            if not alive(self._store, connection, order.worker):
+                return Step([], set(), 0)
+            room = Room(self._store, connection, order.free, caps, paused_queues(self._store, connection))
+            mine = self._lock(connection, names, wait=False)
+            return self._step(connection, mine, order.worker, lambda row: serves(row) and room.admits(row))
+
+        return self._store.run(work, CLAIM)
+
+    def advance(
+        self,
+        names: Iterable[str],
+        worker: str | None = None,
+        wants: Callable[[Row[Any]], bool] | None = None,
+        caps: Callable[[str], int | None] = lambda task: None,
+    ) -> Step:
+        """Let the next one of these groups go on, where nobody holds them: queued, for all who look.
+
+        With a `worker` it is taken at once where `wants(row)`.
+        """
+        wanted = sorted(set(names))
+        self._make(wanted)
+
+        def work(connection: Connection) -> Step:
+            lives = worker is not None and alive(self._store, connection, worker)
+            mine = self._lock(connection, wanted, wait=True)
+            if not lives or wants is None:
+                return self._step(connection, mine, worker, lambda row: False)
+            room = Room(self._store, connection, len(mine), caps, paused_queues(self._store, connection))
+            return self._step(
+                connection, mine, worker,
+                lambda row: wants(row) and not self._better_waits(connection, row) and room.admits(row),
+            )  # fmt: skip
+
+        return self._store.run(work, FINISH) if wanted else Step([], set(), 0)
+
+    def sweep(self, after: str) -> tuple[list[str], str]:
+        """Groups whose parked jobs nobody will take up, from the name `after` on, and where to look next.
+
+        There should be none: only a crash between an end and the step that follows leaves one.
+        """
+        t, line = self._t.c, self._t.alias()
+        following = (
+            select(line.c.group_name)
+            .where(in_line(line.c), line.c.group_name > bindparam("after"))
+            .order_by(line.c.group_name)
+            .limit(1)
+        )
+
+        def work(connection: Connection) -> tuple[list[str], str]:
+            found: list[str] = []
+            last = after
+            # One probe of the index per group, however long its line is.
+            for _ in range(SWEPT):
+                name = connection.execute(following, {"after": last}).scalar()
+                if name is None:
+                    last = ""
+                    break
+                last = name
+                moving = select(t.id).where(t.group_name == name, queued_in_group(t)).limit(1)
+                held = select(t.id).where(t.slot == name)
+                if connection.execute(held).first() is None and connection.execute(moving).first() is None:
+                    found.append(name)
+            return found, last
+
+        return self._store.read(work)
+
+    def stopped(self) -> list[tuple[str, str]]:
+        """(group, id of the job that failed) of groups with policy stop that have come to their end."""
+        t = self._t.c
+        query = select(t.slot, t.id).where(
+            t.slot.is_not(None), t.group_policy == "stop", t.finished_at.is_not(None)
+        )  # fmt: skip
+        return [(row.slot, row.id) for row in self._store.read(lambda c: c.execute(query).all())]
+
+    def stop(self, name: str, failed: str) -> int:
+        """Cancel what waits in a group whose head has failed for good, and free the group; how many."""
+        t, now = self._t.c, self._store.clock.now()
+        reason = f"Job {failed} of group {name} failed, and the group's policy is stop."
+        rest = (
+            select(t.id)
+            .where(t.group_name == name, t.state.in_(WAITING), t.id != failed)
+            .order_by(t.id)
+            .limit(_CANCELLED)
+            .with_for_update(skip_locked=True)
+        )
+        cancelled = {"state": JobState.CANCELLED, "finished_at": now, "reason": reason, "blocked_on": None}
+        self._make([name])
+
+        def work(connection: Connection) -> int:
+            self._lock(connection, [name], wait=True)
+            ids = connection.execute(rest).scalars().all()
+            if ids:
+                connection.execute(update(self._t).where(t.id.in_(ids)).values(**cancelled))
+                return len(ids)
+            connection.execute(update(self._t).where(t.id == failed, t.slot == name).values(slot=None))
+            return 0
+
+        gone = 0
+        while count := self._store.run(work):
+            gone += count
+        return gone
+
+    def place(self, job_id: str, name: str, priority: int, position: int, limit: int) -> int:
+        """How many waiting jobs of a group stand before this one, plus one; counts no further than `limit`."""
+        t = self._t.c
+        before = or_(t.priority < priority, and_(t.priority == priority, t.position < position))
+        query = select(t.id).where(t.group_name == name, in_line(t), before, t.id != job_id).limit(limit)
+        return 1 + len(self._store.read(lambda c: c.execute(query).all()))
+
+    def holder(self, name: str) -> str | None:
+        """The id of the job that holds a group."""
+        query = select(self._t.c.id).where(self._t.c.slot == name)
+        return self._store.read(lambda c: c.execute(query).scalar())
+
+    def prune(self, limit: int) -> int:
+        """Forget the rows of groups without live jobs."""
+        groups, t = self._store.schema.groups, self._t.c
+        used = or_(
+            select(t.id).where(t.group_name == groups.c.name, in_line(t)).exists(),
+            select(t.id).where(t.slot == groups.c.name).exists(),
+        )
+
+        def work(connection: Connection) -> int:
+            idle = connection.execute(select(groups.c.name).where(~used).limit(limit)).scalars().all()
+            locked = select(groups.c.name).where(groups.c.name.in_(idle)).with_for_update(skip_locked=True)
+            names = connection.execute(locked).scalars().all() if idle else []
+            if names:
+                connection.execute(groups.delete().where(groups.c.name.in_(names)))
+            return len(names)
+
+        return self._store.run(work)
+
+    # A step, under the locks of its groups
+
+    def _step(
+        self, connection: Connection, names: Sequence[str], worker: str | None, admits: Callable[[Row[Any]], bool]
+    ) -> Step:
+        if not names:
+            return Step([], set(), 0)
+        held = self._holders(connection, names)
+        heads = self._heads(connection, [name for name in names if name not in held])
+        waiting_holders = [row.id for row in held.values() if row.state == JobState.QUEUED]
+        rows = self._lock_jobs(connection, [*heads, *waiting_holders])
+        chosen = [row for row in rows if admits(row)]
+        others = [row for row in rows if row not in chosen]
+        taken: list[ClaimedJob] = []
+        if chosen and worker is not None:
+            taken = take(self._store, connection, chosen, worker, slot=self._t.c.group_name)
+            for row in chosen:
+                self._coalesce(connection, row)
+        parked_heads = [row.id for row in others if row.state == JobState.BLOCKED]
+        if parked_heads:
+            change = update(self._t).where(self._t.c.id.in_(parked_heads))
+            connection.execute(change.values(state=JobState.QUEUED, blocked_on=None, reason=None))
+        queued = {row.queue for row in others if row.state == JobState.BLOCKED}
+        return Step(taken, queued, self._park(connection, names, [row.id for row in rows] + heads))
+
+    def _holders(self, connection: Connection, names: Sequence[str]) -> dict[str, Any]:
+        t = self._t.c
+        query = select(t.slot, t.id, t.state).where(t.slot.in_(names))
+        return {str(row.slot): row for row in connection.execute(query).all()}
+
+    def _heads(self, connection: Connection, names: Sequence[str]) -> list[str]:
+        """The first in line of each of these groups."""
+        if not names:
+            return []
+        groups, t = self._store.schema.groups, self._t.alias().c
+        first = (
+            select(t.id)
+            .where(t.group_name == groups.c.name, in_line(t))
+            .order_by(t.priority, t.position)
+            .limit(1)
+            .scalar_subquery()
+        )
+        found = connection.execute(select(first).where(groups.c.name.in_(names))).scalars()
+        return [job_id for job_id in found if job_id is not None]
+
+    def _lock_jobs(self, connection: Connection, ids: Sequence[str]) -> list[Row[Any]]:
+        """These jobs as they are now, the best first, without those that somebody else is about to change."""
+        if not ids:
+            return []
+        t = self._t
+        query = select(t).where(t.c.id.in_(ids), in_line(t.c)).order_by(t.c.id).with_for_update(skip_locked=True)
+        return sorted(connection.execute(query).all(), key=lambda row: (row.priority, row.position))
+
+    def _park(self, connection: Connection, names: Sequence[str], heads: Sequence[str]) -> int:
+        t = self._t.c
+        query = (
+            select(t.id)
+            .where(t.group_name.in_(names), queued_in_group(t), t.id.not_in(heads), t.slot.is_(None))
+            .limit(PARKED)
+            .with_for_update(skip_locked=True)
+        )
+        ids = connection.execute(query).scalars().all()
+        if ids:
+            change = update(self._t).where(t.id.in_(ids))
+            connection.execute(change.values(state=JobState.BLOCKED, blocked_on=GROUP))
+        return len(ids)
+
+    def _coalesce(self, connection: Connection, head: Row[Any]) -> None:
+        """What waits with a threshold of at least the head's own is done by it."""
+        if head.threshold is None:
+            return
+        t = self._t.c
+        query = (
+            select(t.id)
+            .where(t.group_name == head.group_name, in_line(t), t.threshold >= head.threshold, t.id != head.id)
+            .order_by(t.id)
+            .with_for_update(skip_locked=True)
+        )
+        ids = connection.execute(query).scalars().all()
+        if ids:
+            connection.execute(
+                update(self._t)
+                .where(t.id.in_(ids))
+                .values(
+                    state=JobState.SKIPPED, finished_at=self._store.clock.now(), blocked_on=None,
+                    reason=f"Job {head.id} of the same group does its work too.",
+                )
+            )  # fmt: skip
+
+    def _better_waits(self, connection: Connection, head: Row[Any]) -> bool:
+        """True when something of better priority is queued beside the group."""
+        t = self._t.c
+        query = select(t.id).where(queued_alone(t), t.queue == head.queue, t.priority < head.priority).limit(1)
+        return connection.execute(query).first() is not None
+
+    # Rows of groups
+
+    def _make(self, names: Sequence[str]) -> None:
+        """Rows to lock, in a transaction of their own: nobody waits for their makers."""
+        new = sorted(set(names) - self._known)
+        if not new:
+            return
+        groups = self._store.schema.groups
+        rows = [{"name": name} for name in new]
+        self._store.run(lambda c: c.execute(self._store.dialect.insert_new(groups), rows), CLAIM)
+        if len(self._known) > 10_000:
+            self._known.clear()
+        self._known.update(new)
+
+    def _lock(self, connection: Connection, names: Sequence[str], *, wait: bool) -> list[str]:
+        groups = self._store.schema.groups.c
+        query = select(groups.name).where(groups.name.in_(names)).order_by(groups.name)
+        locked = list(connection.execute(query.with_for_update(skip_locked=not wait)).scalars())
+        if len(locked) < len(names):
+            # Locked by others, or cleaned away meanwhile: the next look makes them again.
+            self._known.difference_update(set(names) - set(locked))
+        return locked

@@ -1,0 +1,162 @@
+"""What a worker takes besides plain jobs: heads of serial groups, and jobs of which only so many may run at once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from backburner.clock import boot_seconds
+from backburner.errors import StoreError
+from backburner.job import ClaimedJob
+from backburner.notify import Bell
+from backburner.outcome import Settlement
+from backburner.registry import Registry
+from backburner.states import JobState
+from backburner.store.dialects.base import ALL_PRIORITIES, ClaimOrder
+from backburner.store.store import Store
+from backburner.worker.options import WorkerOptions
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.25
+"""How often a worker that is busy with plain jobs looks for others."""
+ROW_SECONDS, ROW_MOST = 1.0, 50
+"""How long, and how often in a row, the worker that ended a job of a group goes on with the next one."""
+
+
+class Lines:
+    """`claim` for the claimer's thread, `follow` for the finisher's."""
+
+    def __init__(self, store: Store, bell: Bell, registry: Registry, options: WorkerOptions) -> None:
+        self._store, self._bell, self._registry, self._options = store, bell, registry, options
+        self._looked: dict[str, float] = {}
+        self._busy: set[str] = set()
+        self._deep: set[str] = set()
+        self._rows: dict[str, tuple[float, int]] = {}
+        self._capped_queues: set[str] = set()
+        self._asked_at = float("-inf")
+        self._made = False
+
+    @property
+    def capped_tasks(self) -> list[str]:
+        """Tasks of which only so many may run at once: no plain claim takes them."""
+        return [task.name for task in self._registry if task.defaults.max_running is not None]
+
+    def capped(self, queue: str) -> bool:
+        """Whether only so many jobs of this queue may run at once."""
+        if boot_seconds() - self._asked_at >= LOOK_SECONDS:
+            self._asked_at = boot_seconds()
+            self._capped_queues = set(self._store.limits.capped_queues())
+        return queue in self._capped_queues
+
+    def come_first(self, queue: str) -> bool:
+        """Whether lines are asked before plain jobs: while they bring something, and where plain jobs never end."""
+        if queue in self._busy:
+            return True
+        return queue in self._deep and boot_seconds() - self._looked.get(queue, float("-inf")) >= LOOK_SECONDS
+
+    def plain_ended(self, queue: str, short: bool) -> None:
+        """Take note whether plain jobs of a queue ran out."""
+        (self._deep.discard if short else self._deep.add)(queue)
+
+    def best_plain(self, order: ClaimOrder) -> int:
+        """Down to which priority lines may take before plain jobs of the same queue are asked."""
+        found = self._store.claims.best_priority(order)
+        return order.priorities[1] if found is None else min(found, order.priorities[1])
+
+    def claim(self, order: ClaimOrder) -> tuple[list[ClaimedJob], bool]:
+        """Take up to `order.free` jobs; with whether something moved, so that another look is worth while."""
+        self._make_limits()
+        self._looked[order.queue] = boot_seconds()
+        taken: list[ClaimedJob] = []
+        moved = False
+        names = self._store.groups.arrivals(order)
+        if names and order.free > 0:
+            step = self._store.groups.claim(order, names, self._cap)
+            taken, moved = step.taken, step.parked > 0
+            if step.queued:
+                self._bell.ring(step.queued)
+        if self._wants_capped(order.queue) and order.free > len(taken):
+            less = order._replace(free=order.free - len(taken))
+            taken = taken + self._store.limits.claim(less, self._only(order.queue), self._cap)
+        if taken or moved:
+            self._busy.add(order.queue)
+        else:
+            self._busy.discard(order.queue)
+        return taken, moved
+
+    def follow(
+        self, ended: Iterable[tuple[ClaimedJob, Settlement]], worker: str, *, may_take: bool
+    ) -> list[ClaimedJob]:
+        """Let groups go on whose jobs have ended; the heads this worker takes over at once."""
+        policies = {job.group_name: (job, end) for job, end in ended if job.group_name is not None}
+        if not policies:
+            return []
+        for name, (job, end) in policies.items():
+            if job.group_policy == "stop" and end.state in (JobState.FAILED, JobState.INTERRUPTED):
+                self._store.groups.stop(name, job.id)
+        step = self._store.groups.advance(list(policies), worker if may_take else None, self._goes_on, self._cap)
+        if step.queued:
+            self._bell.ring(step.queued)
+        return step.taken
+
+    def _goes_on(self, row: Any) -> bool:
+        """Whether the next job of a group is ours to take: not more than so many in a row."""
+        queues, priorities = self._options.queues, self._options.priorities or ALL_PRIORITIES
+        if (queues and row.queue not in queues) or not priorities[0] <= row.priority <= priorities[1]:
+            return False
+        if self._registry.get(row.task) is None:
+            return False
+        now = boot_seconds()
+        since, count = self._rows.get(row.group_name, (now, 0))
+        if now - since > ROW_SECONDS or count >= ROW_MOST:
+            self._rows.pop(row.group_name, None)
+            return False
+        self._rows[row.group_name] = (since, count + 1)
+        if len(self._rows) > 1000:
+            self._rows.clear()
+        return True
+
+    def _cap(self, name: str) -> int | None:
+        task = self._registry.get(name)
+        return None if task is None else task.defaults.max_running
+
+    def _wants_capped(self, queue: str) -> bool:
+        return self.capped(queue) or bool(self.capped_tasks)
+
+    def _only(self, queue: str) -> list[str] | None:
+        return None if self.capped(queue) else self.capped_tasks
+
+    def _make_limits(self) -> None:
+        if not self._made:
+            self._store.limits.make([f"task:{name}" for name in self.capped_tasks])
+            self._made = True
+
+
+class GroupKeeper:
+    """Finds groups that a crash left without anybody to go on, and forgets those that are no more."""
+
+    every = 5.0
+
+    def __init__(self, store: Store, bell: Bell, every: Callable[[], float] | None = None) -> None:
+        self._store, self._bell = store, bell
+        self._after = ""
+
+    def once(self) -> float | None:
+        """One part of the groups; at once again while there are more."""
+        for name, failed in self._store.groups.stopped():
+            self._store.groups.stop(name, failed)
+        found, self._after = self._store.groups.sweep(self._after)
+        if found:
+            step = self._store.groups.advance(found)
+            if step.queued:
+                log.warning("%d groups stood still and go on", len(found))
+                self._bell.ring(step.queued)
+        if self._after:
+            return 0.1
+        try:
+            self._store.groups.prune(500)
+        except StoreError as error:
+            log.debug("groups are cleaned later: %s", error)
+        return None

@@ -1,0 +1,333 @@
+"""Serial groups: one at a time, in order, and never stuck."""
+
+import threading
+from collections.abc import Iterable
+from datetime import timedelta
+
+import pytest
+
+from backburner.errors import WrongState
+from backburner.job import ClaimedJob
+from backburner.outcome import Settlement
+from backburner.states import JobState
+from backburner.store.groups import Step
+from tests.store.scene import Crew, Scene, end, ids_of
+
+S = JobState
+
+
+def step(scene: Scene, worker: str, free: int = 100, queue: str = "default", **more: object) -> Step:
+    """The group step of one look at a queue."""
+    order = scene.order(worker, free, queue=queue)._replace(**more)
+    return scene.store.groups.claim(order, scene.store.groups.arrivals(order), lambda task: None)
+
+
+def ended(scene: Scene, worker: str, jobs: Iterable[ClaimedJob], state: JobState = S.SUCCEEDED) -> None:
+    assert scene.settle(worker, *(end(job, state) for job in jobs))
+
+
+def states(scene: Scene, *jobs: str) -> list[str]:
+    return [scene.state(job).value for job in jobs]
+
+
+def test_the_first_runs_and_the_others_wait(scene: Scene) -> None:
+    worker = scene.worker()
+    first, second, third = scene.insert(3, group_name="invoice-7")
+    assert ids_of(step(scene, worker).taken) == [first]
+    assert states(scene, first, second, third) == [S.RUNNING, S.BLOCKED, S.BLOCKED]
+    assert scene.get(second).blocked_on == "group"
+    assert scene.store.groups.holder("invoice-7") == first
+
+
+def test_plain_claims_do_not_see_jobs_of_groups(scene: Scene) -> None:
+    grouped, plain = scene.one(group_name="g"), scene.one()
+    assert ids_of(scene.claim(scene.worker())) == [plain]
+    assert scene.state(grouped) is S.QUEUED
+
+
+def test_the_next_one_goes_on_when_the_first_has_ended(scene: Scene) -> None:
+    worker = scene.worker()
+    jobs = scene.insert(3, group_name="g")
+    order = []
+    for _ in jobs:
+        taken = step(scene, worker).taken
+        order += ids_of(taken)
+        assert step(scene, worker).taken == []
+        ended(scene, worker, taken)
+        scene.store.groups.advance(["g"])
+    assert order == jobs
+
+
+def test_the_worker_that_ended_one_takes_the_next_at_once(scene: Scene) -> None:
+    worker = scene.worker()
+    _first, second = scene.insert(2, group_name="g")
+    ended(scene, worker, step(scene, worker).taken)
+    went_on = scene.store.groups.advance(["g"], worker, lambda row: True)
+    assert ids_of(went_on.taken) == [second]
+    assert went_on.taken[0].attempt == 1
+    assert scene.get(second).worker == worker
+
+
+def test_a_better_priority_overtakes_inside_the_group(scene: Scene) -> None:
+    worker = scene.worker()
+    _first, later = scene.insert(2, group_name="g")
+    taken = step(scene, worker).taken
+    urgent = scene.one(group_name="g", priority=10)
+    step(scene, worker)
+    ended(scene, worker, taken)
+    scene.store.groups.advance(["g"])
+    assert ids_of(step(scene, worker).taken) == [urgent]
+    assert scene.state(later) is S.BLOCKED
+
+
+def test_a_better_one_that_comes_while_the_head_is_queued_goes_first(scene: Scene) -> None:
+    worker = scene.worker()
+    _first, second = scene.insert(2, group_name="g")
+    ended(scene, worker, step(scene, worker).taken)
+    assert scene.store.groups.advance(["g"]).queued == {"default"}
+    urgent = scene.one(group_name="g", priority=10)
+    assert ids_of(step(scene, worker).taken) == [urgent]
+    assert scene.state(second) is S.BLOCKED
+
+
+def test_groups_do_not_wait_for_each_other(scene: Scene) -> None:
+    worker = scene.worker()
+    heads = [scene.insert(2, group_name=f"g{n}")[0] for n in range(5)]
+    assert ids_of(step(scene, worker).taken) == heads
+
+
+def test_no_more_than_there_are_free_slots(scene: Scene) -> None:
+    worker = scene.worker()
+    heads = [scene.one(group_name=f"g{n}") for n in range(5)]
+    assert ids_of(step(scene, worker, free=2).taken) == heads[:2]
+    assert ids_of(step(scene, worker).taken) == heads[2:]
+
+
+def test_a_head_of_another_queue_is_left_to_its_workers(scene: Scene) -> None:
+    worker = scene.worker()
+    first = scene.one(group_name="g", queue="mails")
+    second = scene.one(group_name="g")
+    found = step(scene, worker)
+    assert (found.taken, states(scene, first, second)) == ([], [S.QUEUED, S.BLOCKED])
+    assert ids_of(step(scene, worker, queue="mails").taken) == [first]
+
+
+def test_a_parked_head_of_another_queue_is_queued_for_others(scene: Scene) -> None:
+    worker = scene.worker()
+    first = scene.one(group_name="g")
+    other = scene.one(group_name="g", queue="mails")
+    taken = step(scene, worker).taken
+    step(scene, worker, queue="mails")
+    assert states(scene, first, other) == [S.RUNNING, S.BLOCKED]
+    ended(scene, worker, taken)
+    went_on = scene.store.groups.advance(["g"], worker, lambda row: row.queue == "default")
+    assert (went_on.taken, went_on.queued) == ([], {"mails"})
+    assert scene.state(other) is S.QUEUED
+
+
+@pytest.mark.parametrize("policy", [None, "skip"])
+def test_skip_lets_others_go_on_while_one_waits_for_another_try(scene: Scene, policy: str | None) -> None:
+    worker = scene.worker()
+    first, second = scene.insert(2, group_name="g", group_policy=policy)
+    taken = step(scene, worker).taken
+    later = scene.clock.now() + timedelta(seconds=60)
+    scene.settle(worker, end(taken[0], S.RETRYING, run_at=later, tries=1))
+    assert ids_of(scene.store.groups.advance(["g"], worker, lambda row: True).taken) == [second]
+    assert scene.state(first) is S.RETRYING
+
+
+@pytest.mark.parametrize("policy", ["block", "stop"])
+@pytest.mark.parametrize("to", [S.RETRYING, S.SCHEDULED])
+def test_block_and_stop_hold_the_group_through_retries(scene: Scene, policy: str, to: JobState) -> None:
+    worker = scene.worker()
+    first, second = scene.insert(2, group_name="g", group_policy=policy)
+    taken = step(scene, worker).taken
+    scene.settle(worker, end(taken[0], to, run_at=scene.clock.now() + timedelta(seconds=60)))
+    assert scene.store.groups.advance(["g"], worker, lambda row: True) == Step([], set(), 0)
+    scene.clock.move(61)
+    scene.store.upkeep.promote()
+    assert ids_of(step(scene, worker).taken) == [first]
+    assert scene.state(second) is S.BLOCKED
+
+
+def test_block_waits_for_a_person_when_the_head_has_failed_for_good(scene: Scene) -> None:
+    worker = scene.worker()
+    first, second = scene.insert(2, group_name="g", group_policy="block")
+    ended(scene, worker, step(scene, worker).taken, S.FAILED)
+    assert scene.store.groups.advance(["g"]) == Step([], set(), 0)
+    scene.store.jobs.retry(first)
+    assert ids_of(step(scene, worker).taken) == [first]
+    assert scene.state(second) is S.BLOCKED
+
+
+def test_cancelling_a_failed_head_gives_the_group_up(scene: Scene) -> None:
+    worker = scene.worker()
+    first, second = scene.insert(2, group_name="g", group_policy="block")
+    ended(scene, worker, step(scene, worker).taken, S.FAILED)
+    assert scene.store.jobs.cancel(first, "a person says so") == {"default"}
+    assert states(scene, first, second) == [S.CANCELLED, S.QUEUED]
+
+
+def test_deleting_a_failed_head_gives_the_group_up(scene: Scene) -> None:
+    worker = scene.worker()
+    first, second = scene.insert(2, group_name="g", group_policy="block")
+    ended(scene, worker, step(scene, worker).taken, S.FAILED)
+    assert scene.store.jobs.delete(first) == {"default"}
+    assert scene.state(second) is S.QUEUED
+
+
+def test_a_failed_job_that_holds_no_group_cannot_be_cancelled(scene: Scene) -> None:
+    with pytest.raises(WrongState):
+        scene.store.jobs.cancel(scene.ended(S.FAILED), "why not")
+
+
+def test_a_failed_head_that_is_waited_for_is_not_cleaned_away(scene: Scene) -> None:
+    worker = scene.worker()
+    first = scene.one(group_name="g", group_policy="block")
+    ended(scene, worker, step(scene, worker).taken, S.FAILED)
+    scene.clock.move(1000)
+    assert scene.store.upkeep.prune(S.FAILED, 10) == 0
+    scene.store.jobs.cancel(first, "enough")
+    scene.clock.move(1000)
+    assert scene.store.upkeep.prune(S.CANCELLED, 10) == 1
+
+
+def test_stop_cancels_the_rest_and_frees_the_group(scene: Scene) -> None:
+    worker = scene.worker()
+    first, second, third = scene.insert(3, group_name="g", group_policy="stop")
+    waiting = scene.one(group_name="g", run_at=scene.clock.now() + timedelta(seconds=60))
+    ended(scene, worker, step(scene, worker).taken, S.FAILED)
+    assert scene.store.groups.stopped() == [("g", first)]
+    assert scene.store.groups.stop("g", first) == 3
+    assert states(scene, second, third, waiting) == [S.CANCELLED] * 3
+    assert f"Job {first} of group g failed" in (scene.get(second).reason or "")
+    assert scene.store.groups.stopped() == []
+    assert ids_of(step(scene, worker).taken) == []
+    new = scene.one(group_name="g")
+    assert ids_of(step(scene, worker).taken) == [new]
+
+
+def test_cancelling_the_queued_head_lets_the_next_go_on(scene: Scene) -> None:
+    worker = scene.worker()
+    _first, second, third = scene.insert(3, group_name="g")
+    ended(scene, worker, step(scene, worker).taken)
+    scene.store.groups.advance(["g"])
+    assert scene.store.jobs.cancel(second, "not needed") == {"default"}
+    assert states(scene, second, third) == [S.CANCELLED, S.QUEUED]
+
+
+def test_the_head_that_expires_lets_the_next_go_on(scene: Scene) -> None:
+    worker = scene.worker()
+    first = scene.one(group_name="g")
+    second = scene.one(group_name="g", expires_at=scene.clock.now() + timedelta(seconds=30))
+    third = scene.one(group_name="g")
+    ended(scene, worker, step(scene, worker).taken)
+    scene.store.groups.advance(["g"])
+    scene.clock.move(31)
+    assert scene.store.upkeep.expire() == 1
+    assert states(scene, first, second, third) == [S.SUCCEEDED, S.SKIPPED, S.QUEUED]
+
+
+def test_the_death_of_the_holder_frees_the_group_and_keeps_the_order(scene: Scene) -> None:
+    dying, living = scene.worker(), scene.worker()
+    first, second = scene.insert(2, group_name="g")
+    step(scene, dying)
+    scene.rescue(dying, certain=True)
+    assert scene.state(first) is S.QUEUED
+    taken = step(scene, living).taken
+    assert ids_of(taken) == [first]
+    assert taken[0].attempt == 2
+    assert scene.state(second) is S.BLOCKED
+
+
+def test_a_dead_worker_takes_no_head(scene: Scene) -> None:
+    dead = scene.worker()
+    scene.rescue(dead, certain=True)
+    scene.one(group_name="g")
+    assert step(scene, dead) == Step([], set(), 0)
+
+
+def test_a_paused_queue_gives_no_head(scene: Scene) -> None:
+    job = scene.one(group_name="g")
+    scene.store.queues.pause("default", "ada", "month end", None)
+    assert step(scene, scene.worker()).taken == []
+    scene.store.queues.resume("default")
+    assert ids_of(step(scene, scene.worker()).taken) == [job]
+
+
+def test_coalescing_ends_what_the_head_does_too(scene: Scene) -> None:
+    worker = scene.worker()
+    head = scene.one(group_name="g", threshold=2)
+    same, more, less = (scene.one(group_name="g", threshold=n) for n in (2, 5, 1))
+    without = scene.one(group_name="g")
+    assert ids_of(step(scene, worker).taken) == [head]
+    assert states(scene, same, more, less, without) == [S.SKIPPED, S.SKIPPED, S.BLOCKED, S.BLOCKED]
+    assert scene.get(same).reason == f"Job {head} of the same group does its work too."
+
+
+def test_the_sweep_finds_groups_nobody_goes_on_with(scene: Scene) -> None:
+    worker = scene.worker()
+    for name in ("a", "b", "c"):
+        scene.insert(2, group_name=name)
+    taken = {job.group_name: job for job in step(scene, worker).taken}
+    # A crash between the end and what follows from it.
+    ended(scene, worker, [taken["b"]])
+    assert scene.store.groups.sweep("") == (["b"], "")
+    scene.store.groups.advance(["b"])
+    assert scene.store.groups.sweep("") == ([], "")
+
+
+def test_rows_of_idle_groups_are_forgotten(scene: Scene) -> None:
+    worker = scene.worker()
+    scene.insert(1, group_name="done")
+    scene.insert(2, group_name="busy")
+    done = next(job for job in step(scene, worker).taken if job.group_name == "done")
+    ended(scene, worker, [done])
+    assert scene.store.groups.prune(10) == 1
+    new = scene.one(group_name="done")
+    # The row is made again, at the latest at the second look.
+    assert new in ids_of(step(scene, worker).taken) + ids_of(step(scene, worker).taken)
+
+
+def test_place_in_line(scene: Scene) -> None:
+    worker = scene.worker()
+    jobs = scene.insert(3, group_name="g")
+    step(scene, worker)
+    job = scene.get(jobs[2])
+    assert scene.store.groups.place(job.id, "g", job.priority, job.position, 10) == 2
+
+
+def test_many_threads_and_never_two_of_one_group(scene: Scene) -> None:
+    names = ["a", "b", "c"]
+    jobs = {name: scene.insert(12, group_name=name) for name in names}
+    running: dict[str, str] = {}
+    done: dict[str, list[str]] = {name: [] for name in names}
+    overlaps: list[str] = []
+    guard = threading.Lock()
+
+    def work(worker: str) -> None:
+        lane = scene.store.lane(0)
+        try:
+            while any(len(found) < 12 for found in done.values()):
+                for job in step(scene, worker, free=2).taken:
+                    name = job.group_name
+                    assert name is not None
+                    with guard:
+                        if name in running:
+                            overlaps.append(job.id)
+                        running[name] = job.id
+                        done[name].append(job.id)
+                    with guard:
+                        del running[name]
+                    settlement = Settlement(job.id, job.position, job.attempt, S.SUCCEEDED)
+                    assert scene.store.claims.settle(lane, [settlement], worker) == {job.id}
+                    scene.store.groups.advance([name])
+        finally:
+            lane.close()
+
+    crew = Crew()
+    for _ in range(4):
+        crew.add(work, scene.worker())
+    crew.start().join(60)
+    assert overlaps == []
+    assert done == jobs
