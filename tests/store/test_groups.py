@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests.store.scene import Crew, Scene, end, ids_of
 S = JobState
 
 
-def step(scene: Scene, worker: str, free: int = 100, queue: str = "default", **more: object) -> Step:
+def step(scene: Scene, worker: str, free: int = 100, queue: str = "default", **more: Any) -> Step:
     """The group step of one look at a queue."""
     order = scene.order(worker, free, queue=queue)._replace(**more)
     return scene.store.groups.claim(order, scene.store.groups.arrivals(order), lambda task: None)
