@@ -121,7 +121,8 @@ def _raw_postgresql(jobs: str) -> Callable[[Any], int]:
     me = "018f0000-0000-7000-8000-000000000001"
     claim = (
         f"UPDATE {jobs} SET state = 'running', attempt = attempt + 1, worker = %s, started_at = %s "
-        f"WHERE id = ANY(ARRAY(SELECT id FROM {jobs} WHERE state = 'queued' AND group_name IS NULL AND queue = 'default' "
+        f"WHERE id = ANY(ARRAY(SELECT id FROM {jobs} WHERE state = 'queued' AND group_name IS NULL "
+        "AND queue = 'default' "
         "AND (priority, position) >= (%s::smallint, %s::bigint) "
         "ORDER BY priority, position LIMIT %s FOR UPDATE SKIP LOCKED)) "
         "RETURNING id::text, position, attempt, task, args, priority"
@@ -151,7 +152,8 @@ def _raw_postgresql(jobs: str) -> Callable[[Any], int]:
 def _raw_sqlite(jobs: str) -> Callable[[Any], int]:
     claim = (
         f"UPDATE {jobs} SET state = 'running', attempt = attempt + 1, worker = 'me', started_at = ? "
-        f"WHERE position IN (SELECT position FROM {jobs} WHERE state = 'queued' AND group_name IS NULL AND queue = 'default' "
+        f"WHERE position IN (SELECT position FROM {jobs} WHERE state = 'queued' AND group_name IS NULL "
+        "AND queue = 'default' "
         "ORDER BY priority, position LIMIT ?) "
         "RETURNING position, id, attempt, task, args"
     )

@@ -143,12 +143,20 @@ class JobEnqueuer:
 def job_of(new: NewJob, control: JobControl, *, uncommitted: bool) -> Job:
     """The value of a job that was just enqueued."""
     return Job(
-        new.id, new.task, JobState.QUEUED if new.run_at <= new.created_at else JobState.SCHEDULED, new.queue,
+        new.id, new.task, _state(new), new.queue,
         new.priority, new.created_at, new.run_at, new.args, new.codec, max_attempts=new.max_attempts,
         title=new.title, identifier=new.identifier, owner=new.owner, visibility=new.visibility,
         tags=tuple(json.loads(new.tags)) if new.tags else (), meta=new.meta, options=new.options,
         repeatable=new.repeatable, expires_at=new.expires_at, uncommitted=uncommitted, control=control,
+        group=new.group_name, group_policy=new.group_policy, threshold=new.threshold, unique_key=new.unique_key,
+        blocked_on=new.blocked_on,
     )  # fmt: skip
+
+
+def _state(new: NewJob) -> JobState:
+    if new.blocked_on is not None:
+        return JobState.BLOCKED
+    return JobState.QUEUED if new.run_at <= new.created_at else JobState.SCHEDULED
 
 
 def again(job: Job, job_id: str, now: datetime, options: str | None) -> NewJob:

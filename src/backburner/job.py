@@ -58,7 +58,6 @@ class Job:
     group_policy: str | None = None
     threshold: int | None = None
     unique_key: str | None = None
-    parents_left: int = 0
     started_at: datetime | None = None
     finished_at: datetime | None = None
     worker: str | None = None

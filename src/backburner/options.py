@@ -6,17 +6,32 @@ import difflib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal, TypedDict
 
+from backburner.checked import MAX_NAME, checked_moment, checked_priority, checked_queue, checked_tags, checked_text
 from backburner.errors import InvalidOption, TooLarge
+from backburner.job import Key
 from backburner.outcome import seconds_of
+from backburner.relations import (
+    After,
+    AfterFailed,
+    GroupPolicy,
+    OnConflict,
+    Unique,
+    idempotency,
+    one_of,
+    parents_of,
+    threshold_of,
+    unique_key,
+    unique_of,
+)
 from backburner.retry import RetryPolicy
-from backburner.run_options import OVERRIDES, KeepArgument, attempts_of, flag_of, keep_of, limit_of
+from backburner.run_options import OVERRIDES, KeepArgument, attempts_of, count_of, flag_of, keep_of, limit_of
 from backburner.settings import Settings
 from backburner.title import MAX_TITLE
 
-MAX_QUEUE, MAX_NAME, MAX_META_BYTES, MAX_TAGS = 100, 200, 65_536, 50
+MAX_META_BYTES = 65_536
 
 Visibility = Literal["owner", "users", "public"]
 """Who may see a job beside operators: its owner, anyone who is signed in, anyone at all."""
@@ -39,6 +54,13 @@ class _Common(TypedDict, total=False):
     isolate: bool
     keep: KeepArgument | None
     meta: Mapping[str, Any] | None
+    group: str | None
+    group_policy: GroupPolicy
+    coalesce: int | None
+    unique: Unique | None
+    on_conflict: OnConflict
+    after_failed: AfterFailed
+    notify_after: int | None
 
 
 class SharedOptions(_Common, total=False):
@@ -56,6 +78,7 @@ class TaskOptions(SharedOptions, total=False):
     api: bool
     retry: RetryPolicy
     capture_print: bool
+    max_running: int | None
 
 
 class CallOptions(_Common, total=False):
@@ -65,6 +88,8 @@ class CallOptions(_Common, total=False):
     expires: float | timedelta | datetime | None
     identifier: str | None
     owner: str | None
+    idempotency_key: str | None
+    after: After | None
     connection: Any
 
 
@@ -93,6 +118,14 @@ class EnqueueOptions:
     run: Mapping[str, Any] = field(default_factory=dict)
     stored: str | None = None
     connection: Any = None
+    group: str | None = None
+    group_policy: str = "skip"
+    coalesce: int | None = None
+    unique: str | float | None = None
+    on_conflict: str = "existing"
+    idempotency_key: str | None = None
+    after: tuple[str, ...] = ()
+    after_failed: str = "cancel"
 
     def changed(self, given: Mapping[str, Any], settings: Settings) -> EnqueueOptions:
         """These options with others in their place. Raises `InvalidOption`."""
@@ -113,7 +146,29 @@ class EnqueueOptions:
         made = replace(self, **changes)
         if isinstance(made.expires, datetime) and made.run_at is not None and made.expires <= made.run_at:
             raise _never_runs(made.expires, made.run_at)
+        if made.group is None and (made.coalesce is not None or made.group_policy != "skip"):
+            name = "coalesce" if made.coalesce is not None else "group_policy"
+            if name in given:
+                raise InvalidOption(name, given[name], "means nothing without a group", "Give group= too")
+        if made.unique is None and "on_conflict" in given and given["on_conflict"] != "existing":
+            raise InvalidOption(
+                "on_conflict", given["on_conflict"], "means nothing where nothing is unique", "Give unique= too"
+            )
         return made
+
+    @property
+    def related(self) -> bool:
+        """Whether anything relates such a job to others."""
+        return bool(self.group or self.unique or self.idempotency_key or self.after)
+
+    def keys(self, task: str, args: str, now: datetime) -> tuple[Key, ...]:
+        """The names that no other job may have beside one with these options."""
+        found = []
+        if self.unique is not None:
+            found.append(unique_key(task, self.identifier, args, self.unique, self.on_conflict, now))
+        if self.idempotency_key is not None:
+            found.append(idempotency(task, self.owner, self.idempotency_key, args))
+        return tuple(found)
 
     def times(self, now: datetime) -> tuple[datetime, datetime | None]:
         """When a job enqueued at `now` may run, and when it is too late; UTC.
@@ -146,71 +201,6 @@ def refuse_unknown(given: Mapping[str, Any], known: Iterable[str], where: str) -
             else:
                 remedy = f"Options are: {', '.join(sorted(names))}"
             raise InvalidOption(name, value, f"{where} takes no such option", remedy)
-
-
-def checked_text(option: str, value: object, limit: int) -> str:
-    """Text of 1 to `limit` characters that every database can store. Raises `InvalidOption`."""
-    if not isinstance(value, str) or not value:
-        raise InvalidOption(option, value, "is no text", f"Use text of 1 to {limit} characters")
-    if len(value) > limit:
-        raise InvalidOption(option, value, f"has {len(value)} characters", f"Use at most {limit}")
-    return storable_text(option, value)
-
-
-def storable_text(option: str, value: str) -> str:
-    """The same text, if every database can store it. Raises `InvalidOption`."""
-    if "\0" in value or (not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value)):
-        raise InvalidOption(option, value, "holds a character no database stores", "Remove NUL and lone surrogates")
-    return value
-
-
-def checked_moment(option: str, value: object) -> datetime:
-    """An aware datetime, in UTC. Raises `InvalidOption`."""
-    if not isinstance(value, datetime):
-        raise InvalidOption(option, value, "is no datetime", "Pass an aware datetime")
-    if value.utcoffset() is None:
-        raise InvalidOption(option, value, "has no time zone", "Pass an aware datetime, for example datetime.now(UTC)")
-    try:
-        return value.astimezone(UTC)
-    except OverflowError as error:
-        raise InvalidOption(option, value, "is outside the calendar", "Pass a time between years 1 and 9999") from error
-
-
-def checked_queue(value: object, settings: Settings) -> str:
-    """A queue name that may be used. Raises `InvalidOption`."""
-    name = checked_text("queue", value, MAX_QUEUE)
-    if "," in name or name != name.strip():
-        raise InvalidOption("queue", value, "is no queue name", "Use no comma and no space around it")
-    if settings.queues is not None and name not in settings.queues:
-        known = ", ".join(settings.queues)
-        raise InvalidOption("queue", value, "is not among the setting queues", f"Use one of: {known}")
-    return name
-
-
-def checked_priority(value: object, settings: Settings) -> int:
-    """A priority that may be used. Raises `InvalidOption`."""
-    if isinstance(value, bool) or not isinstance(value, int) or not -(2**15) <= value < 2**15:
-        raise InvalidOption(
-            "priority", value, "is no priority", "Use a whole number, -32768 to 32767; lower runs first"
-        )
-    if settings.priorities is not None and value not in settings.priorities:
-        known = ", ".join(map(str, settings.priorities))
-        raise InvalidOption("priority", value, "is not among the setting priorities", f"Use one of: {known}")
-    return value
-
-
-def checked_tags(value: object) -> tuple[str, ...]:
-    """Tags, each once, in the order given. Raises `InvalidOption`."""
-    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
-        raise InvalidOption("tags", value, "is no list of texts", "For example tags=['shop', 'import']")
-    tags = tuple(dict.fromkeys(checked_text("tags", tag, MAX_NAME) for tag in value))
-    if len(tags) > MAX_TAGS:
-        raise InvalidOption("tags", value, f"has {len(tags)} tags", f"Use at most {MAX_TAGS}")
-    for tag in tags:
-        if '"' in tag or "\\" in tag:
-            # They are looked for in the stored list, between quotes.
-            raise InvalidOption("tags", tag, "has a quote or a backslash", "Use letters, digits, dashes, colons")
-    return tags
 
 
 def delay_of(value: float | timedelta | None) -> float:
@@ -284,6 +274,15 @@ _CHECKS: dict[str, Callable[[Any, Settings], dict[str, Any]]] = {
     "keep": lambda value, _: {"keep": None if value is None else keep_of(value)},
     "meta": lambda value, _: {"meta": _meta(value)},
     "connection": lambda value, _: {"connection": value},
+    "group": _named("group", MAX_NAME),
+    "group_policy": lambda value, _: {"group_policy": one_of("group_policy", value, GroupPolicy)},
+    "coalesce": lambda value, _: {"coalesce": threshold_of(value)},
+    "unique": lambda value, _: {"unique": unique_of(value)},
+    "on_conflict": lambda value, _: {"on_conflict": one_of("on_conflict", value, OnConflict)},
+    "idempotency_key": _named("idempotency_key", MAX_NAME),
+    "after": lambda value, _: {"after": parents_of(value)},
+    "after_failed": lambda value, _: {"after_failed": one_of("after_failed", value, AfterFailed)},
+    "notify_after": lambda value, _: {"notify_after": count_of("notify_after", value)},
 }
 """What each option becomes; the key is the option's name."""
 

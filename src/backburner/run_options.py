@@ -16,7 +16,7 @@ from backburner.states import FINAL, JobState
 KeepArgument: TypeAlias = float | timedelta | Mapping[str, float | timedelta]
 """What `keep=` takes: seconds (or a timedelta) for every end, or a mapping from final state to seconds."""
 
-OVERRIDES = ("timeout", "stall_timeout", "isolate", "keep")
+OVERRIDES = ("timeout", "stall_timeout", "isolate", "keep", "notify_after")
 """The run options a single job may change; they are stored in its `options`."""
 
 
@@ -37,6 +37,7 @@ class RunOptions:
     isolate: bool = False
     repeatable: bool = True
     max_running: int | None = None
+    notify_after: int | None = None
     keep: Mapping[JobState, float] | None = None
     capture_print: bool = False
     items: frozenset[str] | None = None
@@ -91,6 +92,15 @@ def attempts_of(value: int | None) -> int | None:
         raise InvalidOption(
             "max_attempts", value, "is no number of attempts", "Give 1 or more, or None to leave it to retry="
         )
+    return value
+
+
+def count_of(option: str, value: int | None) -> int | None:
+    """A checked number from 1 on, None for none. Raises `InvalidOption`."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**31:
+        raise InvalidOption(option, value, "is no number of jobs or tries", "Give 1 or more, or None")
     return value
 
 

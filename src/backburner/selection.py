@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TypedDict
 
+from backburner.checked import checked_moment, storable_text
 from backburner.errors import InvalidOption
 from backburner.ids import is_id
 from backburner.job import Job, JobFilter
-from backburner.options import checked_moment, refuse_unknown, storable_text
+from backburner.options import refuse_unknown
 from backburner.states import FINAL, JobState
 
 

@@ -11,21 +11,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast, get_args
 
+from backburner.checked import MAX_NAME, checked_text
 from backburner.codec import CODEC, Parameters, hints_of
 from backburner.context import JobContext, current_job, entered
 from backburner.errors import InvalidOption, InvalidTask
 from backburner.job import Job, NewJob
-from backburner.options import (
-    MAX_NAME,
-    CallOptions,
-    EnqueueOptions,
-    SharedOptions,
-    TaskOptions,
-    checked_text,
-    refuse_unknown,
-)
+from backburner.options import CallOptions, EnqueueOptions, SharedOptions, TaskOptions, refuse_unknown
+from backburner.relations import PARENTS, parents
 from backburner.retry import RetryPolicy
-from backburner.run_options import OVERRIDES, RunOptions, flag_of
+from backburner.run_options import OVERRIDES, RunOptions, count_of, flag_of
 from backburner.settings import Settings
 from backburner.title import TitleTemplate
 
@@ -149,11 +143,27 @@ class Task(Generic[P, R]):
         title = options.title
         if title is None and self._template is not None:
             title = self._template.fixed or self._rendered(args, kwargs)
-        return NewJob(
+        job = NewJob(
             job_id, self.name, arguments, CODEC, options.queue, options.priority,
             now, run_at, title, options.identifier, options.owner, options.visibility, options.tags_text,
             options.meta, None, options.stored, options.max_attempts, options.repeatable, expires_at,
         )  # fmt: skip
+        return self._related(job) if options.related else job
+
+    def _related(self, job: NewJob) -> NewJob:
+        """The row with what relates it to other jobs."""
+        options = self.enqueue_options
+        keys, waited = options.keys(self.name, job.args, job.created_at), parents(options.after, options.after_failed)
+        return job._replace(
+            group_name=options.group,
+            group_policy=options.group_policy if options.group is not None else None,
+            threshold=options.coalesce,
+            unique_key=keys[0].name if keys else None,
+            keys=keys,
+            parents=waited,
+            blocked_on=PARENTS if waited else None,
+            parents_left=len(waited),
+        )
 
     @property
     def place(self) -> str:
@@ -204,6 +214,7 @@ def declare(function: Callable[P, R], enqueuer: Enqueuer, options: TaskOptions) 
         max_attempts=enqueue_options.max_attempts,
         repeatable=enqueue_options.repeatable,
         capture_print=flag_of("capture_print", options.get("capture_print", False)),
+        max_running=count_of("max_running", options.get("max_running")),
         **enqueue_options.run,
     )
     # What the task says of all its jobs is not written into each row: a new version may say otherwise.

@@ -11,8 +11,8 @@ from backburner.progress import Progress, ProgressWrite
 from backburner.states import JobState
 from backburner.store.dialects.base import ClaimOrder
 from backburner.store.lane import OTHER
-from backburner.store.schema import to_microseconds
 from backburner.store.store import Store
+from backburner.store.types import to_microseconds
 from backburner.store.upkeep import UNKNOWN_TASK
 from tests.store.plans import Explainer, generic_plan, plan_of
 from tests.store.scene import START, HandClock, Scene

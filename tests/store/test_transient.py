@@ -13,7 +13,7 @@ from sqlalchemy import Connection, event, text
 from backburner.errors import StoreUnavailable
 from backburner.job import JobFilter
 from backburner.store.dialects.base import DriverConnection, Trouble
-from backburner.store.dialects.sqlite import Turn
+from backburner.store.dialects.turn import Turn
 from backburner.store.repeat import BUSY_TRIES
 from tests.store.conftest import OpenStore
 from tests.store.scene import Crew, HandClock, Scene

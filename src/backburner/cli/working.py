@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
+from backburner.checked import checked_queue, checked_text
 from backburner.cli.values import DURATION, SIZE
 from backburner.errors import InvalidOption
-from backburner.options import checked_queue, checked_text
 from backburner.settings import Settings
 from backburner.worker import WorkerOptions
 

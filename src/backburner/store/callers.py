@@ -19,7 +19,7 @@ from backburner.errors import ForeignTransaction, InvalidOption, SchemaMissing, 
 from backburner.job import NewJob
 from backburner.store import versions
 from backburner.store.dialects.base import INSERTED, DriverConnection, Trouble, inserted_row
-from backburner.store.schema import to_microseconds
+from backburner.store.types import to_microseconds
 
 if TYPE_CHECKING:
     from backburner.store.store import Store

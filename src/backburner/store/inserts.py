@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from backburner.errors import StoreUnavailable
 from backburner.job import NewJob
 from backburner.store.dialects.base import DriverConnection, Trouble
+from backburner.store.parking import parked
 
 if TYPE_CHECKING:
     from backburner.store.store import Store
@@ -25,6 +26,7 @@ class Inserts:
         A connection may have died while it was idle, or with the answer under way: then it is done again on a
         new one, once. The ids, made by us, tell what was stored already.
         """
+        jobs = parked(jobs, self._store.clock.now())
         try:
             self._insert(jobs, size)
         except StoreUnavailable as error:

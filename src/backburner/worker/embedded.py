@@ -128,6 +128,7 @@ class Worker:
                 started_at=now,
                 beat_at=now,
                 lease_until=now,
+                priorities=options.priority_text,
             )
         )
         return worker

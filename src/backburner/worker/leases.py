@@ -74,6 +74,7 @@ class Leases:
                 beat_at=now,
                 # Over already: the first beat, which follows at once, grants it.
                 lease_until=now,
+                priorities=options.priority_text,
             )
         )
         one.ready = True

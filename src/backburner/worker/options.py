@@ -33,6 +33,11 @@ class WorkerOptions:
     beat: float = 5.0
     poll: float = 1.0
 
+    @property
+    def priority_text(self) -> str | None:
+        """The range of priorities as people write it: "20-40"; None for all."""
+        return None if self.priorities is None else f"{self.priorities[0]}-{self.priorities[1]}"
+
     def __post_init__(self) -> None:
         positive = ("processes", "concurrency", "max_jobs", "max_memory")
         for name, least in (*((name, 1) for name in positive), ("budget", 0)):
