@@ -8,7 +8,7 @@ MOST_LINES_OF_A_FUNCTION = 50
 # What may be longer, and why. An entry that is no longer needed fails the test as well.
 LONG_FILES: dict[str, str] = {}
 LONG_FUNCTIONS: dict[tuple[str, str], str] = {
-    ("store/schema.py", "_job_columns"): "one list of the columns of one table",
+    ("store/columns.py", "job_columns"): "one list of the columns of one table",
     (
         "store/migrations/versions/v1001_first_tables.py",
         "Tables.jobs",

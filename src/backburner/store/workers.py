@@ -129,9 +129,8 @@ class Workers:
                     return None
                 connection.execute(update(t).where(t.c.id == worker).values(dead_at=now, reason=reason))
             jobs = store.schema.jobs.c
-            groups.update(
-                connection.execute(select(jobs.slot).where(jobs.worker == worker, jobs.slot.is_not(None))).scalars()
-            )
+            slots = connection.execute(select(jobs.slot).where(jobs.worker == worker)).scalars()
+            groups.update(name for name in slots if name is not None)
             return self._take_jobs(connection, worker, judge, by)
 
         groups: set[str] = set()
