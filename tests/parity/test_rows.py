@@ -1,0 +1,116 @@
+"""Each row of the table of parity has a test named by it, or is listed as still missing one."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+ROWS = (
+    *(f"enq_{number:02}" for number in range(1, 20)),
+    *(f"run_{number:02}" for number in range(1, 22)),
+    *(f"out_{number:02}" for number in range(1, 16)),
+)
+
+EVERYWHERE = {
+    "enq_11", "enq_12", "enq_13", "enq_14", "run_02", "run_10", "run_11", "run_19",
+    "out_04", "out_07", "out_08", "out_09",
+}  # fmt: skip
+"""Rows that hold only if they hold on every database: claiming, groups, uniqueness, transactions."""
+
+ANY_DATABASE = {"jobs_everywhere", "database_url"}
+
+MISSING = {
+    "enq_03",
+    "enq_04",
+    "enq_05",
+    "enq_08",
+    "enq_09",
+    "enq_10",
+    "enq_11",
+    "enq_12",
+    "enq_13",
+    "enq_14",
+    "enq_15",
+    "enq_16",
+    "enq_17",
+    "enq_18",
+    "enq_19",
+    "run_01",
+    "run_02",
+    "run_03",
+    "run_04",
+    "run_05",
+    "run_06",
+    "run_07",
+    "run_08",
+    "run_09",
+    "run_10",
+    "run_11",
+    "run_12",
+    "run_13",
+    "run_14",
+    "run_15",
+    "run_16",
+    "run_17",
+    "run_18",
+    "run_19",
+    "run_20",
+    "run_21",
+    "out_01",
+    "out_02",
+    "out_03",
+    "out_04",
+    "out_05",
+    "out_06",
+    "out_07",
+    "out_08",
+    "out_09",
+    "out_10",
+    "out_11",
+    "out_12",
+    "out_13",
+    "out_14",
+    "out_15",
+}
+"""Rows without a test so far. Whoever adds a row's test takes the row out of here."""
+
+
+def named_here() -> Iterator[tuple[str, set[str]]]:
+    """The name of each test of this folder, and its parameters."""
+    for path in sorted(HERE.glob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+                yield node.name, {argument.arg for argument in node.args.args}
+
+
+def rows_tested() -> dict[str, set[str]]:
+    """Each row that tests are named by, and the parameters of those tests."""
+    found: dict[str, set[str]] = {}
+    for name, parameters in named_here():
+        row = "_".join(name.split("_")[1:3])
+        if row.startswith(("enq_", "run_", "out_")) and row[4:].isdigit():
+            found.setdefault(row, set()).update(parameters)
+    return found
+
+
+TESTED = rows_tested()
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_a_row_has_a_test_or_is_known_to_miss_one(row: str) -> None:
+    if row in MISSING:
+        assert row not in TESTED, f"{row} has a test: take it out of MISSING"
+    else:
+        assert row in TESTED, f"there is no test_{row}_..."
+
+
+def test_tests_and_lists_name_rows_that_exist() -> None:
+    assert set(ROWS) >= TESTED.keys() | MISSING | EVERYWHERE
+
+
+def test_rows_that_databases_could_differ_in_run_on_each() -> None:
+    once = [row for row in sorted(EVERYWHERE - MISSING) if not TESTED.get(row, set()) & ANY_DATABASE]
+    assert once == [], "none of their tests uses the fixture jobs_everywhere or database_url"
