@@ -110,6 +110,10 @@ class DecodeError(BackburnerError, ValueError):
         super().__init__(f"stored {what} cannot be read: {problem}")
 
 
+class SignatureChanged(DecodeError):
+    """A stored call does not fit its task any more, which has other parameters now."""
+
+
 class InvalidOption(BackburnerError, ValueError):
     """An option of a task or of an enqueue has a wrong value."""
 

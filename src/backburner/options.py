@@ -75,6 +75,7 @@ class TaskOptions(SharedOptions, total=False):
 
     name: str
     aliases: Iterable[str]
+    former: Iterable[str]
     api: bool
     retry: RetryPolicy
     capture_print: bool

@@ -6,7 +6,7 @@ import functools
 import inspect
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast, get_args
@@ -200,7 +200,8 @@ def declare(function: Callable[P, R], enqueuer: Enqueuer, options: TaskOptions) 
     settings = enqueuer.settings
     context_parameter = _context_parameter(function)
     skip = frozenset({context_parameter} if context_parameter else ())
-    parameters = Parameters.of(function, task=name, skip=skip, max_bytes=settings.max_args_bytes)
+    former = frozenset(_listed("former", options.get("former", ())))
+    parameters = Parameters.of(function, task=name, skip=skip, max_bytes=settings.max_args_bytes, former=former)
     shared = {key: options[key] for key in SharedOptions.__annotations__ if key in options}  # type: ignore[literal-required]
     if isinstance(shared.get("expires"), datetime):
         raise InvalidOption(
@@ -223,7 +224,7 @@ def declare(function: Callable[P, R], enqueuer: Enqueuer, options: TaskOptions) 
         function,
         enqueuer,
         name=name,
-        aliases=_aliases(options),
+        aliases=_listed("aliases", options.get("aliases", ())),
         parameters=parameters,
         context_parameter=context_parameter,
         template=TitleTemplate(title, parameters.names) if title is not None else None,
@@ -261,11 +262,11 @@ def _plain_names(
     return tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD), defaults
 
 
-def _aliases(options: TaskOptions) -> tuple[str, ...]:
-    given = options.get("aliases", ())
+def _listed(option: str, given: Iterable[str]) -> tuple[str, ...]:
+    """Names, given as a list. Raises `InvalidOption`."""
     if isinstance(given, str):
-        raise InvalidOption("aliases", given, "is one text", f"Write aliases=[{given!r}]")
-    return tuple(checked_text("aliases", alias, MAX_NAME) for alias in given)
+        raise InvalidOption(option, given, "is one text", f"Write {option}=[{given!r}]")
+    return tuple(checked_text(option, name, MAX_NAME) for name in given)
 
 
 def _policy(options: TaskOptions) -> RetryPolicy:

@@ -44,7 +44,6 @@ def test_an_unknown_task_is_held_until_somebody_knows_it(world: World) -> None:
     [
         {"args": "{"},
         {"args": '{"number": "seven"}'},
-        {"args": '{"nobody": 1}'},
         {"args": "[[[["},
         {"codec": "pickle"},
         {"options": "{"},

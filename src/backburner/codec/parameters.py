@@ -12,9 +12,9 @@ from typing import Any
 from backburner.codec import text as json_text
 from backburner.codec.compile import plan_for
 from backburner.codec.fast import FastForm, fast_form
-from backburner.codec.plan import MAX_DEPTH, Misfit, Plan
+from backburner.codec.plan import MAX_DEPTH, Misfit, Plan, Unfitting
 from backburner.codec.signature import hints_of, refuse_methods
-from backburner.errors import DecodeError, InvalidArgument, InvalidTask, NotSerializable, TooLarge
+from backburner.errors import DecodeError, InvalidArgument, InvalidTask, NotSerializable, SignatureChanged, TooLarge
 
 MAX_ARGS_BYTES = 262_144
 """256 KiB: the default limit of the stored arguments of one job."""
@@ -37,6 +37,7 @@ class Parameters:
         self._signature = signature
         self._fast: FastForm | None = None
         self._result = hints.get("return", Any)
+        self._former: frozenset[str] = frozenset()
 
     @classmethod
     def of(
@@ -46,8 +47,11 @@ class Parameters:
         task: str | None = None,
         skip: frozenset[str] = frozenset(),
         max_bytes: int = MAX_ARGS_BYTES,
+        former: frozenset[str] = frozenset(),
     ) -> Parameters:
         """The parameters of `function`, without those named in `skip`, which the worker passes itself.
+
+        Stored values of `former` parameters, which it has no more, are left out when a call is loaded.
 
         Raises `InvalidTask` for methods, for annotations that do not exist at run time, and for required
         parameters of a type that cannot be stored.
@@ -57,6 +61,7 @@ class Parameters:
         hints = hints_of(function)
         parameters = cls(name, inspect.signature(function), hints, max_bytes)
         parameters._read(hints, skip)
+        parameters._former = former - set(parameters.names)
         return parameters
 
     @property
@@ -89,7 +94,8 @@ class Parameters:
     def load(self, text: str, injected: Mapping[str, Any] | None = None) -> tuple[list[Any], dict[str, Any]]:
         """What to call the function with; `injected` are the values of the skipped parameters.
 
-        Raises `DecodeError`, and nothing else, for any text.
+        Raises `DecodeError` (`SignatureChanged` when it was stored for other parameters), and nothing else, for
+        any text.
         """
         named = self._fast.read(text) if self._fast is not None else None
         if named is not None:
@@ -99,7 +105,8 @@ class Parameters:
         try:
             return self._arrange(self._unpack(json_text.read(text, _LEVELS)), injected or {})
         except Misfit as misfit:
-            raise DecodeError(f"arguments of task {self._task!r}", misfit.sentence()) from misfit
+            error = SignatureChanged if isinstance(misfit, Unfitting) else DecodeError
+            raise error(f"arguments of task {self._task!r}", misfit.sentence()) from misfit
         except Exception as error:
             raise DecodeError(f"arguments of task {self._task!r}", f"{type(error).__name__}: {error}") from error
 
@@ -227,15 +234,17 @@ class Parameters:
         named: dict[str, Any] = {}
         for name, item in stored.items():
             plan = self._plans.get(name)
+            if plan is None and name in self._former:
+                continue
             if plan is None:
-                raise Misfit(f"the task has no parameter {name!r:.40}")
+                raise Unfitting(f"it has no parameter {name!r:.40} any more")
             try:
                 named[name] = self._unpack_one(plan, self._signature.parameters[name].kind, item)
             except Misfit as misfit:
                 raise misfit.at(f".{name}") from misfit
         for p in self._stored:
             if p.default is _EMPTY and p.kind not in _VARIADIC and p.name not in named:
-                raise Misfit(f"the parameter {p.name!r} is missing")
+                raise Unfitting(f"the call has nothing for its parameter {p.name!r}")
         return named
 
     def _unpack_one(self, plan: Plan, kind: Any, item: Any) -> Any:

@@ -57,6 +57,10 @@ class Misfit(Exception):
         return f"at {self.path.lstrip('.')}: {self.problem}" if self.path else self.problem
 
 
+class Unfitting(Misfit):
+    """A stored call has other parameters than its task."""
+
+
 class Plan(ABC):
     """How values of one annotation are stored.
 

@@ -159,6 +159,8 @@ def worker_columns() -> list[Column[Any]]:
         Column("lease_until", Utc, nullable=False),
         # What somebody asked of it: stop, reload; its supervisor reads it at each beat.
         Column("told", String(20)),
+        # Names of the tasks it knows, as a JSON list; none until it has said so.
+        Column("tasks", Text),
         Column("dead_at", Utc),
         Column("ended_at", Utc),
         Column("reason", Text),

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 BATCH = 500
 """Rows per transaction: locks are held for milliseconds."""
 
+EXPIRED = "It was not started before it expired."
+UNKNOWN_TASK = "unknown task"
+DAMAGED = "damaged row"
+SIGNATURE = "changed signature"
+
 
 class Upkeep:
     """Promote what is due, expire what came too late, prune what is old."""
@@ -75,12 +80,12 @@ class Upkeep:
             self._store.groups.advance(groups)
         return count
 
-    def unhold(self, tasks: Sequence[str]) -> int:
-        """Queue jobs that were held because nobody knew their task, and somebody now does."""
+    def unhold(self, tasks: Sequence[str], reason: str = UNKNOWN_TASK) -> int:
+        """Queue jobs of these tasks that were held for this reason."""
         t = self._t.c
         statement = (
             update(self._t)
-            .where(t.blocked_on == UNKNOWN_TASK, t.state == JobState.BLOCKED, t.task.in_(tasks))
+            .where(t.blocked_on == reason, t.state == JobState.BLOCKED, t.task.in_(tasks))
             .values(state=JobState.QUEUED, blocked_on=None, reason=None)
         )
         return self._store.run(lambda c: c.execute(statement).rowcount)
@@ -143,8 +148,3 @@ class Upkeep:
         """Remove the rows of files whose bytes are gone."""
         t = self._store.schema.files
         self._store.run(lambda c: c.execute(delete(t).where(t.c.id.in_(ids))))
-
-
-EXPIRED = "It was not started before it expired."
-UNKNOWN_TASK = "unknown task"
-DAMAGED = "damaged row"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -40,6 +41,7 @@ class WorkerRow:
     reason: str | None = None
     priorities: str | None = None
     told: str | None = None
+    tasks: str | None = None
 
 
 class Workers:
@@ -74,6 +76,21 @@ class Workers:
             update(t).where(t.c.id == worker, t.c.dead_at.is_(None)).values(dead_at=now, ended_at=now, reason=reason)
         )
         self._store.run(lambda c: c.execute(statement))
+
+    def introduce(self, worker: str, tasks: Sequence[str]) -> None:
+        """Say which tasks a worker knows: jobs of others are left to whoever knows them."""
+        statement = update(self._t).where(self._t.c.id == worker).values(tasks=json.dumps(list(tasks)))
+        self._store.run(lambda c: c.execute(statement))
+
+    def others_know(self, worker: str, task: str, queue: str) -> bool:
+        """Whether a live worker beside this one serves the queue and knows the task, or has not said yet."""
+        now = self._store.clock.now()
+        return any(
+            (one.tasks is None or task in json.loads(one.tasks))
+            and (one.queues is None or queue in json.loads(one.queues))
+            for one in self.live()
+            if one.id != worker and one.lease_until >= now
+        )
 
     def live(self) -> list[WorkerRow]:
         """The workers nobody has marked dead, the oldest first."""

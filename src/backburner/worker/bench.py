@@ -9,6 +9,7 @@ from backburner.codec import encode_result
 from backburner.context import JobContext
 from backburner.job import ClaimedJob
 from backburner.outcome import Settlement
+from backburner.worker import verdict
 from backburner.worker.executor import Executor
 from backburner.worker.isolation import Isolation
 from backburner.worker.page import Page
@@ -32,6 +33,7 @@ class Bench:
         deaf: Callable[[Running], None] = lambda _: None,
         left: Callable[[int], None] = lambda _: None,
         stop_worker: Callable[[str], None] = lambda _: None,
+        stranger: Callable[[ClaimedJob], Settlement] = verdict.unknown_task,
         begin: Callable[[ClaimedJob], bool] = lambda _: True,
         stop_grace: float = 10.0,
     ) -> None:
@@ -46,7 +48,7 @@ class Bench:
             deaf=deaf,
             grace=stop_grace,
         )
-        self.executor = Executor(jobs, page, self.reporter, isolation, begin, done, left, stop_worker)
+        self.executor = Executor(jobs, page, self.reporter, isolation, begin, done, left, stop_worker, stranger)
 
     def _encode(self, context: JobContext, result: Any) -> str:
         task = self._registry.get(context.task or "")

@@ -18,6 +18,7 @@ from backburner.store.store import Store
 from backburner.worker.lines import Lines
 from backburner.worker.options import WorkerOptions
 from backburner.worker.pool import Pool
+from backburner.worker.strangers import Strangers
 
 log = logging.getLogger(__name__)
 
@@ -52,11 +53,18 @@ class Claimer:
         recover: Callable[[], None],
         give_back: Callable[[list[ClaimedJob]], None],
         lines: Lines,
+        strangers: Strangers,
         seams: Seams,
     ) -> None:
         self._store, self._options, self._worker, self._pool, self._ear = store, options, worker, pool, ear
         self._short, self._wake, self._may_claim, self._claimed = short, wake, may_claim, claimed
-        self._recover, self._give_back, self._lines, self._seams = recover, give_back, lines, seams
+        self._recover, self._give_back, self._lines, self._strangers, self._seams = (
+            recover,
+            give_back,
+            lines,
+            strangers,
+            seams,
+        )
         self._lane = store.lane(CLAIM)
         self._queues: list[str] = list(options.queues)
         self._bounds: dict[str, tuple[int, int]] = {}
@@ -121,6 +129,7 @@ class Claimer:
             return False
         if self._room() == (0, 0):
             return False
+        self._strangers.introduce()
         began, self.nothing_at = boot_seconds(), float("-inf")
         found = self._sweep(self._rivals + [name for name in self._queues if name not in self._rivals])
         if found:
@@ -194,14 +203,15 @@ class Claimer:
         order = self._order(queue, free, 0, ())
         if first:
             order = order._replace(priorities=(order.priorities[0], self._lines.best_plain(order)))
-        jobs, moved = self._lines.claim(order._replace(refused=()))
+        jobs, moved = self._lines.claim(order._replace(refused=self._strangers.refused(queue)))
         self._start(jobs)
         return bool(jobs) or moved
 
     def _order(self, queue: str, free: int, ahead: int, short: Sequence[str]) -> ClaimOrder:
+        refused = self._lines.capped_tasks + self._strangers.refused(queue)
         return ClaimOrder(
             self._worker(), queue, free, ahead, short, self._store.clock.now(),
-            priorities=self._options.priorities or ALL_PRIORITIES, refused=self._lines.capped_tasks,
+            priorities=self._options.priorities or ALL_PRIORITIES, refused=refused,
         )  # fmt: skip
 
     def _ask(self, order: ClaimOrder) -> list[ClaimedJob]:

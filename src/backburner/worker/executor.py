@@ -55,11 +55,13 @@ class Executor:
         done: Callable[[ClaimedJob, Settlement | None], None],
         left: Callable[[int], None],
         stop_worker: Callable[[str], None],
+        stranger: Callable[[ClaimedJob], Settlement],
     ) -> None:
         self._registry, self._settings, self._clock = jobs.registry, jobs.settings, jobs.store.clock
         self._seams = jobs.seams
         self._page, self._reporter, self._isolation = page, reporter, isolation
         self._begin, self._done, self._left, self._stop_worker = begin, done, left, stop_worker
+        self._stranger = stranger
         self._loop = Loop()
         self._away_slots = list(range(page.slots - 1, page.slots // 2 - 1, -1))
         self.paces: dict[str, Pace] = {}
@@ -79,7 +81,7 @@ class Executor:
         try:
             task = self._registry.get(job.task)
             if task is None:
-                self._done(job, verdict.unknown_task(job))
+                self._done(job, self._stranger(job))
                 return False
             if job.expires_at is not None and job.expires_at <= self._clock.now():
                 self._done(job, Settlement(job.id, job.position, job.attempt, JobState.SKIPPED, reason=EXPIRED))

@@ -29,6 +29,7 @@ from backburner.worker.promoter import Expirer, Promoter, Unholder
 from backburner.worker.pruner import Pruner
 from backburner.worker.reporter import Running
 from backburner.worker.rescuer import Rescuer
+from backburner.worker.strangers import Strangers
 
 if TYPE_CHECKING:
     from backburner.backburner import Backburner
@@ -57,9 +58,11 @@ class WorkerProcess:
         self._ended_at = 0.0
         self.woken = threading.Event()
         limits = Limits(jobs.settings.max_crashes, jobs.settings.max_losses)
+        self._strangers = Strangers(self._store, jobs.registry, self._my_id)
         self.bench = Bench(
             jobs, page, self._my_id, isolation=self._isolation(limits), done=self._done, deaf=self._on_deaf,
-            left=self._on_left, stop_worker=self.become_quiet, begin=self._begin, stop_grace=STOP_GRACE,
+            left=self._on_left, stop_worker=self.become_quiet, begin=self._begin,
+            stranger=self._strangers.meet, stop_grace=STOP_GRACE,
         )  # fmt: skip
         self._ear = jobs.bell.ear()
         self.pool = Pool(options.concurrency, self.bench.executor.run, self._may_claim, self._ear.ring)
@@ -68,7 +71,7 @@ class WorkerProcess:
         self._claimer = Claimer(
             self._store, options, self._my_id, self.pool, self._ear, self.bench.executor.short_tasks,
             self._to_wake, self._may_claim, self._hold, self._recover, self._give_back, self._lines,
-            jobs.seams,
+            self._strangers, jobs.seams,
         )  # fmt: skip
         self.rescuer = Rescuer(self._store, jobs.bell, self._my_id, page, limits, options.lease, jobs.seams)
         self._chores = Chores(

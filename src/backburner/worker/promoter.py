@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from backburner.notify import Bell
 from backburner.store.store import Store
-from backburner.store.upkeep import BATCH
+from backburner.store.upkeep import BATCH, SIGNATURE, UNKNOWN_TASK
 
 
 class Promoter:
@@ -48,10 +48,16 @@ class Unholder:
 
     def __init__(self, store: Store, bell: Bell, tasks: Callable[[], list[str]]) -> None:
         self._store, self._bell, self._tasks = store, bell, tasks
+        self._begins = True
 
     def once(self) -> float | None:
         """Free what this worker can run."""
-        if not self._store.upkeep.unhold(self._tasks()):
+        freed = self._store.upkeep.unhold(self._tasks(), UNKNOWN_TASK)
+        if self._begins:
+            # Once, for its code may be newer than that which they did not fit.
+            freed += self._store.upkeep.unhold(self._tasks(), SIGNATURE)
+            self._begins = False
+        if not freed:
             return None
         self._bell.ring(())
         return self.soon

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from backburner.errors import DecodeError, LeaseLost, NotSerializable, TooLarge
+from backburner.errors import LeaseLost, NotSerializable, SignatureChanged, TooLarge
 from backburner.job import ClaimedJob
 from backburner.outcome import Cancelled, PermanentError, Retry, Settlement, Skip, StopWorker, TimedOut, Wait
 from backburner.progress import storable
 from backburner.retry import RetryPolicy
 from backburner.states import JobState
-from backburner.store.upkeep import DAMAGED, UNKNOWN_TASK
+from backburner.store.upkeep import DAMAGED, SIGNATURE, UNKNOWN_TASK
 
 START_AGAIN_SECONDS = 5.0
 """The pause before a job is tried again whose body could not begin."""
@@ -96,16 +96,19 @@ def unknown_task(job: ClaimedJob) -> Settlement:
     return Settlement(job.id, job.position, job.attempt, JobState.BLOCKED, reason=reason, blocked_on=UNKNOWN_TASK)
 
 
-def damaged(job: ClaimedJob, error: DecodeError | Exception) -> Settlement:
+def damaged(job: ClaimedJob, error: Exception) -> Settlement:
     """The row cannot be read: held and visible, for a person."""
+    public, held = "Its stored call cannot be read.", DAMAGED
+    if isinstance(error, SignatureChanged):
+        public, held = f"Its task has changed: {error.problem}.", SIGNATURE
     return Settlement(
         job.id,
         job.position,
         job.attempt,
         JobState.BLOCKED,
-        reason="Its stored call cannot be read.",
+        reason=public,
         error=f"{type(error).__name__}: {text_of(error)}"[:1000],
-        blocked_on=DAMAGED,
+        blocked_on=held,
     )
 
 

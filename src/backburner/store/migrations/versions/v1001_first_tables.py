@@ -231,6 +231,7 @@ class Tables:
             self.time("beat_at", nullable=False),
             self.time("lease_until", nullable=False),
             sa.Column("told", sa.String(20)),
+            sa.Column("tasks", sa.Text),
             self.time("dead_at"),
             self.time("ended_at"),
             sa.Column("reason", sa.Text),
