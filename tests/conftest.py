@@ -8,7 +8,7 @@ from typing import NoReturn
 import pytest
 
 from tests.programs import find_chromium
-from tests.servers import PostgresServer, ServerMissing
+from tests.servers import PostgresServer, RabbitServer, RedisServer, ServerMissing
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
@@ -37,6 +37,28 @@ def postgres() -> Iterator[PostgresServer]:
 def own_postgres() -> Iterator[PostgresServer]:
     """A started PostgreSQL server for this test alone, to be stopped, killed or paused at will (1 s)."""
     with _postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rabbit() -> Iterator[RabbitServer]:
+    """The run's RabbitMQ server, shared by all tests of this process: whoever stops it starts it again (4 s)."""
+    try:
+        server = RabbitServer()
+    except ServerMissing as missing:
+        _leave_out(str(missing))
+    with server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[RedisServer]:
+    """The run's Redis server, shared by all tests of this process: whoever stops it starts it again (0.1 s)."""
+    try:
+        server = RedisServer()
+    except ServerMissing as missing:
+        _leave_out(str(missing))
+    with server:
         yield server
 
 

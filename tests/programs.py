@@ -42,7 +42,28 @@ def find_chromium() -> Path | None:
     return on_a_mac if on_a_mac.exists() else None
 
 
-NEEDED: Mapping[str, Callable[[], Path | None]] = {"postgresql": find_postgresql, "chromium": find_chromium}
+def find_rabbitmq() -> Path | None:
+    """Return RabbitMQ's own start script, the newest version first, or None.
+
+    Not the one on PATH: the distribution's wrapper changes to an account and into folders of the system's node.
+    """
+    folders = (Path("/usr/lib/rabbitmq/lib"), Path("/opt/homebrew/opt/rabbitmq"), Path("/usr/local/opt/rabbitmq"))
+    found = [script for folder in folders for script in folder.glob("**/sbin/rabbitmq-server")]
+    return max(found, default=None, key=lambda script: _version_in(script.parent)) if shutil.which("epmd") else None
+
+
+def find_redis() -> Path | None:
+    """Return the Redis server, or None."""
+    found = shutil.which("redis-server")
+    return Path(found) if found else None
+
+
+NEEDED: Mapping[str, Callable[[], Path | None]] = {
+    "postgresql": find_postgresql,
+    "chromium": find_chromium,
+    "rabbitmq-server": find_rabbitmq,
+    "redis-server": find_redis,
+}
 
 
 def missing_programs() -> list[str]:

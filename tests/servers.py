@@ -8,6 +8,7 @@ import grp
 import os
 import pwd
 import random
+import secrets
 import shutil
 import signal
 import socket
@@ -23,7 +24,7 @@ import psutil
 import psycopg
 from psycopg import sql
 
-from tests.programs import find_postgresql
+from tests.programs import find_postgresql, find_rabbitmq
 from tests.waiting import NeverHappened, wait_until
 
 StopMode = Literal["smart", "fast", "immediate"]
@@ -332,3 +333,195 @@ def _tell(process: psutil.Process, order: signal.Signals) -> None:
         process.send_signal(order)
     except psutil.NoSuchProcess:
         return
+
+
+# As `GUARD`, for servers that need no farewell: the whole process group goes.
+GROUP_GUARD = """
+read -r farewell
+[ "$farewell" = dismissed ] && exit 0
+kill -KILL -- "-$1" 2>/dev/null
+rm -rf "$2"
+"""
+
+
+class _BrokerServer:
+    """What servers of brokers share: a process group, a folder, an end. `_command` and `_answers` are theirs."""
+
+    name = ""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.folder = Path(tempfile.mkdtemp(prefix=f"backburner-{self.name.lower()}-"))
+        self._process: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
+        self._owner = os.getpid()
+        atexit.register(self.close)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def running(self) -> bool:
+        """True while the server's first process lives, paused or not."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start the server and return when it answers. Raises ServerFailed after 60 s."""
+        if self.running:
+            return
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command(), cwd=self.folder, env=self._environ(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+        self._guard = subprocess.Popen(
+            ["/bin/sh", "-c", GROUP_GUARD, "guard", str(self._process.pid), str(self.folder)],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        try:
+            wait_until(lambda: not self.running or self._answers(), f"{self.name} answers", 60)
+        except NeverHappened as error:
+            raise ServerFailed(f"{self.name} did not answer within 60 s\n{self.log_end()}") from error
+        if not self.running:
+            raise ServerFailed(f"{self.name} ended with code {self._process.returncode}\n{self.log_end()}")
+
+    def stop(self) -> None:
+        """End the server as a crash does, and return when it is gone."""
+        if self._process is not None:
+            self._tell_all(signal.SIGKILL)
+            self._process.wait(30)
+        guard, self._guard = self._guard, None
+        if guard is not None:
+            guard.communicate(b"dismissed\n", timeout=30)
+
+    def restart(self) -> None:
+        """Stop and start again: same port, and what it keeps over a crash."""
+        self.stop()
+        self.start()
+
+    def pause(self) -> None:
+        """Freeze all its processes: clients stay connected and get no answer until `resume`."""
+        self._tell_all(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a paused server go on."""
+        self._tell_all(signal.SIGCONT)
+
+    def close(self) -> None:
+        """Stop the server and remove its folder. May be called any number of times."""
+        if os.getpid() != self._owner:
+            return  # a fork of the test run: the server is not its to stop
+        atexit.unregister(self.close)
+        try:
+            self.stop()
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def log_end(self, lines: int = 20) -> str:
+        """The last lines of what the server said."""
+        log = self.folder / "log"
+        return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else ""
+
+    def _tell_all(self, order: signal.Signals) -> None:
+        if self._process is not None:
+            try:
+                os.killpg(self._process.pid, order)
+            except ProcessLookupError:
+                return
+
+    def _environ(self) -> dict[str, str]:
+        return {"PATH": f"{os.defpath}:/usr/sbin:/sbin", "HOME": str(self.folder), "LC_ALL": "C.UTF-8"}
+
+    def _command(self) -> list[str]:
+        raise NotImplementedError
+
+    def _answers(self) -> bool:
+        raise NotImplementedError
+
+
+class RabbitServer(_BrokerServer):
+    """A RabbitMQ node of one's own with an epmd of its own, on loopback; user and password are `guest`."""
+
+    name = "RabbitMQ"
+
+    def __init__(self) -> None:
+        program = find_rabbitmq()
+        if program is None:
+            raise ServerMissing("RabbitMQ is not installed. Type: sudo apt-get install rabbitmq-server")
+        super().__init__()
+        self._program, self._epmd_port, self._dist_port = program, free_port(), free_port()
+        (self.folder / "enabled_plugins").write_text("[].\n")
+        (self.folder / "rabbitmq.conf").write_text(
+            f"listeners.tcp.1 = 127.0.0.1:{self.port}\nlog.console = true\nlog.console.level = warning\n"
+        )
+        cookie = self.folder / ".erlang.cookie"
+        cookie.write_text(secrets.token_hex(16))
+        cookie.chmod(0o400)
+
+    @property
+    def url(self) -> str:
+        """The URL as kombu writes it."""
+        return f"amqp://guest:guest@127.0.0.1:{self.port}//"
+
+    def _command(self) -> list[str]:
+        epmd = f"epmd -port {self._epmd_port} -address 127.0.0.1"
+        return ["/bin/sh", "-c", f'{epmd} & exec "$1"', "start", str(self._program)]
+
+    def _environ(self) -> dict[str, str]:
+        one_core = "-kernel inet_dist_use_interface {127,0,0,1} +S 1:1"
+        return super()._environ() | {
+            "ERL_EPMD_PORT": str(self._epmd_port),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_DIST_PORT": str(self._dist_port),
+            "RABBITMQ_NODENAME": f"backburner{self.port}@localhost",
+            "RABBITMQ_MNESIA_BASE": str(self.folder / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(self.folder / "logs"),
+            "RABBITMQ_LOGS": "-",
+            "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"),
+            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "enabled_plugins"),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": one_core,
+        }
+
+    def _answers(self) -> bool:
+        """It opens its port before it can be logged in to: only a greeting counts."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as client:
+                client.sendall(b"AMQP\x00\x00\x09\x01")
+                return client.recv(1) == b"\x01"
+        except OSError:
+            return False
+
+
+class RedisServer(_BrokerServer):
+    """A Redis of one's own, on loopback. It keeps nothing when it is stopped."""
+
+    name = "Redis"
+
+    def __init__(self) -> None:
+        program = shutil.which("redis-server")
+        if program is None:
+            raise ServerMissing("Redis is not installed. Type: sudo apt-get install redis-server")
+        super().__init__()
+        self._program = program
+
+    @property
+    def url(self) -> str:
+        """The URL as kombu writes it."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def _command(self) -> list[str]:
+        place = ["--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.folder)]
+        return [self._program, *place, "--save", "", "--appendonly", "no"]
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as client:
+                client.sendall(b"PING\r\n")
+                return client.recv(5) == b"+PONG"
+        except OSError:
+            return False

@@ -3,14 +3,17 @@
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
+import amqp
 import psutil
 import psycopg
 import pytest
+import redis
 from sqlalchemy import create_engine, text
 
-from tests.servers import PostgresServer, ServerFailed
+from tests.servers import PostgresServer, RabbitServer, RedisServer, ServerFailed
 from tests.waiting import NeverHappened, wait_until
 
 ROOT = Path(__file__).parent.parent
@@ -155,3 +158,32 @@ def test_a_killed_test_run_leaves_nothing_behind() -> None:
 def test_waiting_for_what_never_happens_names_it() -> None:
     with pytest.raises(NeverHappened, match="pigs fly"):
         wait_until(lambda: False, "pigs fly", seconds=0.05)
+
+
+def test_a_private_rabbitmq_answers_and_leaves_nothing_behind() -> None:
+    with RabbitServer() as server:
+        with amqp.Connection(f"127.0.0.1:{server.port}", "guest", "guest", connect_timeout=5) as connection:
+            assert connection.server_properties["product"] == "RabbitMQ"
+        family = processes_of(server.folder)
+        assert len(family) >= 2
+    assert not server.folder.exists()
+    wait_until(lambda: all(gone(one) for one in family), "every process of it is gone")
+
+
+def test_a_private_redis_forgets_everything_when_it_is_stopped() -> None:
+    with RedisServer() as server, redis.Redis.from_url(server.url) as client:
+        client.set("key", "value")
+        assert client.get("key") == b"value"
+        server.restart()
+        assert client.get("key") is None
+    assert not server.folder.exists()
+
+
+def processes_of(folder: Path) -> list[psutil.Process]:
+    """The processes that work in this folder."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if Path(process.cwd()) == folder:
+                found.append(process)
+    return found
