@@ -14,6 +14,7 @@ from backburner.database import Database
 from backburner.errors import InvalidArgument
 from backburner.ids import Ids
 from backburner.job import Job, JobControl, NewJob
+from backburner.relations import parents_of_all
 from backburner.settings import Settings
 from backburner.states import JobState
 from backburner.task import Task
@@ -35,7 +36,10 @@ class OwnTransaction:
     def put(self, jobs: Sequence[NewJob], size: int = STATEMENT_ROWS) -> None:
         database = self._database
         database.store.inserts.put(jobs, size)
-        queues = {job.queue for job in jobs if job.run_at <= job.created_at}
+        queues = {job.queue for job in jobs if job.run_at <= job.created_at and job.blocked_on is None}
+        if parents := parents_of_all(jobs):
+            # Some may be done already: then nothing else tells that they are.
+            queues |= database.store.dependencies.join(parents)
         if queues:
             database.bell.ring(queues)
 

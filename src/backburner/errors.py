@@ -122,6 +122,17 @@ class InvalidOption(BackburnerError, ValueError):
         super().__init__(f"option {option!r} = {shown(value)}: {problem}. {remedy}")
 
 
+class UnknownParent(InvalidOption):
+    """A job is to come after one that is not there, or that is somebody else's: neither is told apart."""
+
+    def __init__(self, parent: str) -> None:
+        self.parent = parent
+        super().__init__(
+            "after", parent, "there is no such job, or it has another owner",
+            "Enqueue that one first, and commit it, or enqueue both in one transaction",
+        )  # fmt: skip
+
+
 class StoreError(BackburnerError):
     """The root of errors about the database."""
 

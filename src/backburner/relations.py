@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from backburner.errors import InvalidOption
 from backburner.ids import is_id
-from backburner.job import Job, Key, Parent
+from backburner.job import Job, Key, NewJob, Parent
 from backburner.outcome import seconds_of
 
 GroupPolicy = Literal["skip", "block", "stop"]
@@ -24,6 +24,10 @@ After: TypeAlias = Job | str | Iterable[Job | str]
 
 PARENTS = "parents"
 """`blocked_on` of a job that comes after others."""
+WAIT = "wait"
+"""The policy of a dependency that a running job asked for: it runs again whatever becomes of the other one."""
+REACHED, MISSED = "reached", "missed"
+"""What becomes of that policy when it is met: what the job waited for has come, or can never come."""
 MAX_PARENTS = 1000
 _MOST_THRESHOLD = 2**31 - 1
 
@@ -77,6 +81,11 @@ def parents_of(value: object) -> tuple[str, ...]:
 def parents(ids: Iterable[str], failed: str) -> tuple[Parent, ...]:
     """What a job with these options waits for."""
     return tuple(Parent(job_id, policy=failed) for job_id in ids)
+
+
+def parents_of_all(jobs: Iterable[NewJob]) -> set[str]:
+    """The ids of what these new jobs come after."""
+    return {parent.job for job in jobs for parent in job.parents}
 
 
 def unique_key(task: str, identifier: str | None, args: str, scope: str | float, conflict: str, now: datetime) -> Key:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from backburner.database import Database
 from backburner.errors import InvalidOption, StoreError
 from backburner.job import NewJob
+from backburner.relations import parents_of_all
 from backburner.states import JobState
 
 if TYPE_CHECKING:
@@ -104,6 +105,8 @@ class CallersTransaction:
         with suppress(StoreError):
             states = self._database.store.jobs.states(list(queues))
             ready = {queues[job_id] for job_id, state in states.items() if state is JobState.QUEUED}
+            if parents := parents_of_all(job for job in jobs if states.get(job.id) is JobState.BLOCKED):
+                ready |= self._database.store.dependencies.join(parents)
             if ready:
                 self._database.bell.ring(ready)
 

@@ -16,8 +16,10 @@ from sqlalchemy.exc import UnboundExecutionError
 from sqlalchemy.orm import Session, scoped_session
 
 from backburner.errors import ForeignTransaction, InvalidOption, SchemaMissing, TransactionMustRetry
+from backburner.ids import is_id
 from backburner.job import NewJob
 from backburner.store import versions
+from backburner.store.dependencies import DEPENDENCY, dependency_rows
 from backburner.store.dialects.base import INSERTED, DriverConnection, Trouble, inserted_row
 from backburner.store.types import to_microseconds
 
@@ -213,16 +215,31 @@ class OnDriver:
     def insert(self, jobs: Sequence[NewJob]) -> None:
         store, now = self._store, self._store.clock.now()
         when = to_microseconds if store.dialect.name == "sqlite" else _unchanged
-        rows: list[Any] = [inserted_row(job, now, when) for job in jobs]
+        after = dependency_rows(jobs)
+        with _explained(store):
+            if after:
+                store.dependencies.check(jobs, self._owners)
+            self._insert("jobs", INSERTED, [inserted_row(job, now, when) for job in jobs])
+            if after:
+                self._insert("dependencies", DEPENDENCY, after)
+                store.dependencies.expect()
+
+    def _insert(self, table: str, columns: Sequence[str], rows: Sequence[Any]) -> None:
         if self._style == "named":
-            rows = [dict(zip(INSERTED, row, strict=True)) for row in rows]
-        marks = ", ".join(_mark(self._style, i, name) for i, name in enumerate(INSERTED))
-        statement = f"INSERT INTO {store.schema.qualified('jobs')} ({', '.join(INSERTED)}) VALUES ({marks})"
-        with _explained(store), closing(self._connection.cursor()) as cursor:
+            rows = [dict(zip(columns, row, strict=True)) for row in rows]
+        marks = ", ".join(_mark(self._style, i, name) for i, name in enumerate(columns))
+        statement = f"INSERT INTO {self._store.schema.qualified(table)} ({', '.join(columns)}) VALUES ({marks})"
+        with closing(self._connection.cursor()) as cursor:
             if len(rows) == 1:
                 cursor.execute(statement, rows[0])
             else:
                 cursor.executemany(statement, rows)
+
+    def _owners(self, ids: Sequence[str]) -> dict[str, str | None]:
+        # Every id was found to be one where it was said: there is nothing to quote in them.
+        listed = ", ".join(f"'{job_id}'" for job_id in ids if is_id(job_id))
+        query = f"SELECT id, owner FROM {self._store.schema.qualified('jobs')} WHERE id IN ({listed})"
+        return {str(job_id): owner for job_id, owner in _fetch_dbapi(self._connection)(query)} if listed else {}
 
     def when_ended(self, jobs: Sequence[NewJob], tell: Ended) -> bool:
         return False

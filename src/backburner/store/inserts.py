@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from sqlalchemy import Connection
+
 from backburner.errors import StoreUnavailable
 from backburner.job import NewJob
 from backburner.store.dialects.base import DriverConnection, Trouble
@@ -48,6 +50,9 @@ class Inserts:
                 raise
 
     def _insert(self, jobs: Sequence[NewJob], size: int) -> None:
+        if any(job.parents for job in jobs):
+            self._store.run(lambda connection: self._insert_related(connection, jobs, size))
+            return
         if len(jobs) <= size:
             self._store.jobs.insert(jobs)
             return
@@ -60,6 +65,15 @@ class Inserts:
 
         with store.borrowed_lane() as lane:
             lane.run(work)
+
+    def _insert_related(self, connection: Connection, jobs: Sequence[NewJob], size: int) -> None:
+        """The jobs and what they come after, in one transaction."""
+        store, now = self._store, self._store.clock.now()
+        driver = connection.connection.driver_connection
+        store.dependencies.check_on(connection, jobs)
+        for start in range(0, len(jobs), size):
+            store.dialect.insert(driver, jobs[start : start + size], now)
+        store.dependencies.write_on(connection, jobs)
 
     def _stored(self, jobs: Sequence[NewJob]) -> bool:
         # All or none: the last one speaks for all.

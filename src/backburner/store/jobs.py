@@ -53,12 +53,14 @@ class Jobs:
             lane.run(lambda connection: store.dialect.insert(connection, jobs, now), atomic=len(jobs) > 1)
 
     def insert_on(self, connection: Connection, jobs: Sequence[NewJob]) -> None:
-        """Insert jobs in the caller's transaction: inserts and nothing else."""
+        """Insert jobs in the caller's transaction: inserts, and a look at what they come after."""
         now = self._store.clock.now()
+        self._store.dependencies.check_on(connection, jobs)
         connection.execute(
             insert(self._t).inline(),
             [{name: _value(job, name, now) for name in INSERTED} for job in jobs],
         )
+        self._store.dependencies.write_on(connection, jobs)
 
     def get(self, job_id: str) -> Job:
         """One job. Raises `JobNotFound`."""
@@ -220,8 +222,17 @@ class Jobs:
                 select(t.id).where(t.id.in_(part), t.state != JobState.RUNNING).order_by(t.id).with_for_update()
             ).scalars()
             batch = list(doomed)
-            for table in (schema.progress, schema.log, schema.messages, schema.failed_items, schema.attempts):
+            for table in (
+                schema.progress,
+                schema.log,
+                schema.messages,
+                schema.failed_items,
+                schema.attempts,
+                schema.milestones,
+            ):
                 connection.execute(delete(table).where(table.c.job.in_(batch)))
+            # What waits for these keeps its rows: the joiner finds that they are gone.
+            connection.execute(delete(schema.dependencies).where(schema.dependencies.c.child.in_(batch)))
             # Files are removed by the pruner, which also knows where their bytes are.
             files = schema.files
             connection.execute(update(files).where(files.c.job.in_(batch)).values(expires_at=self._store.clock.now()))

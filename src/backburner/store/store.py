@@ -20,6 +20,7 @@ from backburner.store.attachments import Attachments
 from backburner.store.callers import Callers
 from backburner.store.claims import Claims
 from backburner.store.connections import Connections
+from backburner.store.dependencies import Dependencies
 from backburner.store.dialects.base import DriverConnection
 from backburner.store.dialects.sqlite import CommitWatch
 from backburner.store.fork import forget_after_fork
@@ -78,6 +79,7 @@ class Store:
         self.queues = Queues(self)
         self.limits = Limits(self)
         self.groups = Groups(self)
+        self.dependencies = Dependencies(self)
         self.attachments = Attachments(self)
         self.inserts = Inserts(self)
         self.callers = Callers(self)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Select, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, select, update
 
 from backburner.states import WAITING, JobState
 from backburner.store.conditions import state_in
@@ -108,6 +108,7 @@ class Upkeep:
                 t.keep_until <= self._store.clock.now(),
                 t.slot.is_(None),
                 t.finished_at.is_not(None),
+                self._unawaited,
             )
             .limit(BATCH)
         )
@@ -127,7 +128,14 @@ class Upkeep:
             t.keep_until.is_(None),
             # A failed job that holds its group is waited for: a person decides.
             t.slot.is_(None),
+            self._unawaited,
         )
+
+    @property
+    def _unawaited(self) -> ColumnElement[bool]:
+        """Nothing waits for it: the end of a parent must be there for its children."""
+        d = self._store.schema.dependencies.c
+        return ~select(d.child).where(d.parent == self._t.c.id, d.met_at.is_(None)).exists()
 
     def _delete(self, which: Select[str]) -> int:
         def work(connection: Connection) -> int:
