@@ -18,6 +18,7 @@ from backburner.files import FileStore, open_files
 from backburner.ids import Ids
 from backburner.job import Job, JobFilter
 from backburner.options import TaskOptions
+from backburner.queues import Queues
 from backburner.registry import Registry
 from backburner.seams import Seams
 from backburner.selection import Selection, checked_limit, filter_of
@@ -57,6 +58,7 @@ class Backburner:
         self._database = Database(self.settings)
         self._watch = JobWatch(self._database)
         self.control: Control = Control(self._database, self.registry, self._watch)
+        self.queues: Queues = Queues(self._database)
         self._enqueuer = JobEnqueuer(self._database, self.ids, self.control)
         self._files: FileStore | None = None
         self.app: str | None = None

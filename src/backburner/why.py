@@ -57,9 +57,12 @@ class Why:
         live = [worker for worker in store.workers.live() if worker.lease_until >= now]
         if not live:
             return ["No worker is running."]
-        if any(worker.queues is None or job.queue in json.loads(worker.queues) for worker in live):
+        of_queue = [worker for worker in live if worker.queues is None or job.queue in json.loads(worker.queues)]
+        if not of_queue:
+            return [f"No live worker takes queue {job.queue}."]
+        if any(_takes(worker.priorities, job.priority) for worker in of_queue):
             return []
-        return [f"No live worker takes queue {job.queue}."]
+        return [f"No live worker of queue {job.queue} takes priority {job.priority}."]
 
     def _pauses(self, job: Job) -> list[str]:
         found = []
@@ -103,6 +106,13 @@ class Why:
         if place > _COUNTED:
             return f"{_COUNTED:,} jobs or more are before it in queue {job.queue}."
         return f"{_ordinal(place)} in line in queue {job.queue}."
+
+
+def _takes(priorities: str | None, priority: int) -> bool:
+    if priorities is None:
+        return True
+    low, high = json.loads(priorities)
+    return bool(low <= priority <= high)
 
 
 def _held(job: Job) -> str:

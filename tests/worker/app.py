@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from backburner import Backburner, RetryPolicy, StopWorker, current_job, track
+from backburner import Backburner, PermanentError, RetryPolicy, StopWorker, current_job, track
 from tests.worker.history import folder, noted
 from tests.worker.seams import DeadlySeams
 
@@ -26,6 +26,9 @@ def build(url: str, place: Path) -> Backburner:
     jobs.app = "tests.worker.live:jobs"
     for function in (work, hold, listen, die, hold_gil, leave_child, talk, grow, stop_worker, resumed, import_rows):
         jobs.task(name=function.__name__, retry=AT_ONCE)(function)
+    for function in (fail_once, fail_for_good):
+        jobs.task(name=function.__name__, retry=AT_ONCE)(function)
+    jobs.task(name="hold_two", retry=AT_ONCE, max_running=2)(hold)
     jobs.task(name="alisten", retry=AT_ONCE)(alisten)
     return jobs
 
@@ -55,6 +58,20 @@ def listen(word: str) -> str:
             job.check()
             time.sleep(0.005)
         return word
+
+
+def fail_once() -> None:
+    """Fails at its first attempt."""
+    with noted():
+        job = current_job()
+        if job is not None and job.attempt == 1:
+            raise RuntimeError("not the first time")
+
+
+def fail_for_good() -> None:
+    """Fails, and says that another try is of no use."""
+    with noted():
+        raise PermanentError("it cannot be done")
 
 
 async def alisten(word: str) -> str:

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -64,6 +64,15 @@ class History:
 
     def of(self, job: str, kind: str = "begin") -> list[Entry]:
         return [entry for entry in self.entries() if entry.job == job and entry.kind == kind]
+
+    def most_at_once(self, jobs: Iterable[str]) -> int:
+        """How many bodies of these jobs were under way at the same time, at most."""
+        mine, running, most = set(jobs), 0, 0
+        for entry in sorted(self.entries(), key=lambda entry: entry.at):
+            if entry.job in mine:
+                running += 1 if entry.kind == "begin" else -1
+                most = max(most, running)
+        return most
 
     def begun(self) -> Counter[str]:
         """How often the body of each job began."""

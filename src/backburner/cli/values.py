@@ -6,7 +6,12 @@ import re
 
 import click
 
+from backburner.store.dialects.base import ALL_PRIORITIES
+
 _NUMBER = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
+_RANGE = re.compile(r"(?P<one>\d+)|(?P<low>\d*)-(?P<high>\d*)")
+_NUMBER_ONLY = re.compile(r"\d+(?:\.\d+)?")
+_MAX_WEIGHT = 1000
 _SECONDS = {"": 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _MAX_SECONDS = 3_155_760_000
 _BYTES = {
@@ -74,6 +79,53 @@ class Size(click.ParamType[int]):
         return int(size)
 
 
+class Priorities(click.ParamType[tuple[int, int]]):
+    """A range of priorities: 10, 20-40, 25- or -20."""
+
+    name = "priorities"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return "RANGE"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        found = _RANGE.fullmatch(str(value))
+        if found is None or not (found["one"] or found["low"] or found["high"]):
+            self.fail(f"{value!r} is no range of priorities. Write it like 10, 20-40, 25- or -20.", param, ctx)
+        low, high = ALL_PRIORITIES
+        if found["one"]:
+            low = high = int(found["one"])
+        else:
+            low, high = int(found["low"] or low), int(found["high"] or high)
+        if not ALL_PRIORITIES[0] <= low <= high <= ALL_PRIORITIES[1]:
+            self.fail(f"{value!r} selects no priority. The lower number comes first; the highest is 32767.", param, ctx)
+        return low, high
+
+
+class WeightedQueue(click.ParamType[tuple[str, float | None]]):
+    """A queue, and how much of the worker it gets: mails, or mails=3."""
+
+    name = "queue"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return "NAME[=WEIGHT]"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, float | None]:
+        if isinstance(value, tuple):
+            return value
+        name, equals, weight = str(value).rpartition("=")
+        if not equals or not _NUMBER_ONLY.fullmatch(weight):
+            return str(value), None
+        if not 0 < float(weight) <= _MAX_WEIGHT:
+            self.fail(f"{weight} is no weight of queue {name!r}. Give a number from 0.001 to 1000.", param, ctx)
+        return name, float(weight)
+
+
+PRIORITIES = Priorities()
+WEIGHTED_QUEUE = WeightedQueue()
 DURATION = Duration()
 TIME = Duration(above_zero=True)
 SIZE = Size()

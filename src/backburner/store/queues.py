@@ -42,6 +42,11 @@ class Queues:
         query = select(self._t).order_by(self._t.c.name)
         return [QueueRow(**row) for row in self._store.read(lambda c: c.execute(query).mappings().all())]
 
+    def used(self) -> list[str]:
+        """The names of queues that have unfinished jobs ready to be taken."""
+        with self._store.borrowed_lane() as lane:
+            return self._store.claims.ready_queues(lane)
+
     def pauses(self, queue: str) -> list[QueueRow]:
         """What keeps a queue paused now: its own pause, that of all queues, or both."""
         now, names = self._store.clock.now(), (ALL_QUEUES, queue)

@@ -15,10 +15,11 @@ from backburner.seams import Seams
 from backburner.store.dialects.base import ALL_PRIORITIES, ClaimOrder
 from backburner.store.lane import CLAIM
 from backburner.store.store import Store
-from backburner.worker.lines import Lines
+from backburner.worker.lines import Lines, Look
 from backburner.worker.options import WorkerOptions
 from backburner.worker.pool import Pool
 from backburner.worker.strangers import Strangers
+from backburner.worker.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,6 @@ HEAD_SECONDS = 0.25
 """How often a claim looks from the very beginning of a queue, not from where the last one ended."""
 TICK_SECONDS = 0.002
 LEASE_LOOK_SECONDS = 0.02
-QUEUES_KEPT = 50
 RECOVER_SECONDS = 60.0
 """How often a worker compares what it owns with what it holds; also after every claim whose answer was lost."""
 
@@ -66,7 +66,7 @@ class Claimer:
             seams,
         )
         self._lane = store.lane(CLAIM)
-        self._queues: list[str] = list(options.queues)
+        self._turns = Turns(options, lambda: store.claims.ready_queues(self._lane))
         self._bounds: dict[str, tuple[int, int]] = {}
         self._head_at = 0.0
         self._looked_at = 0.0
@@ -75,8 +75,6 @@ class Claimer:
         self._taken = 0
         self._rate = 0.0
         self._stopping = threading.Event()
-        self._rivals: list[str] = []
-        self._listed_at = 0.0
         self._served_at = 0.0
         self.nothing_at = float("-inf")
         """When the last look began, if it found nothing; minus infinity during and after any other."""
@@ -131,56 +129,47 @@ class Claimer:
             return False
         self._strangers.introduce()
         began, self.nothing_at = boot_seconds(), float("-inf")
-        found = self._sweep(self._rivals + [name for name in self._queues if name not in self._rivals])
+        found = self._sweep(self._turns.order())
         if found:
-            self._take_turns(found)
-        elif not self._options.queues:
+            self._turns.served(found)
+        else:
             # The productive queues come first, without asking which there are: one round trip to the next job.
-            known = set(self._queues)
-            ready = self._store.claims.ready_queues(self._lane)
-            found = self._sweep([name for name in ready if name not in known])
-            self._queues = (found + self._queues)[:QUEUES_KEPT]
+            found = self._sweep(self._turns.others())
+            self._turns.found(list(found))
         if not found:
             self.nothing_at = began
         return bool(found)
 
-    def _take_turns(self, served: list[str]) -> None:
-        """A queue with much to do must not keep others out: those that wait too are asked before it next time."""
-        if boot_seconds() - self._listed_at >= HEAD_SECONDS:
-            self._listed_at = boot_seconds()
-            listed, ours = self._store.claims.ready_queues(self._lane), self._options.queues
-            waiting = [name for name in listed if not ours or name in ours]
-            known = [name for name in self._rivals if name in waiting]
-            self._rivals = [name for name in waiting if name not in known] + known
-        self._rivals.sort(key=served.__contains__)
-
-    def _sweep(self, queues: list[str]) -> list[str]:
-        """Claim from these queues while there is room; those that had something."""
-        found = []
+    def _sweep(self, queues: list[str]) -> dict[str, int]:
+        """Claim from these queues while there is room; how much of each was taken or moved."""
+        found = {}
         for queue in queues:
             free, ahead = self._room()
             if free + ahead == 0:
                 break
-            if self._claim(queue, free, ahead, self._short() if ahead else []):
-                found.append(queue)
+            count = self._claim(queue, free, ahead, self._short() if ahead else [])
+            if count:
+                found[queue] = count
         return found
 
-    def _claim(self, queue: str, free: int, ahead: int, short: list[str]) -> bool:
-        """Take plain jobs of one queue and heads of its lines; True when something was taken or moved."""
-        found = False
+    def _claim(self, queue: str, free: int, ahead: int, short: list[str]) -> int:
+        """Take plain jobs of one queue and heads of its lines; how many were taken or moved."""
+        found = 0
         if free and self._lines.come_first(queue):
-            found = self._lined(queue, free, first=True)
+            found += len(self._lined(queue, free, first=True).taken)
             free, ahead = self._room()
         plain = [] if self._lines.capped(queue) else self._plain(queue, free, ahead, short, yielding=True)
         ran_out = len(plain) < free + ahead
         self._lines.plain_ended(queue, ran_out)
         left = free - len(plain)
-        if ran_out and left > 0 and self._lined(queue, left, first=False):
-            # What lines could not take must not keep out what comes behind it.
-            free, ahead = self._room()
-            self._plain(queue, free, ahead, short, yielding=False)
-            found = True
-        return found or bool(plain)
+        if ran_out and left > 0:
+            look = self._lined(queue, left, first=False)
+            found += len(look.taken) or int(look.moved)
+            if look.seen:
+                # What could not be taken must not keep out what comes behind it.
+                free, ahead = self._room()
+                found += len(self._plain(queue, free, ahead, short, yielding=False))
+        return found + len(plain)
 
     def _plain(self, queue: str, free: int, ahead: int, short: list[str], *, yielding: bool) -> list[ClaimedJob]:
         now = boot_seconds()
@@ -198,14 +187,14 @@ class Claimer:
             self._bounds[queue] = (jobs[-1].priority, jobs[-1].position)
         return jobs
 
-    def _lined(self, queue: str, free: int, *, first: bool) -> bool:
-        """Take heads of lines; with `first` only what is no worse than the first plain job. True if any moved."""
+    def _lined(self, queue: str, free: int, *, first: bool) -> Look:
+        """Take heads of lines, with `first` only what is no worse than the first plain job."""
         order = self._order(queue, free, 0, ())
         if first:
             order = order._replace(priorities=(order.priorities[0], self._lines.best_plain(order)))
-        jobs, moved = self._lines.claim(order._replace(refused=self._strangers.refused(queue)))
-        self._start(jobs)
-        return bool(jobs) or moved
+        look = self._lines.claim(order._replace(refused=self._strangers.refused(queue)))
+        self._start(look.taken)
+        return look
 
     def _order(self, queue: str, free: int, ahead: int, short: Sequence[str]) -> ClaimOrder:
         refused = self._lines.capped_tasks + self._strangers.refused(queue)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from backburner.clock import boot_seconds
 from backburner.errors import StoreError
@@ -23,6 +23,14 @@ LOOK_SECONDS = 0.25
 """How often a worker that is busy with plain jobs looks for others."""
 ROW_SECONDS, ROW_MOST = 1.0, 50
 """How long, and how often in a row, the worker that ended a job of a group goes on with the next one."""
+
+
+class Look(NamedTuple):
+    """What a look at the lines of a queue brought: jobs, whether others were parked, whether there are any."""
+
+    taken: list[ClaimedJob]
+    moved: bool
+    seen: bool
 
 
 class Lines:
@@ -65,8 +73,8 @@ class Lines:
         found = self._store.claims.best_priority(order)
         return order.priorities[1] if found is None else min(found, order.priorities[1])
 
-    def claim(self, order: ClaimOrder) -> tuple[list[ClaimedJob], bool]:
-        """Take up to `order.free` jobs; with whether something moved, so that another look is worth while."""
+    def claim(self, order: ClaimOrder) -> Look:
+        """Take up to `order.free` jobs from the lines of a queue."""
         self._make_limits()
         self._looked[order.queue] = boot_seconds()
         taken: list[ClaimedJob] = []
@@ -84,7 +92,7 @@ class Lines:
             self._busy.add(order.queue)
         else:
             self._busy.discard(order.queue)
-        return taken, moved
+        return Look(taken, moved, bool(names))
 
     def follow(
         self, ended: Iterable[tuple[ClaimedJob, Settlement]], worker: str, *, may_take: bool

@@ -122,6 +122,7 @@ class PostgreSQL(Dialect):
                 "high_priority": order.priorities[1],
                 "refused": list(order.refused),
                 "yielding": order.yielding,
+                "lowest": order.priorities[0],
             },
         ).fetchall()
         claimed = [ClaimedJob._make(row) for row in rows]
@@ -233,6 +234,7 @@ WITH alive AS MATERIALIZED (
       AND priority <= %(high_priority)s AND task <> ALL(%(refused)s::text[])
       AND priority <= CASE WHEN %(yielding)s THEN coalesce((
           SELECT priority FROM {jobs} WHERE state = 'queued' AND group_name IS NOT NULL AND queue = %(queue)s
+          AND priority >= %(lowest)s AND task <> ALL(%(refused)s::text[])
           ORDER BY priority, position LIMIT 1), 32767) ELSE 32767 END
       AND EXISTS (SELECT 1 FROM alive)
     ORDER BY priority, position

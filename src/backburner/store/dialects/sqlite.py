@@ -109,11 +109,11 @@ class SQLite(Dialect):
         connection.executemany(self._insert, [inserted_row(job, now, to_microseconds) for job in jobs])
 
     def claim(self, connection: DriverConnection, order: ClaimOrder) -> list[ClaimedJob]:
-        now = to_microseconds(order.now)
+        now, refused = to_microseconds(order.now), json.dumps(list(order.refused))
         values = (
-            order.worker, now, order.queue, *order.priorities, json.dumps(list(order.refused)),
-            order.yielding, order.queue, order.free + order.ahead, order.free, json.dumps(list(order.short)),
-            order.worker, order.queue, now,
+            order.worker, now, order.queue, *order.priorities, refused,
+            order.yielding, order.queue, order.priorities[0], refused,
+            order.free + order.ahead, order.free, json.dumps(list(order.short)), order.worker, order.queue, now,
         )  # fmt: skip
         rows = connection.execute(self._claim, values).fetchall()
         rows.sort(key=_best_first)
@@ -255,6 +255,7 @@ WHERE position IN (
               AND task NOT IN (SELECT value FROM json_each(?))
               AND (NOT ? OR priority <= coalesce((
                   SELECT priority FROM {jobs} WHERE state = 'queued' AND group_name IS NOT NULL AND queue = ?
+                  AND priority >= ? AND task NOT IN (SELECT value FROM json_each(?))
                   ORDER BY priority, position LIMIT 1), 32767))
               ORDER BY priority, position LIMIT ?)
     )

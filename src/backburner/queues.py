@@ -1,0 +1,113 @@
+"""`Queues`: pause, resume and limit queues at run time, and see how they stand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from backburner.checked import checked_moment, checked_queue, checked_text
+from backburner.database import Database
+from backburner.errors import InvalidOption
+from backburner.job import JobFilter
+from backburner.run_options import count_of
+from backburner.states import JobState
+
+ALL = "*"
+_MAX_REASON, _MAX_WHO = 500, 200
+_COUNTED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """How a queue stands. Times are UTC; `waiting` and `running` count no further than 10,000.
+
+    The name `*` speaks for all queues: then nothing is counted. `most` is how many of its jobs may run at once.
+    """
+
+    name: str
+    waiting: int = 0
+    running: int = 0
+    paused: bool = False
+    paused_at: datetime | None = None
+    paused_until: datetime | None = None
+    paused_by: str | None = None
+    reason: str | None = None
+    most: int | None = None
+
+
+class Queues:
+    """What may be said of queues while everything runs: `jobs.queues`.
+
+    A pause holds from the moment it is said: no worker takes a job of a paused queue any more; what runs goes on.
+    Cleaning and other chores go on too. A queue that nobody has used yet may be paused as well.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def pause(
+        self, queue: str | None = None, *, reason: str | None = None, until: datetime | None = None,
+        by: str | None = None,
+    ) -> None:  # fmt: skip
+        """Take nothing of a queue, or of all queues, until `resume`, or until an aware time.
+
+        Raises `InvalidOption`.
+        """
+        if until is not None:
+            until = checked_moment("until", until)
+            if until <= self._database.store.clock.now():
+                raise InvalidOption("until", until.isoformat(), "is over already", "Give a time to come")
+        if reason is not None:
+            checked_text("reason", reason, _MAX_REASON)
+        if by is not None:
+            checked_text("by", by, _MAX_WHO)
+        self._database.store.queues.pause(self._name(queue), by, reason, until)
+
+    def resume(self, queue: str | None = None) -> bool:
+        """End the pause of a queue, or the pause of all; False when there was none.
+
+        A queue with a pause of its own stays paused when the pause of all ends.
+        """
+        was = self._database.store.queues.resume(self._name(queue))
+        self._database.bell.ring(() if queue is None else (queue,))
+        return was
+
+    def limit(self, queue: str, most: int | None) -> None:
+        """Let at most so many jobs of a queue run at the same time, on all workers together; None: no limit.
+
+        What runs already goes on. Raises `InvalidOption`.
+        """
+        self._database.store.queues.limit(checked_queue(queue, self._database.settings), count_of("most", most))
+        self._database.bell.ring((queue,))
+
+    def list(self) -> list[QueueState]:
+        """Every queue with jobs, with something said about it, or named in the settings; by name."""
+        store, settings = self._database.store, self._database.settings
+        store.ready()
+        now = store.clock.now()
+        said = {row.name: row for row in store.queues.all()}
+        names = set(said) | set(store.queues.used()) | set(settings.queues or (settings.default_queue,))
+        found = []
+        for name in sorted(names):
+            row = said.get(name)
+            paused = row is not None and row.paused(now)
+            found.append(
+                QueueState(
+                    name,
+                    waiting=0 if name == ALL else self._count(name, JobState.QUEUED, JobState.BLOCKED),
+                    running=0 if name == ALL else self._count(name, JobState.RUNNING),
+                    paused=paused,
+                    paused_at=row.paused_at if row is not None and paused else None,
+                    paused_until=row.paused_until if row is not None and paused else None,
+                    paused_by=row.paused_by if row is not None and paused else None,
+                    reason=row.reason if row is not None and paused else None,
+                    most=row.most if row is not None else None,
+                )
+            )
+        return [one for one in found if one.name != ALL or one.paused]
+
+    def _count(self, queue: str, *states: JobState) -> int:
+        return self._database.store.jobs.count(JobFilter(states=frozenset(states), queue=queue), _COUNTED)
+
+    def _name(self, queue: str | None) -> str:
+        return ALL if queue is None else checked_queue(queue, self._database.settings)
