@@ -15,8 +15,9 @@ PAGES: dict[str, str] = dict(DOCS["pages"](main, ("backburner",), None))
 
 
 def test_all_commands_are_there() -> None:
-    said = "worker process jobs web migrate clear doctor settings demo"
-    below = [f"backburner jobs {name}" for name in ("list", "show", "retry", "cancel", "delete")]
+    said = "worker process jobs queues web migrate clear doctor settings demo"
+    groups = {"jobs": "list show retry cancel delete", "queues": "list pause resume limit"}
+    below = [f"backburner {group} {name}" for group, names in groups.items() for name in names.split()]
     assert set(PAGES) == {"backburner", *below, *(f"backburner {name}" for name in said.split())}
 
 

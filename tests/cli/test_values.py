@@ -1,10 +1,12 @@
 """What people type, and what it means."""
 
+import re
+
 import click
 import pytest
 
 from backburner.cli.text import as_json, bytes_text, cut, duration, one_line, safe, table
-from backburner.cli.values import DURATION, SIZE
+from backburner.cli.values import DURATION, PRIORITIES, SIZE, WEIGHTED_QUEUE
 
 
 @pytest.mark.parametrize(
@@ -81,3 +83,28 @@ def test_a_table_is_cut_at_the_end_of_a_terminal_only(monkeypatch: pytest.Monkey
 def test_json_refuses_what_it_does_not_know() -> None:
     with pytest.raises(TypeError, match="object has no JSON form"):
         as_json(object())
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("10", (10, 10)), ("20-40", (20, 40)), ("25-", (25, 32767)), ("-20", (-32768, 20))]
+)
+def test_ranges_of_priorities(typed: str, meant: tuple[int, int]) -> None:
+    assert PRIORITIES.convert(typed, None, None) == meant
+
+
+@pytest.mark.parametrize("typed", ["", "-", "40-20", "a", "10-x", "40000", "1-2-3"])
+def test_ranges_that_select_nothing_are_refused(typed: str) -> None:
+    with pytest.raises(click.BadParameter, match=re.escape(repr(typed))):
+        PRIORITIES.convert(typed, None, None)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("mails", ("mails", None)), ("mails=3", ("mails", 3.0)), ("a=b", ("a=b", None))]
+)
+def test_queues_with_a_weight(typed: str, meant: tuple[str, float | None]) -> None:
+    assert WEIGHTED_QUEUE.convert(typed, None, None) == meant
+
+
+def test_a_weight_of_nothing_is_refused() -> None:
+    with pytest.raises(click.BadParameter, match="no weight of queue 'mails'"):
+        WEIGHTED_QUEUE.convert("mails=0", None, None)

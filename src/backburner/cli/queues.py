@@ -34,7 +34,7 @@ def command() -> None:
     """
 
 
-@command.command("list")
+@command.command("list", epilog=_EPILOG)
 @click.option("--json", "json_", is_flag=True, help="Print a JSON list.")
 @click.pass_context
 def list_(context: click.Context, json_: bool) -> None:
@@ -47,7 +47,7 @@ def list_(context: click.Context, json_: bool) -> None:
     say(table(("QUEUE", "WAITING", "RUNNING", "PAUSED"), rows))
 
 
-@command.command()
+@command.command(epilog=_EPILOG)
 @click.argument("queue", required=False)
 @click.option("--all", "all_", is_flag=True, help="All queues, those too that are not used yet.")
 @click.option("--reason", metavar="TEXT", help="Why; shown wherever somebody asks why a job does not run.")
@@ -69,7 +69,7 @@ def pause(context: click.Context, queue: str | None, all_: bool, reason: str | N
     note("Everything is paused." if name is None else f"Queue {one_line(name)} is paused.")
 
 
-@command.command()
+@command.command(epilog=_EPILOG)
 @click.argument("queue", required=False)
 @click.option("--all", "all_", is_flag=True, help="End the pause of all queues; a queue's own pause stays.")
 @click.pass_context
@@ -82,7 +82,7 @@ def resume(context: click.Context, queue: str | None, all_: bool) -> None:
     note(f"{what} goes on." if was else f"{what} was not paused.")
 
 
-@command.command()
+@command.command(epilog=_EPILOG)
 @click.argument("queue")
 @click.argument("most", type=click.IntRange(1), required=False)
 @click.option("--none", "none_", is_flag=True, help="Take the limit away.")
