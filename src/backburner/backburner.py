@@ -15,6 +15,7 @@ from backburner.database import Database
 from backburner.enqueue import Bulk, JobEnqueuer, again
 from backburner.errors import InvalidOption
 from backburner.files import FileStore, open_files
+from backburner.hooks import Hooks
 from backburner.ids import Ids
 from backburner.job import Job, JobFilter
 from backburner.options import TaskOptions
@@ -54,6 +55,7 @@ class Backburner:
         given = settings if url is None else {"url": url, **settings}
         self.settings: Settings = Settings.resolve(given)
         self.registry: Registry = Registry()
+        self.hooks: Hooks = Hooks()
         self.ids: Ids = Ids()
         self._database = Database(self.settings)
         self._watch = JobWatch(self._database)

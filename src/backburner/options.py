@@ -11,6 +11,7 @@ from typing import Any, Literal, TypedDict
 
 from backburner.checked import MAX_NAME, checked_moment, checked_priority, checked_queue, checked_tags, checked_text
 from backburner.errors import InvalidOption, TooLarge
+from backburner.hooks import Hook
 from backburner.job import Key
 from backburner.outcome import seconds_of
 from backburner.relations import (
@@ -80,6 +81,7 @@ class TaskOptions(SharedOptions, total=False):
     retry: RetryPolicy
     capture_print: bool
     max_running: int | None
+    hooks: Iterable[Hook]
 
 
 class CallOptions(_Common, total=False):

@@ -15,6 +15,7 @@ from backburner.checked import MAX_NAME, checked_text
 from backburner.codec import CODEC, Parameters, hints_of
 from backburner.context import JobContext, current_job, entered
 from backburner.errors import InvalidOption, InvalidTask
+from backburner.hooks import Hook, checked_hooks
 from backburner.job import Job, NewJob
 from backburner.options import CallOptions, EnqueueOptions, SharedOptions, TaskOptions, refuse_unknown
 from backburner.relations import PARENTS, parents
@@ -45,7 +46,8 @@ class Task(Generic[P, R]):
 
     `name` and `aliases` are what rows call it. `parameters` binds and loads its arguments; the one named
     `context_parameter` is not stored, it receives the `JobContext`. `returns` is the return annotation, None
-    when there is none. `defaults` says how its jobs run, `enqueue_options` with what they are enqueued.
+    when there is none. `defaults` says how its jobs run, `enqueue_options` with what they are enqueued, `hooks`
+    what runs around them.
     """
 
     def __init__(
@@ -61,11 +63,13 @@ class Task(Generic[P, R]):
         defaults: RunOptions,
         enqueue_options: EnqueueOptions,
         api: bool,
+        hooks: tuple[Hook, ...] = (),
     ) -> None:
         self.function: Callable[P, R] = function
         self.name: str = name
         self.aliases: tuple[str, ...] = aliases
         self.api: bool = api
+        self.hooks: tuple[Hook, ...] = hooks
         self.parameters: Parameters = parameters
         self.context_parameter: str | None = context_parameter
         self.defaults: RunOptions = defaults
@@ -119,6 +123,7 @@ class Task(Generic[P, R]):
             defaults=self.defaults,
             enqueue_options=self.enqueue_options.changed(options, settings),
             api=self.api,
+            hooks=self.hooks,
         )
 
     def run_options(self, stored: str | None) -> RunOptions:
@@ -231,6 +236,7 @@ def declare(function: Callable[P, R], enqueuer: Enqueuer, options: TaskOptions) 
         defaults=defaults,
         enqueue_options=enqueue_options,
         api=flag_of("api", options.get("api", False)),
+        hooks=checked_hooks(options.get("hooks", ())),
     )
 
 

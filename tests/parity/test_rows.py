@@ -53,7 +53,6 @@ MISSING = {
     "run_13",
     "run_14",
     "run_15",
-    "run_16",
     "run_17",
     "run_18",
     "run_19",

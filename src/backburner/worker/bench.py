@@ -48,7 +48,7 @@ class Bench:
             deaf=deaf,
             grace=stop_grace,
         )
-        self.executor = Executor(jobs, page, self.reporter, isolation, begin, done, left, stop_worker, stranger)
+        self.executor = Executor(jobs, page, self.reporter, worker, isolation, begin, done, left, stop_worker, stranger)
 
     def _encode(self, context: JobContext, result: Any) -> str:
         task = self._registry.get(context.task or "")

@@ -51,6 +51,7 @@ def _work(app: str, options: WorkerOptions, page: Page, worker_id: str, hello: i
         jobs.store.ready()
         life = jobs.store.dialect.hold_life(worker_id)
         process = WorkerProcess(jobs, options, page, worker_id, may_exit=True)
+        process.prepare()
     except StoreUnavailable as error:
         _say(hello, {"error": str(error), "trace": "", "again": True})
         return exits.FAILED

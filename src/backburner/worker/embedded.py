@@ -61,7 +61,13 @@ class Worker:
         store = self._jobs.store
         store.ready()
         worker = self._register()
-        process = self._process = WorkerProcess(self._jobs, self._options, self._page, worker, may_exit=False)
+        process = WorkerProcess(self._jobs, self._options, self._page, worker, may_exit=False)
+        try:
+            process.prepare()
+        except BaseException:
+            self._jobs.store.workers.end(worker, "a hook kept it from starting")
+            raise
+        self._process = process
         self._heartbeat = Heartbeat(store, self._options.lease, self._options.beat, self._beating, self._jobs.seams)
         self._heartbeat.once()
         self._heartbeat.start()

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
-import os
 import random
-import resource
-import socket
-import sys
-import traceback
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from datetime import datetime, timedelta
+from contextvars import copy_context
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,15 +18,18 @@ from backburner.clock import boot_seconds
 from backburner.codec import CODEC, encode_result
 from backburner.context import JobContext, entered
 from backburner.errors import DecodeError
+from backburner.hooks import Attempt
 from backburner.job import ClaimedJob
 from backburner.outcome import AttemptRecord, Settlement, StopWorker
 from backburner.states import JobState
 from backburner.store.upkeep import EXPIRED
 from backburner.task import RunOptions, Task
 from backburner.worker import verdict
+from backburner.worker.hooked import Hooked
 from backburner.worker.loop import Loop
 from backburner.worker.pace import Pace
 from backburner.worker.page import Page
+from backburner.worker.records import record_of, resident_bytes
 from backburner.worker.reporter import Reporter, Running
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Executor:
         jobs: Backburner,
         page: Page,
         reporter: Reporter,
+        worker: Callable[[], str],
         isolation: Isolation | None,
         begin: Callable[[ClaimedJob], bool],
         done: Callable[[ClaimedJob, Settlement | None], None],
@@ -58,14 +59,14 @@ class Executor:
         stranger: Callable[[ClaimedJob], Settlement],
     ) -> None:
         self._registry, self._settings, self._clock = jobs.registry, jobs.settings, jobs.store.clock
+        self._hooks, self._worker = jobs.hooks, worker
         self._seams = jobs.seams
         self._page, self._reporter, self._isolation = page, reporter, isolation
         self._begin, self._done, self._left, self._stop_worker = begin, done, left, stop_worker
         self._stranger = stranger
-        self._loop = Loop()
+        self.loop = Loop()
         self._away_slots = list(range(page.slots - 1, page.slots // 2 - 1, -1))
         self.paces: dict[str, Pace] = {}
-        self._host, self._pid = socket.gethostname(), os.getpid()
 
     def short_tasks(self) -> list[str]:
         """Tasks whose jobs may be claimed ahead of a free slot."""
@@ -108,25 +109,29 @@ class Executor:
         slot: int,
     ) -> bool:  # fmt: skip
         context = JobContext(job, self._reporter, only_items=options.items, now=self._clock.now)
+        alone = options.isolate or job.crashes > 0 or job.losses > 0
+        apart = alone and self._isolation is not None
+        # A process of its own runs them itself.
+        hooked = None if apart else self._hooked(job, task, kwargs, context)
         if task.context_parameter is not None:
             kwargs[task.context_parameter] = context
         body = partial(task.function, *args, **kwargs)
-        alone = options.isolate or job.crashes > 0 or job.losses > 0
         on_loop = task.is_async and not alone
         if on_loop:
             slot = self._away_slots.pop()
         running = Running(
-            job, context, slot, boot_seconds(), timeout=options.timeout, stall_timeout=options.stall_timeout
-        )
+            job, context, slot, boot_seconds(), timeout=options.timeout, stall_timeout=options.stall_timeout,
+            hooked=hooked,
+        )  # fmt: skip
         self._page.begin(slot, job.id, job.attempt, not job.repeatable, running.started)
         self._reporter.begin(running)
         if on_loop:
-            running.stop = self._loop.start(lambda: self._on_loop(running, task, options, body), slot)
+            running.stop = self.loop.start(lambda: self._on_loop(running, task, options, body), slot)
             if context._stop is not None:
                 # It was told to stop before there was something to stop.
                 running.stop()
             return True
-        if alone and self._isolation is not None:
+        if apart and self._isolation is not None:
             running.alone = True
             try:
                 outcome = self._isolation.run(running)
@@ -137,9 +142,24 @@ class Executor:
                 raise
             error = outcome if isinstance(outcome, BaseException) else None
             self._conclude(running, task, options, outcome, error)
+        elif hooked is not None:
+            # What hooks set in the context must not stay in this thread for the next job.
+            copy_context().run(self._in_thread, running, task, options, body)
         else:
             self._in_thread(running, task, options, body)
         return False
+
+    def _hooked(
+        self, job: ClaimedJob, task: Task[..., Any], kwargs: dict[str, Any], context: JobContext
+    ) -> Hooked | None:
+        hooks = self._hooks.around(job.queue, task.hooks)
+        if not hooks:
+            return None
+        attempt = Attempt(
+            job.id, job.attempt, task.name, job.queue, job.title, job.tries, tuple(json.loads(job.args)),
+            self._worker(), self._clock.now(), resident_bytes(),
+        )  # fmt: skip
+        return Hooked(hooks, attempt, context, self.loop)
 
     @contextmanager
     def _around(self, context: JobContext, options: RunOptions) -> Iterator[None]:
@@ -154,6 +174,8 @@ class Executor:
         value = None
         try:
             with self._around(running.context, options):
+                if running.hooked is not None:
+                    running.hooked.before()
                 value = asyncio.run(body()) if task.is_async else body()
         except BaseException as raised:  # noqa: BLE001 (a task may raise anything)
             error = raised
@@ -166,6 +188,8 @@ class Executor:
         value = None
         try:
             with self._around(running.context, options):
+                if running.hooked is not None:
+                    await self.loop.beside(running.hooked.before)
                 value = await body()
         except asyncio.CancelledError as raised:
             # Cancelled from outside: for the reason the context was told.
@@ -173,10 +197,10 @@ class Executor:
         except BaseException as raised:  # noqa: BLE001 (a task may raise anything)
             error = raised
         try:
-            if running.context._silent:
+            if running.context._silent and running.hooked is None:
                 self._conclude(running, task, options, value, error)
             else:
-                # What it reported may have to wait for the database: not on the loop.
+                # What it reported may have to wait for the database, and hooks for anything: not on the loop.
                 await asyncio.to_thread(self._conclude, running, task, options, value, error)
         finally:
             self._away_slots.append(running.slot)
@@ -197,6 +221,7 @@ class Executor:
         except Exception as raised:
             log.exception("job %s: its end cannot be told", job.id)
             settlement, error = verdict.untold(job, raised), raised
+        failed = self._after(running, settlement, error)
         self._pace(job.task).ran(took)
         complete = settlement is None or settlement.state is JobState.SUCCEEDED
         write = self._reporter.end(running, complete)
@@ -206,12 +231,24 @@ class Executor:
                 settlement = settlement._replace(keep_until=self._clock.now() + timedelta(seconds=kept))
             if write is not None:
                 settlement = settlement._replace(progress=write)
-            if settlement.record is None and (error is not None or took >= LONG_SECONDS):
-                settlement = settlement._replace(record=self._record(settlement, took, error))
+            if settlement.record is None and (error or failed or took >= LONG_SECONDS):
+                settlement = settlement._replace(record=self._record(running, settlement, error, failed))
         self._page.end(running.slot)
         self._done(job, settlement)
         if isinstance(error, StopWorker):
             self._stop_worker(error.reason or "a task asked for it")
+
+    def _after(
+        self, running: Running, settlement: Settlement | None, error: BaseException | None
+    ) -> BaseException | None:
+        """Let hooks hear of the end; what went wrong there."""
+        if running.hooked is None:
+            return None
+        # Whatever a hook does with its time, the end is known by now.
+        running.verdict = settlement
+        return running.hooked.after(
+            None if settlement is None else settlement.state, error, self._clock.now(), resident_bytes()
+        )
 
     def _settlement(
         self,
@@ -231,17 +268,21 @@ class Executor:
                 return Settlement(job.id, job.position, job.attempt, JobState.SUCCEEDED, result), None
             except Exception as raised:  # noqa: BLE001 (a result may be anything)
                 error = raised
+        if error is not None and running.hooked is not None and not verdict.is_lost(error):
+            error = running.hooked.error(error)
         return None if error is None else self._failed(job, options, error), error
 
     def verdict_of_stop(self, running: Running) -> Settlement | None:
-        """How a job ends that was told to stop and did not: by what it was told."""
+        """How a job ends that was told to stop and did not: by what it was told, if its body has not ended."""
+        if running.verdict is not None:
+            return running.verdict
         task, error = self._registry.get(running.job.task), running.context._stop
         if task is None or error is None:
             return None
         settlement = self._failed(running.job, task.run_options(running.job.options), error)
         if settlement is None:
             return None
-        return settlement._replace(record=self._record(settlement, boot_seconds() - running.started, error))
+        return settlement._replace(record=self._record(running, settlement, error, None))
 
     def _failed(self, job: ClaimedJob, options: RunOptions, error: BaseException) -> Settlement | None:
         if verdict.is_lost(error):
@@ -260,53 +301,18 @@ class Executor:
             pace = self.paces.setdefault(name, Pace())
         return pace
 
-    def _record(self, settlement: Settlement, took: float, error: BaseException | None) -> AttemptRecord:
-        now: datetime = self._clock.now()
-        shown = error is not None and settlement.error is not None
-        return AttemptRecord(
-            outcome=settlement.state if settlement.state.final else _OUTCOMES[settlement.state],
-            started_at=now - timedelta(seconds=took),
-            finished_at=now,
-            host=self._host,
-            pid=self._pid,
-            reason=settlement.reason,
-            error_type=type(error).__name__ if shown else None,
-            error=verdict.text_of(error) if shown and error is not None else None,
-            traceback=trace_of(error) if shown and error is not None else None,
-            memory_after=resident_bytes(),
-            memory_peak=peak_bytes(),
+    def _record(
+        self, running: Running, settlement: Settlement, error: BaseException | None, hook_error: BaseException | None
+    ) -> AttemptRecord:
+        return record_of(
+            settlement,
+            self._clock.now(),
+            boot_seconds() - running.started,
+            error,
+            memory_before=running.hooked.attempt.memory_before if running.hooked is not None else None,
+            hook_error=hook_error,
         )
 
     def close(self) -> None:
         """Stop the loop."""
-        self._loop.close()
-
-
-_OUTCOMES = {
-    JobState.RETRYING: "failed",
-    JobState.SCHEDULED: "waited",
-    JobState.BLOCKED: "held",
-    JobState.QUEUED: "interrupted",
-    JobState.RUNNING: "running",
-}
-
-
-def trace_of(error: BaseException) -> str:
-    """The traceback as text, from the task's own frame on, at most 20,000 characters (its end)."""
-    text = "".join(traceback.format_exception(error))[-20_000:]
-    return text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
-
-
-def resident_bytes() -> int | None:
-    """Resident memory of this process; None where the system does not tell."""
-    try:
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[1]) * resource.getpagesize()
-    except OSError:
-        return None
-
-
-def peak_bytes() -> int:
-    """The most resident memory this process has had."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+        self.loop.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import signal
 import socket
@@ -17,8 +18,10 @@ from backburner.job import ClaimedJob
 from backburner.outcome import Settlement
 from backburner.worker.app import load_app
 from backburner.worker.bench import Bench
+from backburner.worker.hooked import ProcessHooks
 from backburner.worker.isolation import ALIVE, SILENT
 from backburner.worker.page import Page
+from backburner.worker.verdict import not_started
 
 _ALIVE_SECONDS = 0.25
 _PR_SET_PDEATHSIG = 1
@@ -36,6 +39,14 @@ def main() -> None:
     ended: list[Settlement | None] = []
     # No isolation in here: this is the process of its own.
     bench = Bench(jobs, Page(4), lambda: worker, isolation=None, done=lambda _, settlement: ended.append(settlement))
+    hooks = ProcessHooks.of(jobs, worker, bench.executor.loop, isolated=True)
+    try:
+        hooks.start()
+    except BaseException as error:
+        logging.getLogger(__name__).exception("a hook kept job %s from starting", job.id)
+        lost = not_started(job, error, jobs.store.clock.now(), jobs.settings.max_losses)
+        line.sendall(msgspec.json.encode(lost) + b"\n")
+        os._exit(0)
     bench.reporter.start()
     # A long verdict is sent in pieces: no sign of life may come in between.
     speaking = threading.Lock()
@@ -44,6 +55,7 @@ def main() -> None:
     with speaking:
         line.sendall(msgspec.json.encode(ended[0]) + b"\n")
         line.shutdown(socket.SHUT_WR)
+    hooks.end()
     sys.stdout.flush()
     # Without atexit and without waiting for threads the task may have left behind.
     os._exit(0)

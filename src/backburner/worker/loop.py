@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import inspect
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 
@@ -37,6 +39,38 @@ class Loop:
         loop.call_soon_threadsafe(begin)
         return cancel
 
+    def finish(self, answer: Awaitable[Any] | Any) -> Any:
+        """What a call answered; when that is awaitable, what comes of it on the loop.
+
+        Not to be called on the loop itself. It runs in the caller's context, and what it sets there stays.
+        """
+        if not inspect.isawaitable(answer):
+            return answer
+        context = contextvars.copy_context()
+
+        async def awaited() -> tuple[Any, BaseException | None]:
+            try:
+                return await answer, None
+            except BaseException as error:  # noqa: BLE001 (SystemExit would end the loop)
+                return None, error
+
+        async def inside() -> tuple[Any, BaseException | None]:
+            return await asyncio.create_task(awaited(), context=context)
+
+        value, error = asyncio.run_coroutine_threadsafe(inside(), self._running_loop()).result()
+        adopt(context)
+        if error is not None:
+            raise error
+        return value
+
+    async def beside(self, function: Callable[[], Any]) -> Any:
+        """Run a function in a thread; context variables that it sets are set here as well."""
+        context = contextvars.copy_context()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(None, context.run, function)
+        finally:
+            adopt(context)
+
     def close(self) -> None:
         """Stop the loop; what still runs there is dropped."""
         if self._loop is not None:
@@ -48,3 +82,10 @@ class Loop:
                 self._loop = asyncio.new_event_loop()
                 threading.Thread(target=self._loop.run_forever, name="backburner-loop", daemon=True).start()
             return self._loop
+
+
+def adopt(context: contextvars.Context) -> None:
+    """Set here what was set in `context`."""
+    for variable, value in context.items():
+        if variable.get(None) is not value:
+            variable.set(value)

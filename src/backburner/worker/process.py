@@ -18,8 +18,8 @@ from backburner.worker.app import spec_of
 from backburner.worker.bench import Bench
 from backburner.worker.chores import Chores
 from backburner.worker.claimer import Claimer
-from backburner.worker.executor import resident_bytes
 from backburner.worker.finisher import Finisher
+from backburner.worker.hooked import ProcessHooks
 from backburner.worker.isolation import Isolation
 from backburner.worker.lines import GroupKeeper, Lines
 from backburner.worker.options import WorkerOptions
@@ -27,6 +27,7 @@ from backburner.worker.page import Page
 from backburner.worker.pool import Pool
 from backburner.worker.promoter import Expirer, Promoter, Unholder
 from backburner.worker.pruner import Pruner
+from backburner.worker.records import resident_bytes
 from backburner.worker.reporter import Running
 from backburner.worker.rescuer import Rescuer
 from backburner.worker.strangers import Strangers
@@ -64,6 +65,7 @@ class WorkerProcess:
             left=self._on_left, stop_worker=self.become_quiet, begin=self._begin,
             stranger=self._strangers.meet, stop_grace=STOP_GRACE,
         )  # fmt: skip
+        self._hooks = ProcessHooks.of(jobs, worker_id, self.bench.executor.loop, isolated=False)
         self._ear = jobs.bell.ear()
         self.pool = Pool(options.concurrency, self.bench.executor.run, self._may_claim, self._ear.ring)
         self.finisher = Finisher(self._store, self._my_id, lambda: self.pool.waiting > 0, self._settled, jobs.seams)
@@ -84,6 +86,10 @@ class WorkerProcess:
                 Pruner(self._store, jobs.files, jobs.settings),
             ]
         )
+
+    def prepare(self) -> None:
+        """Let hooks know that this process will take jobs. Raises what they raise."""
+        self._hooks.start()
 
     def start(self) -> None:
         """Start every part."""
@@ -158,6 +164,7 @@ class WorkerProcess:
             wait(0.02)
         self.finisher.close(0.0)
         self.pool.close()
+        self._hooks.end()
         self.bench.executor.close()
         return ended
 

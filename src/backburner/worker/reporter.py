@@ -22,6 +22,7 @@ from backburner.outcome import Cancelled, Settlement, TimedOut
 from backburner.progress import LogLine, Progress, ProgressWrite
 from backburner.states import JobState
 from backburner.store.store import Store
+from backburner.worker.hooked import Hooked
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -54,6 +55,8 @@ class Running:
     connection: Connection | None = None
     anew: bool = False
     alone: bool = False
+    hooked: Hooked | None = None
+    verdict: Settlement | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
