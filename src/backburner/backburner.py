@@ -18,6 +18,8 @@ from backburner.files import FileStore, open_files
 from backburner.hooks import Hooks
 from backburner.ids import Ids
 from backburner.job import Job, JobFilter
+from backburner.notice import Notifier
+from backburner.notifiers import Notifiers
 from backburner.options import TaskOptions
 from backburner.queues import Queues
 from backburner.registry import Registry
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+N = TypeVar("N", bound=Notifier)
 
 
 class Backburner:
@@ -62,6 +65,7 @@ class Backburner:
         self.control: Control = Control(self._database, self.registry, self._watch)
         self.queues: Queues = Queues(self._database)
         self._enqueuer = JobEnqueuer(self._database, self.ids, self.control)
+        self.notifiers: Notifiers = Notifiers(self.registry, self._enqueuer)
         self._files: FileStore | None = None
         self.app: str | None = None
         """How another process finds this object, module:name; a worker that was told so says so here."""
@@ -106,6 +110,16 @@ class Backburner:
             return made
 
         return register if function is None else register(function)
+
+    def notifier(self, notifier: N, /, name: str | None = None) -> N:
+        """Have this called with a `Notice` when the failures of a job reach its `notify_after`, once per job.
+
+        A function, as a decorator, or a `Webhook` or an `Email`. `name` tells notifiers apart; a function has one.
+        Each call is a job of its own, stored together with the failure: it survives what kills the worker, and a
+        notifier that raises is called again. Without any notifier the log is told.
+        """
+        self.notifiers.add(notifier, name)
+        return notifier
 
     def enqueue_many(self, task: Task[..., Any], calls: Iterable[tuple[Any, ...] | Mapping[str, Any]]) -> list[str]:
         """Store many calls of one task in one transaction: all or none. The ids, in order.

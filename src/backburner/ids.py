@@ -27,6 +27,13 @@ def is_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
+def derived(job_id: str, noise: bytes) -> str:
+    """An id that belongs to another and to eight or more bytes: always the same, with the time of the other."""
+    number = int(job_id.replace("-", ""), 16)
+    tick = (number >> 80) << 12 | (number >> 64) & 0xFFF
+    return _format(tick, int.from_bytes(noise[:8], "big"))
+
+
 class Ids:
     """A source of ids; `now_ns` gives Unix nanoseconds and `entropy` n random bytes."""
 

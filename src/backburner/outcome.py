@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from backburner.errors import InvalidOption
+from backburner.job import NewJob
 from backburner.progress import ProgressWrite
 from backburner.states import JobState
 
@@ -105,6 +106,13 @@ class AttemptRecord:
     memory_peak: int | None = None
 
 
+class NoticeWrite(NamedTuple):
+    """What is stored together with an end that somebody is to be told of: the calls, and that they were made."""
+
+    options: str
+    calls: tuple[NewJob, ...]
+
+
 class Settlement(NamedTuple):
     """The end of one attempt, as the store writes it: fenced by `(id, attempt)` and still running."""
 
@@ -123,6 +131,7 @@ class Settlement(NamedTuple):
     keep_until: datetime | None = None
     record: AttemptRecord | None = None
     progress: ProgressWrite | None = None
+    notice: NoticeWrite | None = None
 
 
 RELEASED = JobState.QUEUED

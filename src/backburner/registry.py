@@ -14,9 +14,13 @@ class Registry:
 
     def __init__(self) -> None:
         self._tasks: dict[str, Task[..., Any]] = {}
+        self._unlisted: set[str] = set()
 
-    def add(self, task: Task[..., Any]) -> None:
-        """Register a task under its name and aliases. Raises `DuplicateTask`; then nothing is registered."""
+    def add(self, task: Task[..., Any], *, listed: bool = True) -> None:
+        """Register a task under its name and aliases. Raises `DuplicateTask`; then nothing is registered.
+
+        What is not listed can be run, and is no task of the app's: lists and counts leave it out.
+        """
         for name in (task.name, *task.aliases):
             found = self._tasks.get(name)
             # At a prompt the same function is typed again and again; a module defines it once.
@@ -24,6 +28,8 @@ class Registry:
                 raise DuplicateTask(name, found.place, task.place)
         for name in (task.name, *task.aliases):
             self._tasks[name] = task
+        if not listed:
+            self._unlisted.add(task.name)
 
     def get(self, name: str) -> Task[..., Any] | None:
         """The task of that name or alias; None when there is none."""
@@ -37,12 +43,13 @@ class Registry:
         return found
 
     def names(self) -> tuple[str, ...]:
-        """Every name that can be run here, aliases included, in alphabetical order."""
+        """Every name that can be run here, aliases and what is not listed included, in alphabetical order."""
         return tuple(sorted(self._tasks))
 
     def __iter__(self) -> Iterator[Task[..., Any]]:
         """Each task once, by name."""
-        return iter([task for name, task in sorted(self._tasks.items()) if name == task.name])
+        found = sorted(self._tasks.items())
+        return iter([task for name, task in found if name == task.name and name not in self._unlisted])
 
     def __contains__(self, name: object) -> bool:
         """Whether that name can be run here."""

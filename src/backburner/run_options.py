@@ -19,6 +19,9 @@ KeepArgument: TypeAlias = float | timedelta | Mapping[str, float | timedelta]
 OVERRIDES = ("timeout", "stall_timeout", "isolate", "keep", "notify_after")
 """The run options a single job may change; they are stored in its `options`."""
 
+NOTIFIED = "notified"
+"""In the stored `options` of a job that somebody was told of: it is done once, also after a retry by hand."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
@@ -27,7 +30,8 @@ class RunOptions:
     `max_attempts` None leaves the limit to `retry`; a job's own limit is in its row, and goes first. `keep`
     maps final states to seconds after which a job is deleted, 0 when it ends; a state that is not in it
     follows the settings. At most `max_running` jobs of the task run at the same time, on all workers
-    together. `items` are the keys this job is to do alone, None means all.
+    together. `items` are the keys this job is to do alone, None means all. `notified`
+    says that somebody was told that it keeps failing.
     """
 
     timeout: float | None = None
@@ -41,6 +45,7 @@ class RunOptions:
     keep: Mapping[JobState, float] | None = None
     capture_print: bool = False
     items: frozenset[str] | None = None
+    notified: bool = False
 
     def with_stored(self, stored: str) -> RunOptions:
         """These options with what the `options` text of a job changes. Raises `DecodeError`."""
@@ -53,6 +58,8 @@ class RunOptions:
                 changes["keep"] = {JobState(state): float(kept) for state, kept in changes["keep"].items()}
             if "items" in found:
                 changes["items"] = frozenset(map(str, found["items"]))
+            if NOTIFIED in found:
+                changes[NOTIFIED] = True
             return replace(self, **changes)
         except (TypeError, ValueError, AttributeError, KeyError) as error:
             raise DecodeError("options", f"{type(error).__name__}: {error}") from error

@@ -20,7 +20,7 @@ from backburner.job import Job, NewJob
 from backburner.options import CallOptions, EnqueueOptions, SharedOptions, TaskOptions, refuse_unknown
 from backburner.relations import PARENTS, parents
 from backburner.retry import RetryPolicy
-from backburner.run_options import OVERRIDES, RunOptions, count_of, flag_of
+from backburner.run_options import NOTIFIED, OVERRIDES, RunOptions, count_of, flag_of
 from backburner.settings import Settings
 from backburner.title import TitleTemplate
 
@@ -297,4 +297,5 @@ def _context_parameter(function: Callable[..., Any]) -> str | None:
 def stored_items(options: str | None, keys: list[str], source: str) -> str:
     """The `options` text of a job that does only `keys` of what the job `source` did."""
     found = json.loads(options) if options else {}
+    found.pop(NOTIFIED, None)
     return json.dumps(found | {"items": keys, "items_of": source})

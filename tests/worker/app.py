@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import json
 import multiprocessing
 import os
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 from sqlalchemy import text
 
 from backburner import Backburner, PermanentError, RetryPolicy, StopWorker, current_job, track
+from backburner.notice import Notice
 from tests.worker.history import folder, noted
 from tests.worker.seams import DeadlySeams
 
@@ -30,6 +32,7 @@ def build(url: str, place: Path) -> Backburner:
         jobs.task(name=function.__name__, retry=AT_ONCE)(function)
     jobs.task(name="hold_two", retry=AT_ONCE, max_running=2)(hold)
     jobs.task(name="alisten", retry=AT_ONCE)(alisten)
+    jobs.task(name="always", retry=AT_ONCE)(always)
     return jobs
 
 
@@ -175,6 +178,17 @@ def stop_worker() -> None:
     """Asks its worker to end."""
     with noted():
         raise StopWorker("this process has had enough")
+
+
+def always() -> None:
+    """Fails."""
+    raise ValueError("as always")
+
+
+def note_notice(notice: Notice) -> None:
+    """Writes down whom it is about."""
+    with (folder() / "notices").open("a") as file:
+        file.write(json.dumps({"job": notice.job}) + "\n")
 
 
 def said(word: str) -> bool:

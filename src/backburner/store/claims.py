@@ -49,7 +49,7 @@ class Claims:
             return set()
         dialect, now = self._store.dialect, self._store.clock.now()
         try:
-            if all(s.record is None and s.progress is None for s in settlements):
+            if all(s.record is None and s.progress is None and s.notice is None for s in settlements):
                 return lane.run(lambda c: dialect.settle(c, settlements, by, now), atomic=False)
             return self._store.run(lambda c: self.settle_on(c, settlements, by))
         except StoreUnavailable:
@@ -69,6 +69,9 @@ class Claims:
             store.progress.write_on(connection, writes)
         accepted = store.dialect.settle(driver, settlements, by, now)
         self._record(connection, [s for s in settlements if s.id in accepted], by)
+        for settlement in settlements:
+            if settlement.notice is not None and settlement.id in accepted:
+                store.jobs.tell_on(connection, settlement.id, settlement.notice)
         return accepted
 
     def _record(self, connection: Connection, settlements: Sequence[Settlement], by: str) -> None:

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from backburner.errors import JobNotFound, WrongState
 from backburner.ids import is_id
 from backburner.job import Job, JobFilter, NewJob
-from backburner.outcome import AttemptRecord
+from backburner.outcome import AttemptRecord, NoticeWrite
 from backburner.progress import Link, Progress
 from backburner.states import FINAL, WAITING, JobState, allowed
 from backburner.store.conditions import queued_alone
@@ -61,6 +61,13 @@ class Jobs:
             [{name: _value(job, name, now) for name in INSERTED} for job in jobs],
         )
         self._store.dependencies.write_on(connection, jobs)
+
+    def tell_on(self, connection: Connection, job_id: str, notice: NoticeWrite) -> None:
+        """Store the calls of notifiers, and on the job that this was done. May be repeated."""
+        now = self._store.clock.now()
+        connection.execute(update(self._t).where(self._t.c.id == job_id).values(options=notice.options))
+        rows = [{name: _value(call, name, now) for name in INSERTED} for call in notice.calls]
+        connection.execute(self._store.dialect.insert_new(self._t).inline(), rows)
 
     def get(self, job_id: str) -> Job:
         """One job. Raises `JobNotFound`."""

@@ -60,7 +60,7 @@ class Executor:
     ) -> None:
         self._registry, self._settings, self._clock = jobs.registry, jobs.settings, jobs.store.clock
         self._hooks, self._worker = jobs.hooks, worker
-        self._seams = jobs.seams
+        self._seams, self._notifiers = jobs.seams, jobs.notifiers
         self._page, self._reporter, self._isolation = page, reporter, isolation
         self._begin, self._done, self._left, self._stop_worker = begin, done, left, stop_worker
         self._stranger = stranger
@@ -293,7 +293,7 @@ class Executor:
         if settlement.error is not None:
             level = logging.ERROR if settlement.state is JobState.FAILED else logging.WARNING
             log.log(level, "job %s (%s) is %s: %s", job.id, job.task, settlement.state, settlement.error)
-        return settlement
+        return self._notifiers.told(job, options, settlement, self._clock.now())
 
     def _pace(self, name: str) -> Pace:
         pace = self.paces.get(name)

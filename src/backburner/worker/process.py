@@ -214,7 +214,7 @@ class WorkerProcess:
         self._go_on(batch, accepted)
         for settlement in batch:
             self._let_go(settlement.id, settlement.attempt)
-            ready = ready or settlement.state is JobState.QUEUED
+            ready = ready or settlement.state is JobState.QUEUED or settlement.notice is not None
             dropped = dropped or settlement.keep_until is not None
         self._look_again()
         if ready:
