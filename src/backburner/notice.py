@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
+from backburner.progress import printable
+
 log = logging.getLogger(__name__)
 
 
@@ -42,4 +44,4 @@ Notifier: TypeAlias = Callable[[Notice], Any]
 
 def log_notice(notice: Notice) -> None:
     """Say it in the log of the worker, as an error of the logger `backburner.notice`."""
-    log.error("job %s: %s: %s", notice.job, notice.headline, notice.error)
+    log.error("job %s: %s: %s", notice.job, notice.headline, printable(notice.error or ""))

@@ -13,7 +13,10 @@ from backburner.states import JobState
 
 
 class PermanentError(Exception):
-    """Raise it to fail at once: the job is kept for a person and never retried by itself."""
+    """Raise it to fail at once: the job is kept for a person and never retried by itself.
+
+    Its text is for people. What it is raised `from` is kept for operators.
+    """
 
 
 class Skip(Exception):
@@ -56,7 +59,8 @@ class Wait(Exception):
 class Retry(Exception):
     """Raise it to count this attempt as a temporary failure and run again after `after` seconds.
 
-    Without `after` the task's retry policy chooses the delay. The limit of attempts still holds.
+    Without `after` the task's retry policy chooses the delay. The limit of attempts still holds. The reason is
+    for people; what it is raised `from` is kept for operators.
     """
 
     def __init__(self, reason: str = "", *, after: float | timedelta | None = None) -> None:

@@ -93,6 +93,13 @@ def storable(text: str, size: int) -> str:
     return text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")[:size]
 
 
+def printable(text: str) -> str:
+    """The text with everything that could move a cursor or forge a line of a log escaped."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def is_safe_link(href: str) -> bool:
     """True for an http(s) address or a path; nothing that a browser would run or take for another host."""
     if not href or any(ord(c) < 33 or ord(c) == 127 for c in href):

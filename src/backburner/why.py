@@ -118,7 +118,8 @@ def _takes(priorities: str | None, priority: int) -> bool:
 def _held(job: Job) -> str:
     if job.blocked_on == "unknown task":
         return f"Task name {job.task} is unknown to all live workers."
-    return f"It is held ({job.blocked_on or 'blocked'})" + (f": {_first_line(job.reason)}." if job.reason else ".")
+    why = job.error or job.reason
+    return f"It is held ({job.blocked_on or 'blocked'})" + (f": {_first_line(why)}." if why else ".")
 
 
 def _first_line(text: str | None) -> str:

@@ -64,6 +64,16 @@ def test_temporary_failure_until_the_policy_has_enough(working: World) -> None:
     assert "raise OSError" in records[0].traceback
 
 
+def test_what_an_exception_says_forges_no_line_of_the_log(working: World, caplog: pytest.LogCaptureFixture) -> None:
+    def body() -> None:
+        raise OSError("away\r\n2030-01-01 ERROR all is lost\x1b[2J%s{}")
+
+    job = run(working, body, JobState.FAILED, retry=RetryPolicy.none())
+    assert "\n2030-01-01" in (job.error or ""), "as it is for who looks at the job"
+    (line,) = [one.getMessage() for one in caplog.records if one.name == "backburner.worker.executor"]
+    assert line.endswith(r"OSError: away\r\n2030-01-01 ERROR all is lost\x1b[2J%s{}")
+
+
 def test_a_retry_may_succeed(working: World) -> None:
     def body() -> int:
         job = current_job()

@@ -49,16 +49,17 @@ def test_a_new_parameter_takes_its_default(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("function", "says"),
-    [(without, "Its task has changed: it has no parameter 'dry_run' any more."),
-     (with_more, "Its task has changed: the call has nothing for its parameter 'page'.")],
+    [(without, "it has no parameter 'dry_run' any more"),
+     (with_more, "the call has nothing for its parameter 'page'")],
 )  # fmt: skip
 def test_what_does_not_fit_is_held_and_says_why(world: World, function: Callable[..., Any], says: str) -> None:
     job_id = enqueued(world)
     with Worker(now(world, function), EMBEDDED):
         wait_until(lambda: world.job(job_id).blocked_on == "changed signature", "it is held")
         job = world.job(job_id)
-        assert job.reason == says
-        assert says.rstrip(".") in world.jobs.control.why_not_running(job)[0]
+        assert job.reason == "Its task has changed since it was enqueued."
+        assert says in (job.error or "")
+        assert says in world.jobs.control.why_not_running(job)[0]
     # The next release knows what to do, and its worker tries again.
     with Worker(now(world, with_default), EMBEDDED):
         assert world.ends(job_id).result() == "a True 7"

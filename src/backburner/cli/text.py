@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from backburner.job import Job
+from backburner.progress import printable
 
 # SQLAlchemy adds an address to its messages that explains SQLAlchemy.
 _BACKGROUND = re.compile(r"\s*\(Background on this error at: \S+\)")
@@ -25,9 +26,7 @@ _HIDDEN = frozenset({"control", "args", "codec", "context", "options", "position
 
 def safe(text: str) -> str:
     """The text with everything that could move the cursor or forge a line escaped."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return printable(text)
 
 
 def safe_lines(text: str) -> str:

@@ -21,6 +21,7 @@ from backburner.errors import DecodeError
 from backburner.hooks import Attempt
 from backburner.job import ClaimedJob
 from backburner.outcome import AttemptRecord, Settlement, StopWorker
+from backburner.progress import printable
 from backburner.states import JobState
 from backburner.store.upkeep import EXPIRED
 from backburner.task import RunOptions, Task
@@ -292,7 +293,7 @@ class Executor:
         settlement = verdict.of_error(job, error, rules, self._clock.now(), random.random)
         if settlement.error is not None:
             level = logging.ERROR if settlement.state is JobState.FAILED else logging.WARNING
-            log.log(level, "job %s (%s) is %s: %s", job.id, job.task, settlement.state, settlement.error)
+            log.log(level, "job %s (%s) is %s: %s", job.id, job.task, settlement.state, printable(settlement.error))
         return self._notifiers.told(job, options, settlement, self._clock.now())
 
     def _pace(self, name: str) -> Pace:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from backburner.errors import StoreUnavailable
 from backburner.outcome import Settlement
+from backburner.progress import printable
 from backburner.seams import Seams
 from backburner.states import JobState
 from backburner.store.lane import FINISH
@@ -141,7 +142,7 @@ class Finisher:
             self._write(batch[middle:])
             return
         guilty = batch[0]
-        log.error("job %s: its outcome cannot be stored: %s", guilty.id, error)
+        log.error("job %s: its outcome cannot be stored: %s", guilty.id, printable(str(error)[:500]))
         self._write(
             [
                 Settlement(

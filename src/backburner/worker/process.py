@@ -12,6 +12,7 @@ from backburner.blame import Limits
 from backburner.clock import boot_seconds
 from backburner.job import ClaimedJob
 from backburner.outcome import Settlement
+from backburner.progress import printable
 from backburner.states import JobState
 from backburner.worker import verdict
 from backburner.worker.app import spec_of
@@ -265,7 +266,9 @@ class WorkerProcess:
 
     def _on_deaf(self, running: Running) -> None:
         """A job was told to stop and does not listen."""
-        log.error("job %s does not stop (%s); giving up its thread", running.job.id, running.context._stop)
+        log.error(
+            "job %s does not stop (%s); giving up its thread", running.job.id, printable(str(running.context._stop))
+        )
         if self._may_exit:
             # It is settled when its body surely has ended: with this process, after the others.
             self._deaf.append(running)

@@ -22,6 +22,8 @@ STOPPED_WITH_ERROR = "It stopped with an error."
 
 _MOST = 4000
 """Characters of an exception's text that are kept."""
+_LINE = 1000
+"""Characters of what operators read first."""
 
 
 class Rules(NamedTuple):
@@ -39,7 +41,7 @@ def of_error(
     ended = _Ending(job)
     if isinstance(error, StopWorker):
         error = error.cause or PermanentError(error.reason or "The task asked its worker to stop.")
-    private = f"{type(error).__name__}: {text_of(error)}"[:1000]
+    private = private_of(error)
     if isinstance(error, Cancelled):
         return ended(JobState.CANCELLED, text_of(error) or "Cancelled on request.")
     if isinstance(error, Skip):
@@ -48,8 +50,8 @@ def of_error(
         run_at = error.until or now + timedelta(seconds=error.after or 0.0)
         return ended(JobState.SCHEDULED, storable(error.reason, _MOST) or "Waits.", run_at=run_at)
     if isinstance(error, PermanentError | NotSerializable | TooLarge):
-        public = text_of(error) if isinstance(error, PermanentError) else "Its result cannot be stored."
-        return ended(JobState.FAILED, public or STOPPED_WITH_ERROR, error=private, tries=1)
+        public = public_of(error) if isinstance(error, PermanentError) else "Its result cannot be stored."
+        return ended(JobState.FAILED, public, error=private, tries=1)
     return _temporary(ended, job, error, rules, now, random, private)
 
 
@@ -63,7 +65,7 @@ def _temporary(
     private: str,
 ) -> Settlement:
     asked = isinstance(error, Retry)
-    public = (text_of(error) if asked or isinstance(error, TimedOut) else "") or STOPPED_WITH_ERROR
+    public = public_of(error)
     if not rules.repeatable and not asked:
         return ended(JobState.FAILED, public, error=private, tries=1)
     delay = rules.retry.decide(job.tries + 1, error, random, rules.max_attempts)
@@ -72,6 +74,27 @@ def _temporary(
     if isinstance(error, Retry) and error.after is not None:
         delay = error.after
     return ended(JobState.RETRYING, public, error=private, tries=1, run_at=now + timedelta(seconds=delay))
+
+
+def public_of(error: BaseException) -> str:
+    """What people may read of a failure: what was written for them, else that it failed and no more."""
+    if isinstance(error, PermanentError | Retry | TimedOut):
+        return text_of(error) or STOPPED_WITH_ERROR
+    try:
+        said = getattr(error, "public_text", None)
+        return (storable(said, _MOST) if isinstance(said, str) else "") or STOPPED_WITH_ERROR
+    except Exception:  # noqa: BLE001 (a property of the app's code)
+        return STOPPED_WITH_ERROR
+
+
+def private_of(error: BaseException) -> str:
+    """What operators read of a failure in one line: the exception, and the one it was raised from."""
+    cause = error.__cause__
+    return _named(error) if cause is None else f"{_named(error)} (from {_named(cause)})"[:_LINE]
+
+
+def _named(error: BaseException) -> str:
+    return f"{type(error).__name__}: {text_of(error)}"[:_LINE]
 
 
 def text_of(error: BaseException) -> str:
@@ -86,7 +109,7 @@ def untold(job: ClaimedJob, error: Exception) -> Settlement:
     """The body has ended, and to find out how raised an error itself: final, for it must not run again unseen."""
     return Settlement(
         job.id, job.position, job.attempt, JobState.FAILED,
-        reason=STOPPED_WITH_ERROR, error=f"{type(error).__name__}: {text_of(error)}"[:1000], tries=1,
+        reason=STOPPED_WITH_ERROR, error=private_of(error), tries=1,
     )  # fmt: skip
 
 
@@ -100,14 +123,14 @@ def damaged(job: ClaimedJob, error: Exception) -> Settlement:
     """The row cannot be read: held and visible, for a person."""
     public, held = "Its stored call cannot be read.", DAMAGED
     if isinstance(error, SignatureChanged):
-        public, held = f"Its task has changed: {error.problem}.", SIGNATURE
+        public, held = "Its task has changed since it was enqueued.", SIGNATURE
     return Settlement(
         job.id,
         job.position,
         job.attempt,
         JobState.BLOCKED,
         reason=public,
-        error=f"{type(error).__name__}: {text_of(error)}"[:1000],
+        error=_named(error),
         blocked_on=held,
     )
 
@@ -126,7 +149,7 @@ def not_started(job: ClaimedJob, error: BaseException, now: datetime, max_losses
         job.attempt,
         JobState.FAILED if over else JobState.SCHEDULED,
         reason=f"It could not be started {job.losses + 1} times." if over else "It could not be started.",
-        error=f"{type(error).__name__}: {text_of(error)}"[:1000],
+        error=private_of(error),
         run_at=None if over else now + timedelta(seconds=START_AGAIN_SECONDS),
         losses=1,
     )

@@ -78,3 +78,54 @@ def test_what_cannot_even_begin_is_tried_again_after_a_pause_and_not_for_ever() 
     last = verdict.not_started(JOB._replace(losses=2), OSError("no more processes"), NOW, max_losses=3)
     assert (last.state, last.run_at) == (JobState.FAILED, None)
     assert last.reason == "It could not be started 3 times."
+
+
+class _Busy(Exception):
+    """An error of an app that knows what its users may read."""
+
+    public_text = "The bank does not answer. We try again."
+
+
+class _Worse(Exception):
+    @property
+    def public_text(self) -> str:
+        raise ValueError("not even that")
+
+
+def raised(error: BaseException, cause: BaseException | None = None) -> BaseException:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "private"),
+    [
+        (_Busy("HTTP 503"), "The bank does not answer. We try again.", "_Busy: HTTP 503"),
+        (_Worse("x"), verdict.STOPPED_WITH_ERROR, "_Worse: x"),
+        (
+            raised(Retry("The bank is closed."), ConnectionError("10.0.0.7")),
+            "The bank is closed.",
+            "Retry: The bank is closed. (from ConnectionError: 10.0.0.7)",
+        ),
+        (
+            raised(PermanentError("No such account."), KeyError("acc_17")),
+            "No such account.",
+            "PermanentError: No such account. (from KeyError: 'acc_17')",
+        ),
+        (raised(OSError("a"), OSError("b")), verdict.STOPPED_WITH_ERROR, "OSError: a (from OSError: b)"),
+        (PermanentError(), verdict.STOPPED_WITH_ERROR, "PermanentError: "),
+    ],
+)
+def test_what_people_and_what_operators_read(error: BaseException, reason: str, private: str) -> None:
+    found = end(error)
+    assert (found.reason, found.error) == (reason, private)
+
+
+@pytest.mark.parametrize("make", [OSError, PermanentError, Retry, Skip, Cancelled, StopWorker])
+def test_texts_have_an_end_and_can_be_stored(make: type[BaseException]) -> None:
+    found = end(make("\x00\udc80" + "long " * 10_000))
+    for text, most in ((found.reason, 4000), (found.error, 1000)):
+        assert text is None or len(text) <= most
+        assert "\x00" not in (text or "")
+        (text or "").encode()
+    assert end(Wait(1, "\x00" + "x" * 9999)).reason == "\\x00" + "x" * 3996
