@@ -43,7 +43,11 @@ class Registry:
         return found
 
     def names(self) -> tuple[str, ...]:
-        """Every name that can be run here, aliases and what is not listed included, in alphabetical order."""
+        """Every name that the app's tasks answer to, aliases included, in alphabetical order."""
+        return tuple(sorted(self._tasks.keys() - self._unlisted))
+
+    def runnable(self) -> tuple[str, ...]:
+        """Every name that can be run here, in alphabetical order: with what is not listed."""
         return tuple(sorted(self._tasks))
 
     def __iter__(self) -> Iterator[Task[..., Any]]:

@@ -81,7 +81,7 @@ class WorkerProcess:
             [
                 Promoter(self._store, jobs.bell, options.poll),
                 Expirer(self._store),
-                Unholder(self._store, jobs.bell, lambda: list(jobs.registry.names())),
+                Unholder(self._store, jobs.bell, lambda: list(jobs.registry.runnable())),
                 self.rescuer,
                 GroupKeeper(self._store, jobs.bell),
                 Pruner(self._store, jobs.files, jobs.settings),

@@ -30,7 +30,7 @@ class Strangers:
 
     def introduce(self) -> None:
         """Tell the others what this worker knows, before it claims anything."""
-        who = self._worker(), self._registry.names()
+        who = self._worker(), self._registry.runnable()
         if who != self._introduced:
             self._store.workers.introduce(*who)
             self._introduced = who
