@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,8 @@ class Database:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.open_store: Callable[[Settings], Store] = stores.open
+        self.adapt_bell: Callable[[Bell], Bell] = lambda bell: bell
         self._stores: dict[str, Store] = {}
         self._bells: dict[str, Bell] = {}
 
@@ -29,7 +33,7 @@ class Database:
     def store(self) -> Store:
         """The store. Raises `InvalidUrl` and `MissingExtra`."""
         found = self._stores.get("store")
-        return found if found is not None else self._stores.setdefault("store", stores.open(self.settings))
+        return found if found is not None else self._stores.setdefault("store", self.open_store(self.settings))
 
     @property
     def bell(self) -> Bell:
@@ -38,8 +42,22 @@ class Database:
         if found is None:
             # By name, as the store: bells import SQLAlchemy.
             made: Bell = import_module("backburner.notify").open_bell(self.store)
-            found = self._bells.setdefault("bell", made)
+            found = self._bells.setdefault("bell", self.adapt_bell(made))
         return found
+
+    @contextmanager
+    def replaced(
+        self, settings: Settings, open_store: Callable[[Settings], Store], adapt_bell: Callable[[Bell], Bell]
+    ) -> Iterator[None]:
+        """Be another database for a while, as tests need it; what was open before is put back as it was."""
+        kept = dict(vars(self))
+        self.settings, self.open_store, self.adapt_bell = settings, open_store, adapt_bell
+        self._stores, self._bells = {}, {}
+        try:
+            yield
+        finally:
+            self.close()
+            vars(self).update(kept)
 
     def close(self) -> None:
         """Close connections and bell; the next use opens them again."""

@@ -18,6 +18,10 @@ SeamName = Literal[
 ]
 
 
+class Gone(BaseException):
+    """What a test raises where a process is to be gone: nothing of the attempt is written from there on."""
+
+
 class Seams:
     """The production seams: reaching one does nothing. Tests pass a subclass."""
 

@@ -12,6 +12,12 @@ GATES = {
         "store/__init__.py",
         "open",
     ): "SQLAlchemy is loaded with the first store, so that `import backburner` stays light",
+    (
+        "pytest_plugin.py",
+        "_backburner_pattern",
+    ): "pytest loads the plugin in every project, so it stays light until it is used",
+    ("pytest_plugin.py", "jobs_testing"): "as above",
+    ("pytest_plugin.py", "backburner"): "as above",
     ("database.py", "Database.bell"): "bells import SQLAlchemy too",
 }
 

@@ -54,7 +54,9 @@ def environment(folder: Path) -> dict[str, str]:
     """That of somebody who has just installed Backburner: no settings, an empty home."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("BACKBURNER_", "PG"))}
     programs = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
-    return kept | {"PATH": programs, "HOME": str(folder), "PYTHONUNBUFFERED": "1"}
+    # pytest finds the plugin by its entry point; that of an installation of the source may be older than the source.
+    plugin = {"PYTEST_PLUGINS": "backburner.pytest_plugin"}
+    return kept | plugin | {"PATH": programs, "HOME": str(folder), "PYTHONUNBUFFERED": "1"}
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if any(map(step_of, page.blocks))], ids=lambda page: page.name)

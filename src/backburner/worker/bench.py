@@ -36,6 +36,7 @@ class Bench:
         stranger: Callable[[ClaimedJob], Settlement] = verdict.unknown_task,
         begin: Callable[[ClaimedJob], bool] = lambda _: True,
         stop_grace: float = 10.0,
+        executor: Callable[..., Executor] = Executor,
     ) -> None:
         self._registry, self._limit = jobs.registry, jobs.settings.max_result_bytes
         self.reporter = Reporter(
@@ -48,7 +49,7 @@ class Bench:
             deaf=deaf,
             grace=stop_grace,
         )
-        self.executor = Executor(jobs, page, self.reporter, worker, isolation, begin, done, left, stop_worker, stranger)
+        self.executor = executor(jobs, page, self.reporter, worker, isolation, begin, done, left, stop_worker, stranger)
 
     def _encode(self, context: JobContext, result: Any) -> str:
         task = self._registry.get(context.task or "")

@@ -44,6 +44,12 @@ class Chores:
         self._wake.set()
         self._thread.join(5.0)
 
+    def do_all(self, *, but: tuple[type, ...] = ()) -> None:
+        """Do every chore once, in this thread, but for these kinds. Raises what they raise."""
+        for chore in self._due:
+            if not isinstance(chore, but):
+                chore.once()
+
     def _work(self) -> None:
         while not self._closing:
             chore = min(self._due, key=lambda one: self._due[one])

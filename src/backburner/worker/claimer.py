@@ -84,6 +84,12 @@ class Claimer:
         """Start the thread."""
         self._thread.start()
 
+    def look(self) -> bool:
+        """Look at every queue once, in this thread, as though for the first time; True when it is worth another."""
+        self._head_at = self._listed_at = float("-inf")
+        self._lines.look_anew()
+        return self._round()
+
     def stop(self) -> None:
         """Claim nothing more; what is under way ends first, see `ended`."""
         self._stopping.set()
@@ -91,7 +97,8 @@ class Claimer:
 
     def ended(self, seconds: float) -> bool:
         """True when the last claim has ended, False when it has not after `seconds`."""
-        self._thread.join(seconds)
+        if self._thread.is_alive():
+            self._thread.join(seconds)
         if self._thread.is_alive():
             return False
         self._lane.close()

@@ -109,7 +109,7 @@ class Executor:
         self, job: ClaimedJob, task: Task[..., Any], options: RunOptions, args: list[Any], kwargs: dict[str, Any],
         slot: int,
     ) -> bool:  # fmt: skip
-        context = JobContext(job, self._reporter, only_items=options.items, now=self._clock.now)
+        context = self._context(job, options)
         alone = options.isolate or job.crashes > 0 or job.losses > 0
         apart = alone and self._isolation is not None
         # A process of its own runs them itself.
@@ -161,6 +161,9 @@ class Executor:
             self._worker(), self._clock.now(), resident_bytes(),
         )  # fmt: skip
         return Hooked(hooks, attempt, context, self.loop)
+
+    def _context(self, job: ClaimedJob, options: RunOptions) -> JobContext:
+        return JobContext(job, self._reporter, only_items=options.items, now=self._clock.now)
 
     @contextmanager
     def _around(self, context: JobContext, options: RunOptions) -> Iterator[None]:

@@ -71,6 +71,15 @@ class Finisher:
         """True when everything is written."""
         return not self._pending and self._in_hand == 0
 
+    def write_all(self) -> None:
+        """Write what there is, in this thread."""
+        while self._pending:
+            batch = self._take()
+            try:
+                self._write(batch)
+            finally:
+                self._in_hand = 0
+
     def drain(self, seconds: float) -> bool:
         """Wait until everything is written; False after `seconds`."""
         # A wait without end is one of years: threads cannot wait for longer than their clock counts.
@@ -82,7 +91,8 @@ class Finisher:
         written = self.drain(seconds)
         self._closing.set()
         self._arrived.set()
-        self._thread.join(1.0)
+        if self._thread.is_alive():
+            self._thread.join(1.0)
         self._lane.close()
         return written
 

@@ -58,6 +58,11 @@ class Lines:
             self._capped_queues = set(self._store.limits.capped_queues())
         return queue in self._capped_queues
 
+    def look_anew(self) -> None:
+        """Forget when what was last looked at."""
+        self._asked_at = float("-inf")
+        self._looked.clear()
+
     def come_first(self, queue: str) -> bool:
         """Whether lines are asked before plain jobs: while they bring something, and where plain jobs never end."""
         if queue in self._busy:

@@ -19,6 +19,7 @@ from backburner.worker.app import spec_of
 from backburner.worker.bench import Bench
 from backburner.worker.chores import Chores
 from backburner.worker.claimer import Claimer
+from backburner.worker.executor import Executor
 from backburner.worker.finisher import Finisher
 from backburner.worker.hooked import ProcessHooks
 from backburner.worker.isolation import Isolation
@@ -47,7 +48,10 @@ STOP_GRACE = 10.0
 class WorkerProcess:
     """Claims, runs and settles jobs as `worker_id`, under the lease that its page shows."""
 
-    def __init__(self, jobs: Backburner, options: WorkerOptions, page: Page, worker_id: str, *, may_exit: bool) -> None:
+    def __init__(
+        self, jobs: Backburner, options: WorkerOptions, page: Page, worker_id: str, *, may_exit: bool,
+        executor: Callable[..., Executor] = Executor, pool: Callable[..., Pool] = Pool,
+    ) -> None:  # fmt: skip
         self.id, self.page, self.options = worker_id, page, options
         self._jobs, self._store, self._may_exit = jobs, jobs.store, may_exit
         self._held: dict[str, ClaimedJob] = {}
@@ -64,11 +68,11 @@ class WorkerProcess:
         self.bench = Bench(
             jobs, page, self._my_id, isolation=self._isolation(limits), done=self._done, deaf=self._on_deaf,
             left=self._on_left, stop_worker=self.become_quiet, begin=self._begin,
-            stranger=self._strangers.meet, stop_grace=STOP_GRACE,
+            stranger=self._strangers.meet, stop_grace=STOP_GRACE, executor=executor,
         )  # fmt: skip
         self._hooks = ProcessHooks.of(jobs, worker_id, self.bench.executor.loop, isolated=False)
         self._ear = jobs.bell.ear()
-        self.pool = Pool(options.concurrency, self.bench.executor.run, self._may_claim, self._ear.ring)
+        self.pool = pool(options.concurrency, self.bench.executor.run, self._may_claim, self._ear.ring)
         self.finisher = Finisher(self._store, self._my_id, lambda: self.pool.waiting > 0, self._settled, jobs.seams)
         self._lines = Lines(self._store, jobs.bell, jobs.registry, options)
         self._claimer = Claimer(

@@ -11,6 +11,7 @@ from backburner.job import ClaimedJob
 from backburner.outcome import Cancelled, PermanentError, Retry, Settlement, Skip, StopWorker, TimedOut, Wait
 from backburner.progress import storable
 from backburner.retry import RetryPolicy
+from backburner.seams import Gone
 from backburner.states import JobState
 from backburner.store.upkeep import DAMAGED, SIGNATURE, UNKNOWN_TASK
 
@@ -157,7 +158,7 @@ def not_started(job: ClaimedJob, error: BaseException, now: datetime, max_losses
 
 def is_lost(error: BaseException | None) -> bool:
     """True when the attempt is not ours any more: then there is nothing to write."""
-    return isinstance(error, LeaseLost)
+    return isinstance(error, LeaseLost | Gone)
 
 
 class _Ending:
