@@ -133,6 +133,13 @@ class UnknownParent(InvalidOption):
         )  # fmt: skip
 
 
+class NeverFires(InvalidOption):
+    """A cron expression names a time that never comes, such as the 30th of February."""
+
+    def __init__(self, expression: str) -> None:
+        super().__init__("cron", expression, "names a time that never comes", "Correct its day, month and day of week")
+
+
 class StoreError(BackburnerError):
     """The root of errors about the database."""
 
@@ -197,6 +204,14 @@ class JobNotFound(BackburnerError, LookupError):
     def __init__(self, job_id: str) -> None:
         self.job_id = job_id
         super().__init__(f"there is no job {shown(job_id)}: the id is unknown or the job was cleaned away")
+
+
+class ScheduleNotFound(BackburnerError, LookupError):
+    """There is no schedule of that name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"there is no schedule {shown(name)}. List them: backburner schedules list")
 
 
 class WrongState(BackburnerError):
