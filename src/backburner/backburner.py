@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
 from backburner.control import Control
@@ -22,7 +23,10 @@ from backburner.notice import Notifier
 from backburner.notifiers import Notifiers
 from backburner.options import TaskOptions
 from backburner.queues import Queues
+from backburner.recurrence import Missed
 from backburner.registry import Registry
+from backburner.schedule import Schedule
+from backburner.schedules import Arguments, Schedules, declared
 from backburner.seams import Seams
 from backburner.selection import Selection, checked_limit, filter_of
 from backburner.settings import Settings
@@ -66,6 +70,7 @@ class Backburner:
         self.queues: Queues = Queues(self._database)
         self._enqueuer = JobEnqueuer(self._database, self.ids, self.control)
         self.notifiers: Notifiers = Notifiers(self.registry, self._enqueuer)
+        self.schedules: Schedules = Schedules(self._database, self.registry, self.ids, self.control)
         self._files: FileStore | None = None
         self.app: str | None = None
         """How another process finds this object, module:name; a worker that was told so says so here."""
@@ -120,6 +125,27 @@ class Backburner:
         """
         self.notifiers.add(notifier, name)
         return notifier
+
+    def schedule(
+        self,
+        task: Task[..., Any],
+        *,
+        cron: str | None = None,
+        every: float | timedelta | None = None,
+        args: Arguments = (),
+        name: str | None = None,
+        zone: str = "UTC",
+        missed: Missed = "skip",
+        bound: int | None = None,
+    ) -> Schedule:
+        """Have a task enqueued again and again: at the times of `cron` in `zone`, or `every` so many seconds.
+
+        Connects to nothing: workers store it when they start. `args` are a tuple or a dict, options come by
+        `task.options(...)`, `name` is the task's unless said. `missed` says what becomes of times without a
+        worker: "skip", "once" or "all", then the latest `bound` (100). Raises `InvalidOption`, `NeverFires`
+        and what `task.enqueue` raises before it stores.
+        """
+        return self.schedules.declare(declared(task, name, cron, every, args, zone, missed, bound))
 
     def enqueue_many(self, task: Task[..., Any], calls: Iterable[tuple[Any, ...] | Mapping[str, Any]]) -> list[str]:
         """Store many calls of one task in one transaction: all or none. The ids, in order.

@@ -241,6 +241,10 @@ def schedule_columns() -> list[Column[Any]]:
         Column("paused_at", Utc),
         Column("paused_by", String(200)),
         Column("reason", String(500)),
+        # Of the definition; of those that it took the place of; when a worker last had it in its code.
+        Column("digest", String(64)),
+        Column("replaced", Text),
+        Column("seen_at", Utc),
     ]
 
 

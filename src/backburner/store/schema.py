@@ -53,7 +53,7 @@ class Schema:
         self.schedules = self._table(
             "schedules", *columns.schedule_columns(), Index(f"{prefix}schedules_next", "next_at")
         )
-        self.fires = self._table("fires", *columns.fire_columns())
+        self.fires = self._table("fires", *columns.fire_columns(), Index(f"{prefix}fires_at", "at"))
         self.files = self._table(
             "files",
             *columns.file_columns(),

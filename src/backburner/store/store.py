@@ -33,6 +33,7 @@ from backburner.store.locks import Locks
 from backburner.store.progress import ProgressRows
 from backburner.store.queues import Queues
 from backburner.store.reports import Reports
+from backburner.store.schedules import Schedules
 from backburner.store.schema import Schema
 from backburner.store.upkeep import Upkeep
 from backburner.store.workers import Workers
@@ -80,6 +81,7 @@ class Store:
         self.limits = Limits(self)
         self.groups = Groups(self)
         self.dependencies = Dependencies(self)
+        self.schedules = Schedules(self)
         self.attachments = Attachments(self)
         self.inserts = Inserts(self)
         self.callers = Callers(self)

@@ -32,6 +32,7 @@ from backburner.worker.pruner import Pruner
 from backburner.worker.records import resident_bytes
 from backburner.worker.reporter import Running
 from backburner.worker.rescuer import Rescuer
+from backburner.worker.scheduler import Scheduler
 from backburner.worker.strangers import Strangers
 
 if TYPE_CHECKING:
@@ -81,9 +82,11 @@ class WorkerProcess:
             self._strangers, jobs.seams,
         )  # fmt: skip
         self.rescuer = Rescuer(self._store, jobs.bell, self._my_id, page, limits, options.lease, jobs.seams)
+        self._scheduler = Scheduler(self._store, jobs.bell, jobs.ids.new, jobs.schedules, options.poll)
         self._chores = Chores(
             [
                 Promoter(self._store, jobs.bell, options.poll),
+                self._scheduler,
                 Expirer(self._store),
                 Unholder(self._store, jobs.bell, lambda: list(jobs.registry.runnable())),
                 self.rescuer,
@@ -97,7 +100,10 @@ class WorkerProcess:
         self._hooks.start()
 
     def start(self) -> None:
-        """Start every part."""
+        """Start every part. Raises `StoreError`."""
+        if self.options.burst:
+            # It may have ended before the chores come to it: what is due is ready, too.
+            self._scheduler.once()
         self.finisher.start()
         self.bench.reporter.start()
         self._chores.start()

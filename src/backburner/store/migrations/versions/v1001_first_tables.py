@@ -309,8 +309,9 @@ class Tables:
             column("version", sa.Integer, nullable=False),
             column("disabled", sa.Boolean, nullable=False, server_default=sa.text("false")),
             self.time("paused_at"),
-            column("paused_by", sa.String(200)),
-            column("reason", sa.String(500)),
+            *(column(name, sa.String(size)) for name, size in (("paused_by", 200), ("reason", 500), ("digest", 64))),
+            column("replaced", sa.Text),
+            self.time("seen_at"),
         )
         self.index("schedules", "next", "next_at")
         self.table(
@@ -319,6 +320,7 @@ class Tables:
             self.time("at", primary_key=True),
             self.id("job"),
         )
+        self.index("fires", "at", "at")
 
     def files(self) -> None:
         self.table(
