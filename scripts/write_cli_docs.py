@@ -15,8 +15,8 @@ START = """\
 # The command line
 
 `backburner [--app module:object] [-v] COMMAND`. The app is found by `--app`, else by `BACKBURNER_APP`, else by
-`app` in `backburner.toml` or `[tool.backburner]` of `pyproject.toml`. `jobs`, `migrate`, `clear`, `doctor` and
-`settings` also work without an app when the setting `url` is set there, for example
+`app` in `backburner.toml` or `[tool.backburner]` of `pyproject.toml`. `jobs`, `schedules`, `migrate`, `clear`,
+`doctor` and `settings` also work without an app when the setting `url` is set there, for example
 `BACKBURNER_URL=sqlite:///jobs.db backburner jobs list`.
 
 Results go to stdout, everything else to stderr. Lists, `jobs show`, `doctor` and `settings` print JSON with

@@ -15,8 +15,12 @@ PAGES: dict[str, str] = dict(DOCS["pages"](main, ("backburner",), None))
 
 
 def test_all_commands_are_there() -> None:
-    said = "worker process jobs queues web migrate clear doctor settings demo"
-    groups = {"jobs": "list show retry cancel delete", "queues": "list pause resume limit"}
+    said = "worker process jobs queues schedules web migrate clear doctor settings demo"
+    groups = {
+        "jobs": "list show retry cancel delete",
+        "queues": "list pause resume limit",
+        "schedules": "list show run pause resume add remove",
+    }
     below = [f"backburner {group} {name}" for group, names in groups.items() for name in names.split()]
     assert set(PAGES) == {"backburner", *below, *(f"backburner {name}" for name in said.split())}
 

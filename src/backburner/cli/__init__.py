@@ -14,6 +14,7 @@ COMMANDS = {
     "process": Entry("backburner.cli.process", "Run what is ready, then end; for cron."),
     "jobs": Entry("backburner.cli.jobs", "List, show, retry, cancel and delete jobs."),
     "queues": Entry("backburner.cli.queues", "List, pause, resume and limit queues."),
+    "schedules": Entry("backburner.cli.schedules", "List, show, run, pause, add and remove schedules."),
     "web": Entry("backburner.cli.web", "Serve the web pages and the HTTP API.", extra="web"),
     "migrate": Entry("backburner.cli.migrate", "Make and update the tables, or print the SQL."),
     "clear": Entry("backburner.cli.clear", "Delete old finished jobs."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -208,6 +209,17 @@ def held(jobs: Backburner) -> Iterator[Finding]:
     yield Finding("held jobs", Verdict.WARNING, text, remedy)
 
 
+def schedules(jobs: Backburner) -> Iterator[Finding]:
+    """Every schedule fires, and its jobs run."""
+    found = jobs.schedules.list()
+    for schedule in found:
+        for problem in jobs.schedules.problems(schedule):
+            remedy = f"See: backburner schedules show {shlex.quote(schedule.name)}"
+            yield Finding("schedules", Verdict.WARNING, f"{schedule.name}: {problem}", remedy)
+    active = sum(1 for schedule in found if schedule.active)
+    yield Finding("schedules", Verdict.OK, f"{active} of {len(found)} fire" if found else "none")
+
+
 def snapshots(jobs: Backburner) -> Iterator[Finding]:
     """No session keeps PostgreSQL from cleaning up: dead rows make every claim slower."""
     if jobs.store.dialect.name != "postgresql":
@@ -229,6 +241,7 @@ CHECKS: tuple[Callable[[Backburner], Iterator[Finding]], ...] = (
     wake_up,
     workers,
     held,
+    schedules,
     snapshots,
 )
 """In order: those further down need those above."""

@@ -35,7 +35,7 @@ _RUNS, _FIRES = 3, 5
 
 @click.group(epilog=_EPILOG)
 def command() -> None:
-    """List, show, run, pause, resume, add and remove schedules.
+    """List, show, run, pause, add and remove schedules.
 
     Schedules of the code are here when a worker has stored them. Works with --app, or with nothing but the
     setting url; adding one needs the app.
@@ -137,7 +137,7 @@ def add(
 
     \b
     Examples:
-      backburner schedules add nightly shop.report --cron "30 2 * * *" --zone Europe/Prague
+      backburner schedules add nightly shop.report --cron "30 2 * * MON-FRI"
       backburner schedules add stock shop.sync --every 5min --args '{"shop": 7}'
     """
     try:
