@@ -40,10 +40,10 @@ def main() -> None:
         processes = options.processes or (2 if database == "postgresql" else 1)
         with ExitStack() as stack:
             raw, ours = [], []
-            new_url = _new_url(database, stack)
+            fresh = new_url(database, stack)
             for _ in range(options.rounds):
-                raw.append(raw_drain(new_url(), options.jobs, processes))
-                ours.append(backburner_drain(new_url(), options.jobs, processes))
+                raw.append(raw_drain(fresh(), options.jobs, processes))
+                ours.append(backburner_drain(fresh(), options.jobs, processes))
         print(_report(database, processes, options.jobs, raw, ours))
 
 
@@ -175,7 +175,8 @@ def _raw_sqlite(jobs: str) -> Callable[[Any], int]:
     return step
 
 
-def _new_url(database: str, stack: ExitStack) -> Callable[[], str]:
+def new_url(database: str, stack: ExitStack) -> Callable[[], str]:
+    """URLs of fresh databases, one per call; PostgreSQL with fsync on."""
     if database == "postgresql":
         server = stack.enter_context(PostgresServer(fsync=True))
         return lambda: server.create_database()

@@ -1,0 +1,147 @@
+"""What serial groups cost: jobs without a group beside a long line, jobs in many groups, and one long group.
+
+    python -m benchmarks.groups [--database sqlite|postgresql] [--jobs N] [--waiting N] [--row N] [--rounds N]
+
+`none` drains plain jobs. `parked` drains the same beside a group whose line is `--waiting` jobs long and does not move;
+`arrived` beside as many that no worker has looked at yet. `tenth` has one job of ten in groups of ten. `row` drains one
+group of `--row` jobs, one after the other. Rounds alternate; ratios are to `none` of the same round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import timedelta
+
+from sqlalchemy import update
+
+from backburner.ids import Ids
+from backburner.job import NewJob
+from backburner.store.store import Store
+from benchmarks.drain import new_url
+
+_ROWS = 5000
+
+
+def main() -> None:
+    """Measure and print one line per database."""
+    options = _options()
+    for database in options.database or ("postgresql", "sqlite"):
+        processes = 2 if database == "postgresql" else 1
+        with ExitStack() as stack:
+            fresh = new_url(database, stack)
+            found: dict[str, list[float]] = {name: [] for name in CASES}
+            for _ in range(options.rounds):
+                for name, fill in CASES.items():
+                    found[name].append(_measured(fresh(), fill, options, processes))
+        print(_report(database, found))
+
+
+def _measured(url: str, fill: Callable[[Store, argparse.Namespace], int], options: argparse.Namespace, n: int) -> float:
+    """Jobs per second, from the first start to the last end, of those that `fill` says should run."""
+    store = Store(url, auto_migrate=True)
+    store.ready()
+    expected = fill(store, options)
+    if store.dialect.name == "postgresql":
+        with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql(f"VACUUM ANALYZE {store.schema.qualified('jobs')}")
+    worker = subprocess.run(
+        [sys.executable, "-m", "benchmarks.noop", url, str(n)], check=False, capture_output=True, text=True
+    )
+    if worker.returncode != 0:
+        raise RuntimeError(f"the worker ended with {worker.returncode}: {worker.stderr[-2000:]}")
+    t = store.schema.qualified("jobs")
+    query = f"SELECT count(*), min(started_at), max(finished_at) FROM {t} WHERE state = 'succeeded'"
+    done, first, last = store.read(lambda c: c.exec_driver_sql(query).one())
+    store.close()
+    if done != expected:
+        raise RuntimeError(f"{done} of {expected} jobs succeeded")
+    seconds = (last - first) / 1e6 if isinstance(first, int) else (last - first).total_seconds()
+    return float(done / seconds)
+
+
+def _none(store: Store, options: argparse.Namespace) -> int:
+    _insert(store, (None for _ in range(options.jobs)))
+    return int(options.jobs)
+
+
+def _parked(store: Store, options: argparse.Namespace) -> int:
+    _hold(store)
+    _insert(store, ("long" for _ in range(options.waiting)), blocked_on="group")
+    return _none(store, options)
+
+
+def _arrived(store: Store, options: argparse.Namespace) -> int:
+    _hold(store)
+    _insert(store, ("long" for _ in range(options.waiting)))
+    return _none(store, options)
+
+
+def _tenth(store: Store, options: argparse.Namespace) -> int:
+    _insert(store, (f"g{n // 100}" if n % 10 == 0 else None for n in range(options.jobs)))
+    return int(options.jobs)
+
+
+def _row(store: Store, options: argparse.Namespace) -> int:
+    _insert(store, ("row" for _ in range(options.row)))
+    return int(options.row)
+
+
+CASES = {"none": _none, "parked": _parked, "arrived": _arrived, "tenth": _tenth, "row": _row}
+
+
+def _hold(store: Store) -> None:
+    """A job that holds the group `long` for a year: it waits for another try."""
+    _insert(store, iter(["long"]))
+    t = store.schema.jobs
+    later = store.clock.now() + timedelta(days=365)
+    change = update(t).values(state="retrying", run_at=later, slot="long", group_policy="block")
+    store.run(lambda c: c.execute(change))
+
+
+def _insert(store: Store, groups: Iterator[str | None], blocked_on: str | None = None) -> None:
+    now, ids = store.clock.now(), Ids()
+    batch: list[NewJob] = []
+    for number, group in enumerate(groups):
+        batch.append(
+            NewJob(
+                ids.new(), "benchmarks.noop.noop", f'{{"n":{number}}}', "json", "default", 50, now, now,
+                group_name=group, blocked_on=blocked_on,
+            )
+        )  # fmt: skip
+        if len(batch) == _ROWS:
+            store.jobs.insert(batch)
+            batch = []
+    if batch:
+        store.jobs.insert(batch)
+
+
+def _report(database: str, found: dict[str, list[float]]) -> str:
+    result: dict[str, object] = {"database": database}
+    for name, rates in found.items():
+        ratios = [rate / plain for rate, plain in zip(rates, found["none"], strict=True)]
+        result[name] = {"per_second": round(statistics.median(rates)), "ratio": round(statistics.median(ratios), 2)}
+    return json.dumps(result)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="What serial groups cost")
+    parser.add_argument("--database", action="append", choices=["sqlite", "postgresql"])
+    parser.add_argument("--jobs", type=int, default=100_000)
+    parser.add_argument("--waiting", type=int, default=100_000)
+    parser.add_argument("--row", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--small", action="store_true", help="some jobs, one round: does it work at all")
+    found = parser.parse_args()
+    if found.small:
+        found.jobs, found.waiting, found.row, found.rounds = 1_000, 600, 50, 1
+    return found
+
+
+if __name__ == "__main__":
+    main()
