@@ -137,6 +137,11 @@ class Settlement(NamedTuple):
     progress: ProgressWrite | None = None
     notice: NoticeWrite | None = None
 
+    @property
+    def bare(self) -> bool:
+        """True when nothing is to be written but the job's own row."""
+        return self.record is None and self.progress is None and self.notice is None
+
 
 RELEASED = JobState.QUEUED
 """The state of a settlement that gives an unstarted job back, without blame."""

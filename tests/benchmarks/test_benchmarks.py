@@ -34,6 +34,13 @@ def test_the_layouts_are_compared(database: str) -> None:
     assert "| two | " in table
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_the_cost_of_groups_is_measured(database: str) -> None:
+    figures = json.loads(run("benchmarks.groups", "--small", "--database", database))
+    assert figures["none"]["ratio"] == 1.0
+    assert all(figures[name]["per_second"] > 0 for name in ("parked", "arrived", "tenth", "row"))
+
+
 def test_every_benchmark_is_run_here_or_by_hand() -> None:
     named = Path(__file__).read_text(encoding="utf-8")
     by_hand = {"kill"}

@@ -11,6 +11,7 @@ from backburner.errors import WrongState
 from backburner.job import ClaimedJob
 from backburner.outcome import Settlement
 from backburner.states import JobState
+from backburner.store.dialects.base import ALL_PRIORITIES, HandOver
 from backburner.store.groups import Step
 from tests.store.scene import Crew, Scene, end, ids_of
 
@@ -21,6 +22,12 @@ def step(scene: Scene, worker: str, free: int = 100, queue: str = "default", **m
     """The group step of one look at a queue."""
     order = scene.order(worker, free, queue=queue)._replace(**more)
     return scene.store.groups.claim(order, scene.store.groups.arrivals(order), lambda task: None)
+
+
+def hand_over(scene: Scene, worker: str, done: Settlement, **unlike: Any) -> list[ClaimedJob]:
+    """End a job of group g; what the worker takes over in the same transaction."""
+    wanted = HandOver(worker, ["g"], None, ALL_PRIORITIES, ["shop.price"], scene.clock.now())._replace(**unlike)
+    return scene.store.claims.settle_and_take(scene.lane, [done], worker, {done.id: "g"}, wanted)[1]
 
 
 def ended(scene: Scene, worker: str, jobs: Iterable[ClaimedJob], state: JobState = S.SUCCEEDED) -> None:
@@ -62,11 +69,69 @@ def test_the_next_one_goes_on_when_the_first_has_ended(scene: Scene) -> None:
 def test_the_worker_that_ended_one_takes_the_next_at_once(scene: Scene) -> None:
     worker = scene.worker()
     _first, second = scene.insert(2, group_name="g")
-    ended(scene, worker, step(scene, worker).taken)
-    went_on = scene.store.groups.advance(["g"], worker, lambda row: True)
-    assert ids_of(went_on.taken) == [second]
-    assert went_on.taken[0].attempt == 1
+    [running] = step(scene, worker).taken
+    [taken] = hand_over(scene, worker, end(running))
+    assert (taken.id, taken.attempt, taken.group_name) == (second, 1, "g")
     assert scene.get(second).worker == worker
+    assert scene.store.groups.holder("g") == second
+
+
+@pytest.mark.parametrize(
+    "unlike",
+    [
+        {"queues": ["other"]},
+        {"priorities": (51, 60)},
+        {"tasks": ["another"]},
+        {"groups": []},
+    ],
+)
+def test_the_next_one_is_not_taken_by_a_worker_that_does_not_serve_it(scene: Scene, unlike: dict[str, Any]) -> None:
+    worker = scene.worker()
+    _, second = scene.insert(2, group_name="g")
+    [running] = step(scene, worker).taken
+    assert hand_over(scene, worker, end(running), **unlike) == []
+    assert scene.store.groups.advance(["g"]) == {"default"}
+    assert scene.state(second) is S.QUEUED
+
+
+def test_the_next_one_is_not_taken_from_a_paused_or_capped_queue(scene: Scene) -> None:
+    worker = scene.worker()
+    scene.insert(3, group_name="g")
+    [running] = step(scene, worker).taken
+    scene.store.queues.pause("*", None, None, None)
+    assert hand_over(scene, worker, end(running)) == []
+    scene.store.queues.resume("*")
+    scene.store.groups.advance(["g"])
+    [running] = step(scene, worker).taken
+    scene.store.queues.limit("default", 5)
+    assert hand_over(scene, worker, end(running)) == []
+
+
+def test_the_next_one_is_not_taken_before_something_better(scene: Scene) -> None:
+    worker = scene.worker()
+    scene.insert(2, group_name="g")
+    [running] = step(scene, worker).taken
+    scene.one(priority=10)
+    assert hand_over(scene, worker, end(running)) == []
+
+
+def test_what_was_not_accepted_hands_nothing_over(scene: Scene) -> None:
+    worker, other = scene.worker(), scene.worker()
+    first, _ = scene.insert(2, group_name="g")
+    [running] = step(scene, worker).taken
+    scene.rescue(worker, certain=True)
+    [again] = step(scene, other).taken
+    assert again.id == first
+    assert hand_over(scene, worker, end(running)) == []
+    assert scene.store.groups.holder("g") == first
+
+
+@pytest.mark.parametrize("policy", ["block", "stop"])
+def test_a_failed_holder_hands_nothing_over(scene: Scene, policy: str) -> None:
+    worker = scene.worker()
+    scene.insert(2, group_name="g", group_policy=policy)
+    [running] = step(scene, worker).taken
+    assert hand_over(scene, worker, end(running, S.FAILED)) == []
 
 
 def test_a_better_priority_overtakes_inside_the_group(scene: Scene) -> None:
@@ -85,7 +150,7 @@ def test_a_better_one_that_comes_while_the_head_is_queued_goes_first(scene: Scen
     worker = scene.worker()
     _first, second = scene.insert(2, group_name="g")
     ended(scene, worker, step(scene, worker).taken)
-    assert scene.store.groups.advance(["g"]).queued == {"default"}
+    assert scene.store.groups.advance(["g"]) == {"default"}
     urgent = scene.one(group_name="g", priority=10)
     assert ids_of(step(scene, worker).taken) == [urgent]
     assert scene.state(second) is S.BLOCKED
@@ -121,8 +186,7 @@ def test_a_parked_head_of_another_queue_is_queued_for_others(scene: Scene) -> No
     step(scene, worker, queue="mails")
     assert states(scene, first, other) == [S.RUNNING, S.BLOCKED]
     ended(scene, worker, taken)
-    went_on = scene.store.groups.advance(["g"], worker, lambda row: row.queue == "default")
-    assert (went_on.taken, went_on.queued) == ([], {"mails"})
+    assert scene.store.groups.advance(["g"]) == {"mails"}
     assert scene.state(other) is S.QUEUED
 
 
@@ -133,7 +197,8 @@ def test_skip_lets_others_go_on_while_one_waits_for_another_try(scene: Scene, po
     taken = step(scene, worker).taken
     later = scene.clock.now() + timedelta(seconds=60)
     scene.settle(worker, end(taken[0], S.RETRYING, run_at=later, tries=1))
-    assert ids_of(scene.store.groups.advance(["g"], worker, lambda row: True).taken) == [second]
+    scene.store.groups.advance(["g"])
+    assert ids_of(step(scene, worker).taken) == [second]
     assert scene.state(first) is S.RETRYING
 
 
@@ -144,7 +209,7 @@ def test_block_and_stop_hold_the_group_through_retries(scene: Scene, policy: str
     first, second = scene.insert(2, group_name="g", group_policy=policy)
     taken = step(scene, worker).taken
     scene.settle(worker, end(taken[0], to, run_at=scene.clock.now() + timedelta(seconds=60)))
-    assert scene.store.groups.advance(["g"], worker, lambda row: True) == Step([], set(), 0)
+    assert scene.store.groups.advance(["g"]) == set()
     scene.clock.move(61)
     scene.store.upkeep.promote()
     assert ids_of(step(scene, worker).taken) == [first]
@@ -155,7 +220,7 @@ def test_block_waits_for_a_person_when_the_head_has_failed_for_good(scene: Scene
     worker = scene.worker()
     first, second = scene.insert(2, group_name="g", group_policy="block")
     ended(scene, worker, step(scene, worker).taken, S.FAILED)
-    assert scene.store.groups.advance(["g"]) == Step([], set(), 0)
+    assert scene.store.groups.advance(["g"]) == set()
     scene.store.jobs.retry(first)
     assert ids_of(step(scene, worker).taken) == [first]
     assert scene.state(second) is S.BLOCKED

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select, update
@@ -12,7 +13,7 @@ from backburner.job import ClaimedJob
 from backburner.outcome import Settlement
 from backburner.states import JobState
 from backburner.store.conditions import queued_alone
-from backburner.store.dialects.base import ClaimOrder, Trouble
+from backburner.store.dialects.base import ClaimOrder, DriverConnection, HandOver, Trouble
 from backburner.store.lane import Lane
 
 if TYPE_CHECKING:
@@ -48,14 +49,45 @@ class Claims:
         if not settlements:
             return set()
         dialect, now = self._store.dialect, self._store.clock.now()
-        try:
-            if all(s.record is None and s.progress is None and s.notice is None for s in settlements):
+        with self._values_explained():
+            if all(s.bare for s in settlements):
                 return lane.run(lambda c: dialect.settle(c, settlements, by, now), atomic=False)
             return self._store.run(lambda c: self.settle_on(c, settlements, by))
+
+    def settle_and_take(
+        self, lane: Lane, settlements: Sequence[Settlement], by: str, groups: Mapping[str, str], wanted: HandOver
+    ) -> tuple[set[str], list[ClaimedJob]]:
+        """`settle`, and in the same transaction take the next jobs of the groups of those that were accepted.
+
+        `groups` has the group of each job that has one; `wanted` says which may go on.
+        """
+        dialect, now = self._store.dialect, self._store.clock.now()
+
+        def follow(driver: DriverConnection, accepted: set[str]) -> list[ClaimedJob]:
+            freed = {groups[job_id] for job_id in accepted if job_id in groups}.intersection(wanted.groups)
+            return dialect.hand_over(driver, wanted._replace(groups=sorted(freed), now=now)) if freed else []
+
+        def bare(driver: DriverConnection) -> tuple[set[str], list[ClaimedJob]]:
+            accepted = dialect.settle(driver, settlements, by, now)
+            return accepted, follow(driver, accepted)
+
+        def with_records(connection: Connection) -> tuple[set[str], list[ClaimedJob]]:
+            accepted = self.settle_on(connection, settlements, by)
+            return accepted, follow(connection.connection.driver_connection, accepted)
+
+        with self._values_explained():
+            if all(s.bare for s in settlements):
+                return lane.run(bare)
+            return self._store.run(with_records)
+
+    @contextmanager
+    def _values_explained(self) -> Iterator[None]:
+        try:
+            yield
         except StoreUnavailable:
             raise
         except Exception as error:
-            if dialect.trouble(error) is Trouble.VALUE:
+            if self._store.dialect.trouble(error) is Trouble.VALUE:
                 raise ValueError(str(error)) from error
             raise
 

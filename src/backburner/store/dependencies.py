@@ -121,7 +121,7 @@ class Dependencies:
                 queues |= step.queues
                 groups |= step.groups
                 ahead += step.cancelled
-        return queues | self._store.groups.advance(groups).queued if groups else queues
+        return queues | self._store.groups.advance(groups)
 
     def sweep(self, after: str) -> tuple[list[str], str]:
         """Of the parents of open dependencies from `after` on, those that are done; and where to look next.

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, or_, select, update
 
 from backburner.job import ClaimedJob
 from backburner.states import WAITING, JobState
-from backburner.store.conditions import GROUP, in_line, queued_alone, queued_in_group
+from backburner.store.conditions import GROUP, in_line, queued_in_group
 from backburner.store.dialects.base import ClaimOrder
 from backburner.store.lane import CLAIM, FINISH
 from backburner.store.limits import Room
@@ -81,32 +81,18 @@ class Groups:
 
         return self._store.run(work, CLAIM)
 
-    def advance(
-        self,
-        names: Iterable[str],
-        worker: str | None = None,
-        wants: Callable[[Row[Any]], bool] | None = None,
-        caps: Callable[[str], int | None] = lambda task: None,
-    ) -> Step:
-        """Let the next one of these groups go on, where nobody holds them: queued, for all who look.
-
-        With a `worker` it is taken at once where `wants(row)`.
-        """
+    def advance(self, names: Iterable[str]) -> set[str]:
+        """Queue the next ones of these groups, where nobody holds them; the queues that got one."""
         wanted = sorted(set(names))
+        if not wanted:
+            return set()
         self._make(wanted)
 
-        def work(connection: Connection) -> Step:
-            lives = worker is not None and alive(self._store, connection, worker)
+        def work(connection: Connection) -> set[str]:
             mine = self._lock(connection, wanted, wait=True)
-            if not lives or wants is None:
-                return self._step(connection, mine, worker, lambda row: False)
-            room = Room(self._store, connection, len(mine), caps, paused_queues(self._store, connection))
-            return self._step(
-                connection, mine, worker,
-                lambda row: wants(row) and not self._better_waits(connection, row) and room.admits(row),
-            )  # fmt: skip
+            return self._step(connection, mine, None, lambda row: False).queued
 
-        return self._store.run(work, FINISH) if wanted else Step([], set(), 0)
+        return self._store.run(work, FINISH)
 
     def sweep(self, after: str) -> tuple[list[str], str]:
         """Groups whose parked jobs nobody will take up, from the name `after` on, and where to look next.
@@ -293,12 +279,6 @@ class Groups:
                     reason=f"Job {head.id} of the same group does its work too.",
                 )
             )  # fmt: skip
-
-    def _better_waits(self, connection: Connection, head: Row[Any]) -> bool:
-        """True when something of better priority is queued beside the group."""
-        t = self._t.c
-        query = select(t.id).where(queued_alone(t), t.queue == head.queue, t.priority < head.priority).limit(1)
-        return connection.execute(query).first() is not None
 
     # Rows of groups
 

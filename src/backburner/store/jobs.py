@@ -164,7 +164,7 @@ class Jobs:
         if not self._store.run(work):
             raise WrongState(job_id, self.get(job_id).state, "cancel", "a job that is not done")
         group = self._store.read(lambda c: c.execute(select(t.c.group_name).where(t.c.id == job_id)).scalar())
-        return set() if group is None else self._store.groups.advance([group]).queued
+        return set() if group is None else self._store.groups.advance([group])
 
     def retry(self, job_id: str) -> None:
         """Put a finished or held job back in line, at its end, with fresh counters.
@@ -217,7 +217,7 @@ class Jobs:
         names = select(t.group_name).where(t.id.in_(ids), t.group_name.is_not(None)).distinct()
         groups = self._store.read(lambda c: c.execute(names).scalars().all())
         count = self._store.run(lambda c: self.delete_rows(c, ids))
-        return count, self._store.groups.advance(groups).queued if groups else set()
+        return count, self._store.groups.advance(groups)
 
     def delete_rows(self, connection: Connection, ids: Sequence[str]) -> int:
         """Delete these jobs but for running ones, with all that is kept of them; how many jobs went."""

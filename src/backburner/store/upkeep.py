@@ -76,8 +76,7 @@ class Upkeep:
 
         groups: set[str] = set()
         count = self._store.run(work)
-        if groups:
-            self._store.groups.advance(groups)
+        self._store.groups.advance(groups)
         return count
 
     def unhold(self, tasks: Sequence[str], reason: str = UNKNOWN_TASK) -> int:

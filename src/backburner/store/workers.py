@@ -152,8 +152,7 @@ class Workers:
 
         groups: set[str] = set()
         settled = store.run(work)
-        if groups:
-            store.groups.advance(groups)
+        store.groups.advance(groups)
         if settled is not None:
             store.dialect.bury(worker)
         return settled

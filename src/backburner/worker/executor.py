@@ -124,7 +124,9 @@ class Executor:
             job, context, slot, boot_seconds(), timeout=options.timeout, stall_timeout=options.stall_timeout,
             hooked=hooked,
         )  # fmt: skip
-        self._page.begin(slot, job.id, job.attempt, not job.repeatable, running.started)
+        # The next of its group may begin elsewhere once the lease is over.
+        guarded = not job.repeatable or job.group_name is not None
+        self._page.begin(slot, job.id, job.attempt, guarded, running.started)
         self._reporter.begin(running)
         if on_loop:
             running.stop = self.loop.start(lambda: self._on_loop(running, task, options, body), slot)

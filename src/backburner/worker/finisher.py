@@ -9,10 +9,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from backburner.errors import StoreUnavailable
+from backburner.job import ClaimedJob
 from backburner.outcome import Settlement
 from backburner.progress import printable
 from backburner.seams import Seams
 from backburner.states import JobState
+from backburner.store.dialects.base import HandOver
 from backburner.store.lane import FINISH
 from backburner.store.store import Store
 
@@ -26,23 +28,21 @@ KEPT = 20_000
 
 
 class Finisher:
-    """One thread and one connection. `busy()` says that more outcomes are about to come."""
+    """One thread and one connection. `busy()` says that more outcomes are about to come; `grouped(batch)` the group
+    of each job that has one, and which next jobs to take, None when there is no group among them.
+    """
 
     def __init__(
         self,
         store: Store,
         worker: Callable[[], str],
         busy: Callable[[], bool],
-        settled: Callable[[Sequence[Settlement], set[str]], None],
+        grouped: Callable[[Sequence[Settlement]], tuple[dict[str, str], HandOver] | None],
+        settled: Callable[[Sequence[Settlement], set[str], list[ClaimedJob]], None],
         seams: Seams,
     ) -> None:
-        self._store, self._worker, self._busy, self._settled, self._seams = (
-            store,
-            worker,
-            busy,
-            settled,
-            seams,
-        )
+        self._store, self._worker, self._busy, self._seams = store, worker, busy, seams
+        self._grouped, self._settled = grouped, settled
         self._pending: deque[Settlement] = deque()
         self._arrived = threading.Event()
         self._written = threading.Condition()
@@ -137,12 +137,17 @@ class Finisher:
 
     def _accept(self, batch: list[Settlement]) -> None:
         self._seams.reach("before finish")
-        accepted = self._store.claims.settle(self._lane, batch, self._worker())
+        taken: list[ClaimedJob] = []
+        next_ones = self._grouped(batch)
+        if next_ones is None:
+            accepted = self._store.claims.settle(self._lane, batch, self._worker())
+        else:
+            accepted, taken = self._store.claims.settle_and_take(self._lane, batch, self._worker(), *next_ones)
         self._seams.reach("after finish")
         for settlement in batch if len(accepted) < len(batch) else ():
             if settlement.id not in accepted:
                 log.warning("job %s attempt %d was taken over", settlement.id, settlement.attempt)
-        self._settled(batch, accepted)
+        self._settled(batch, accepted, taken)
 
     def _split(self, batch: list[Settlement], error: ValueError) -> None:
         """Some value cannot be stored: find the one by halves, fail it, write the others."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from backburner.clock import boot_seconds
 from backburner.errors import StoreError
@@ -13,7 +13,7 @@ from backburner.notify import Bell
 from backburner.outcome import Settlement
 from backburner.registry import Registry
 from backburner.states import JobState
-from backburner.store.dialects.base import ALL_PRIORITIES, ClaimOrder
+from backburner.store.dialects.base import ALL_PRIORITIES, ClaimOrder, HandOver
 from backburner.store.store import Store
 from backburner.worker.options import WorkerOptions
 
@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.25
 """How often a worker that is busy with plain jobs looks for others."""
+_ROWS_KEPT = 1000
 ROW_SECONDS, ROW_MOST = 1.0, 50
 """How long, and how often in a row, the worker that ended a job of a group goes on with the next one."""
 
@@ -99,37 +100,43 @@ class Lines:
             self._busy.discard(order.queue)
         return Look(taken, moved, bool(names))
 
-    def follow(
-        self, ended: Iterable[tuple[ClaimedJob, Settlement]], worker: str, *, may_take: bool
-    ) -> list[ClaimedJob]:
-        """Let groups go on whose jobs have ended; the heads this worker takes over at once."""
-        policies = {job.group_name: (job, end) for job, end in ended if job.group_name is not None}
-        if not policies:
-            return []
-        for name, (job, end) in policies.items():
+    def follow(self, ended: Iterable[tuple[ClaimedJob, Settlement]]) -> None:
+        """Let groups go on whose jobs have ended, and whose next ones were not taken over at once."""
+        groups = {}
+        for job, end in ended:
+            if job.group_name is None:
+                continue
+            groups[job.group_name] = job
             if job.group_policy == "stop" and end.state in (JobState.FAILED, JobState.INTERRUPTED):
-                self._store.groups.stop(name, job.id)
-        step = self._store.groups.advance(list(policies), worker if may_take else None, self._goes_on, self._cap)
-        if step.queued:
-            self._bell.ring(step.queued)
-        return step.taken
+                self._store.groups.stop(job.group_name, job.id)
+        queues = self._store.groups.advance(groups)
+        if queues:
+            self._bell.ring(queues)
 
-    def _goes_on(self, row: Any) -> bool:
-        """Whether the next job of a group is ours to take: not more than so many in a row."""
-        queues, priorities = self._options.queues, self._options.priorities or ALL_PRIORITIES
-        if (queues and row.queue not in queues) or not priorities[0] <= row.priority <= priorities[1]:
-            return False
-        if self._registry.get(row.task) is None:
-            return False
-        now = boot_seconds()
-        since, count = self._rows.get(row.group_name, (now, 0))
-        if now - since > ROW_SECONDS or count >= ROW_MOST:
-            self._rows.pop(row.group_name, None)
-            return False
-        self._rows[row.group_name] = (since, count + 1)
-        if len(self._rows) > 1000:
+    def hand_over(self, worker: str, groups: Iterable[str]) -> HandOver:
+        """Which next jobs of these groups this worker takes at once: not more than so many in a row."""
+        options, free = self._options, [task for task in self._registry if task.defaults.max_running is None]
+        names = [name for task in free for name in (task.name, *task.aliases)]
+        allowed = [name for name in groups if self._may_go_on(name)]
+        priorities, now = options.priorities or ALL_PRIORITIES, self._store.clock.now()
+        return HandOver(worker, allowed, options.queues or None, priorities, names, now)
+
+    def took(self, jobs: Iterable[ClaimedJob]) -> None:
+        """Take note of jobs that came by `hand_over`."""
+        for job in jobs:
+            if job.group_name is not None:
+                since, count = self._rows.get(job.group_name, (boot_seconds(), 0))
+                self._rows[job.group_name] = (since, count + 1)
+
+    def _may_go_on(self, group: str) -> bool:
+        since, count = self._rows.get(group, (boot_seconds(), 0))
+        if boot_seconds() - since <= ROW_SECONDS and count < ROW_MOST:
+            return True
+        # From now on it stands in line with all others, and then may go on in a row again.
+        self._rows.pop(group, None)
+        if len(self._rows) > _ROWS_KEPT:
             self._rows.clear()
-        return True
+        return False
 
     def _cap(self, name: str) -> int | None:
         task = self._registry.get(name)
@@ -162,10 +169,10 @@ class GroupKeeper:
             self._store.groups.stop(name, failed)
         found, self._after = self._store.groups.sweep(self._after)
         if found:
-            step = self._store.groups.advance(found)
-            if step.queued:
+            queues = self._store.groups.advance(found)
+            if queues:
                 log.warning("%d groups stood still and go on", len(found))
-                self._bell.ring(step.queued)
+                self._bell.ring(queues)
         if self._after:
             return 0.1
         try:

@@ -14,6 +14,7 @@ from backburner.job import ClaimedJob
 from backburner.outcome import Settlement
 from backburner.progress import printable
 from backburner.states import JobState
+from backburner.store.dialects.base import HandOver
 from backburner.worker import verdict
 from backburner.worker.app import spec_of
 from backburner.worker.bench import Bench
@@ -74,7 +75,9 @@ class WorkerProcess:
         self._hooks = ProcessHooks.of(jobs, worker_id, self.bench.executor.loop, isolated=False)
         self._ear = jobs.bell.ear()
         self.pool = pool(options.concurrency, self.bench.executor.run, self._may_claim, self._ear.ring)
-        self.finisher = Finisher(self._store, self._my_id, lambda: self.pool.waiting > 0, self._settled, jobs.seams)
+        self.finisher = Finisher(
+            self._store, self._my_id, lambda: self.pool.waiting > 0, self._grouped, self._settled, jobs.seams
+        )
         self._lines = Lines(self._store, jobs.bell, jobs.registry, options)
         self._claimer = Claimer(
             self._store, options, self._my_id, self.pool, self._ear, self.bench.executor.short_tasks,
@@ -220,9 +223,16 @@ class WorkerProcess:
         else:
             self.finisher.add(settlement)
 
-    def _settled(self, batch: Sequence[Settlement], accepted: set[str]) -> None:
+    def _grouped(self, batch: Sequence[Settlement]) -> tuple[dict[str, str], HandOver] | None:
+        held = [(end.id, self._held.get(end.id)) for end in batch]
+        groups = {job_id: job.group_name for job_id, job in held if job is not None and job.group_name is not None}
+        if not groups or not self._may_claim():
+            return None
+        return groups, self._lines.hand_over(self.id, set(groups.values()))
+
+    def _settled(self, batch: Sequence[Settlement], accepted: set[str], taken: list[ClaimedJob]) -> None:
         ready = dropped = False
-        self._go_on(batch, accepted)
+        self._go_on(batch, accepted, taken)
         for settlement in batch:
             self._let_go(settlement.id, settlement.attempt)
             ready = ready or settlement.state is JobState.QUEUED or settlement.notice is not None
@@ -234,20 +244,19 @@ class WorkerProcess:
             # What is kept for no time at all goes at once.
             self._store.upkeep.prune_kept()
 
-    def _go_on(self, batch: Sequence[Settlement], accepted: set[str]) -> None:
+    def _go_on(self, batch: Sequence[Settlement], accepted: set[str], taken: list[ClaimedJob]) -> None:
         """Let the groups of what ended go on. What fails here is made good by the keeper of groups."""
-        held = [(self._held.get(end.id), end) for end in batch if end.id in accepted]
-        grouped = [(job, end) for job, end in held if job is not None and job.group_name is not None]
-        if not grouped:
-            return
-        try:
-            taken = self._lines.follow(grouped, self.id, may_take=self._may_claim())
-        except Exception:
-            log.exception("groups of %d ended jobs go on a little later", len(grouped))
-            return
         if taken:
             self._hold(taken)
             self.pool.add(taken, len(taken))
+            self._lines.took(taken)
+        going = {job.group_name for job in taken}
+        held = [(self._held.get(end.id), end) for end in batch if end.id in accepted]
+        left = [(job, end) for job, end in held if job is not None and job.group_name not in {None, *going}]
+        try:
+            self._lines.follow(left)
+        except Exception:
+            log.exception("groups of %d ended jobs go on a little later", len(left))
 
     def _look_again(self) -> None:
         self._ended_at = boot_seconds()

@@ -60,6 +60,20 @@ class ClaimOrder(NamedTuple):
     yielding: bool = False
 
 
+class HandOver(NamedTuple):
+    """Which next jobs of groups the worker that ended one may take in the same transaction.
+
+    Heads of `groups` in one of `queues` (None: of any), of a priority in `priorities`, of one of `tasks`.
+    """
+
+    worker: str
+    groups: Sequence[str]
+    queues: Sequence[str] | None
+    priorities: tuple[int, int]
+    tasks: Sequence[str]
+    now: datetime
+
+
 class Life(NamedTuple):
     """A sign of life: `end` takes it away, `forget` only lets go of it, in a process that is not meant."""
 
@@ -115,6 +129,14 @@ class Dialect(ABC):
         self, connection: DriverConnection, settlements: Sequence[Settlement], by: str, now: datetime
     ) -> set[str]:
         """End attempts, fenced by (id, attempt) and still running; the ids that were accepted."""
+
+    def hand_over(self, connection: DriverConnection, wanted: HandOver) -> list[ClaimedJob]:
+        """In the transaction that ended the holders of these groups: take the next ones, where that is simple.
+
+        Not when the next one's queue is paused or capped, when something of better priority is queued there, or
+        when it makes others needless. The groups that are left are advanced in a step of their own.
+        """
+        return []
 
     @abstractmethod
     def next_position(self) -> ColumnElement[int]:

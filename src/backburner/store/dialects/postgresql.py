@@ -23,6 +23,7 @@ from backburner.store.dialects.base import (
     ClaimOrder,
     Dialect,
     DriverConnection,
+    HandOver,
     Trouble,
     inserted_row,
 )
@@ -52,6 +53,7 @@ class PostgreSQL(Dialect):
         self._copy = f"COPY {schema.qualified('jobs')} ({', '.join(INSERTED)}) FROM STDIN"
         self._claim = _claim_statement(schema)
         self._settle = _settle_statement(schema)
+        self._hand_over = _hand_over_statement(schema)
         self._settled = (
             f"SELECT id::text FROM {schema.qualified('jobs')} AS j "
             "JOIN unnest(%s::uuid[], %s::int[]) AS v(job, try) ON j.id = v.job "
@@ -147,6 +149,22 @@ class PostgreSQL(Dialect):
         if len(accepted) < len(ids):
             accepted.update(row[0] for row in connection.execute(self._settled, (ids, attempts, by)))
         return accepted
+
+    def hand_over(self, connection: DriverConnection, wanted: HandOver) -> list[ClaimedJob]:
+        rows = connection.execute(
+            self._hand_over,
+            {
+                "groups": list(wanted.groups),
+                "any_queue": wanted.queues is None,
+                "queues": list(wanted.queues or ()),
+                "low": wanted.priorities[0],
+                "high": wanted.priorities[1],
+                "tasks": list(wanted.tasks),
+                "worker": wanted.worker,
+                "now": wanted.now,
+            },
+        ).fetchall()
+        return [ClaimedJob._make(row) for row in rows]
 
     def next_position(self) -> ColumnElement[int]:
         jobs = self.schema.qualified("jobs")
@@ -250,6 +268,43 @@ WHERE j.id = ANY(ARRAY(
     SELECT id FROM placed
     WHERE place <= %(free)s OR (light AND task = ANY(%(short)s::text[]))
 ))
+RETURNING j.id::text, {returned}"""
+
+
+def _hand_over_statement(schema: Schema) -> str:
+    """The heads are found first, by one probe of the index per group, then locked and looked at again."""
+    jobs, workers, queues = schema.qualified("jobs"), schema.qualified("workers"), schema.qualified("queues")
+    returned = ", ".join(f"j.{column}" for column in CLAIMED)
+    return f"""
+WITH alive AS MATERIALIZED (
+    SELECT 1 FROM {workers} WHERE id = %(worker)s::uuid AND dead_at IS NULL FOR KEY SHARE
+), heads AS MATERIALIZED (
+    SELECT (
+        SELECT h.id FROM {jobs} AS h
+        WHERE h.group_name = g.name AND h.group_name IS NOT NULL AND h.state IN ('queued', 'blocked')
+          AND (h.state = 'queued' OR h.blocked_on = 'group')
+        ORDER BY h.priority, h.position LIMIT 1
+    ) AS id
+    FROM unnest(%(groups)s::text[]) AS g(name)
+    WHERE EXISTS (SELECT 1 FROM alive) AND NOT EXISTS (SELECT 1 FROM {jobs} AS s WHERE s.slot = g.name)
+), fitting AS MATERIALIZED (
+    SELECT j.id FROM {jobs} AS j
+    WHERE j.id = ANY(ARRAY(SELECT id FROM heads)) AND j.state IN ('queued', 'blocked')
+      AND (%(any_queue)s OR j.queue = ANY(%(queues)s::text[])) AND j.priority BETWEEN %(low)s AND %(high)s
+      AND j.task = ANY(%(tasks)s::text[]) AND j.threshold IS NULL
+      AND NOT EXISTS (
+          SELECT 1 FROM {queues} AS q WHERE (q.name IN ('*', j.queue) AND q.paused_at IS NOT NULL
+              AND (q.paused_until IS NULL OR q.paused_until > %(now)s))
+              OR (q.name = j.queue AND q.most IS NOT NULL))
+      AND NOT EXISTS (
+          SELECT 1 FROM {jobs} AS b
+          WHERE b.state = 'queued' AND b.group_name IS NULL AND b.queue = j.queue AND b.priority < j.priority)
+    FOR UPDATE OF j SKIP LOCKED
+)
+UPDATE {jobs} AS j
+SET state = 'running', attempt = j.attempt + 1, worker = %(worker)s::uuid, started_at = %(now)s,
+    began_at = NULL, reason = NULL, blocked_on = NULL, slot = j.group_name
+WHERE j.id = ANY(ARRAY(SELECT id FROM fitting))
 RETURNING j.id::text, {returned}"""
 
 

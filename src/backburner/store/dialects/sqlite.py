@@ -19,14 +19,12 @@ from sqlalchemy.exc import DBAPIError
 from backburner.errors import InvalidUrl, StoreUnavailable
 from backburner.job import ClaimedJob, NewJob
 from backburner.outcome import Settlement
+from backburner.store.dialects import sqlite_statements as statements
 from backburner.store.dialects.base import (
-    CANCELLED_MEANWHILE,
-    CLAIMED,
-    INSERTED,
-    KEEPS_SLOT,
     ClaimOrder,
     Dialect,
     DriverConnection,
+    HandOver,
     Life,
     Trouble,
     inserted_row,
@@ -55,9 +53,10 @@ class SQLite(Dialect):
         self._turn = Turn()
         self._file: Path | None = None
         self._lives: dict[object, int] = {}
-        self._insert = _insert_statement(schema)
-        self._claim = _claim_statement(schema)
-        self._settle = _settle_statement(schema)
+        self._insert = statements.insert(schema)
+        self._claim = statements.claim(schema)
+        self._settle = statements.settle(schema)
+        self._hand_over = statements.hand_over(schema)
         jobs = schema.qualified("jobs")
         self._settled = f"SELECT 1 FROM {jobs} WHERE id = ? AND settled_attempt = ? AND settled_by = ?"
 
@@ -123,11 +122,24 @@ class SQLite(Dialect):
         self, connection: DriverConnection, settlements: Sequence[Settlement], by: str, now: datetime
     ) -> set[str]:
         stored = to_microseconds(now)
-        rows = [_settle_row(settlement, by, stored) for settlement in settlements]
+        rows = [statements.settle_row(settlement, by, stored) for settlement in settlements]
         if connection.executemany(self._settle, rows).rowcount == len(rows):
             return {settlement.id for settlement in settlements}
         # Some were not ours any more, or were written by an earlier commit whose answer was lost.
         return {s.id for s in settlements if connection.execute(self._settled, (s.id, s.attempt, by)).fetchone()}
+
+    def hand_over(self, connection: DriverConnection, wanted: HandOver) -> list[ClaimedJob]:
+        now = to_microseconds(wanted.now)
+        values = {
+            "groups": json.dumps(list(wanted.groups)),
+            "queues": None if wanted.queues is None else json.dumps(list(wanted.queues)),
+            "low": wanted.priorities[0],
+            "high": wanted.priorities[1],
+            "tasks": json.dumps(list(wanted.tasks)),
+            "worker": wanted.worker,
+            "now": now,
+        }
+        return [_claimed(row) for row in connection.execute(self._hand_over, values).fetchall()]
 
     def forked(self) -> None:
         self._turn = Turn()
@@ -234,59 +246,6 @@ def _begin(connection: Connection) -> None:
     # (SQLITE_BUSY_SNAPSHOT, no waiting): so writers say so at the beginning.
     read_only = connection.get_execution_options().get(READ_ONLY, False)
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
-
-
-def _insert_statement(schema: Schema) -> str:
-    marks = ", ".join(["?"] * len(INSERTED))
-    return f"INSERT INTO {schema.qualified('jobs')} ({', '.join(INSERTED)}) VALUES ({marks})"
-
-
-def _claim_statement(schema: Schema) -> str:
-    jobs, workers, queues = schema.qualified("jobs"), schema.qualified("workers"), schema.qualified("queues")
-    return f"""
-UPDATE {jobs}
-SET state = 'running', attempt = attempt + 1, worker = ?, started_at = ?, began_at = NULL, reason = NULL
-WHERE position IN (
-    SELECT position FROM (
-        SELECT position, task, repeatable AND crashes = 0 AND losses = 0 AS light,
-               row_number() OVER (ORDER BY priority, position) AS place
-        FROM (SELECT position, priority, task, repeatable, crashes, losses FROM {jobs}
-              WHERE state = 'queued' AND group_name IS NULL AND queue = ? AND priority BETWEEN ? AND ?
-              AND task NOT IN (SELECT value FROM json_each(?))
-              AND (NOT ? OR priority <= coalesce((
-                  SELECT priority FROM {jobs} WHERE state = 'queued' AND group_name IS NOT NULL AND queue = ?
-                  AND priority >= ? AND task NOT IN (SELECT value FROM json_each(?))
-                  ORDER BY priority, position LIMIT 1), 32767))
-              ORDER BY priority, position LIMIT ?)
-    )
-    WHERE place <= ? OR (light AND task IN (SELECT value FROM json_each(?)))
-) AND EXISTS (SELECT 1 FROM {workers} WHERE id = ? AND dead_at IS NULL)
-AND NOT EXISTS (SELECT 1 FROM {queues} WHERE name IN ('*', ?) AND paused_at IS NOT NULL
-                AND (paused_until IS NULL OR paused_until > ?))
-RETURNING id, {", ".join(CLAIMED)}"""
-
-
-def _settle_statement(schema: Schema) -> str:
-    return f"""
-UPDATE {schema.qualified("jobs")}
-SET state = CASE WHEN ? AND cancel_requested THEN 'cancelled' ELSE ? END, worker = NULL, began_at = NULL,
-    slot = CASE WHEN group_policy IN ('block', 'stop') AND ? IN {KEEPS_SLOT} AND NOT (? AND cancel_requested)
-           THEN slot END,
-    settled_attempt = ?, settled_by = ?, finished_at = CASE WHEN cancel_requested THEN ? ELSE ? END, result = ?,
-    reason = CASE WHEN ? AND cancel_requested THEN '{CANCELLED_MEANWHILE}' ELSE ? END, error = ?,
-    run_at = coalesce(?, run_at), tries = tries + ?, crashes = crashes + ?, losses = losses + ?, keep_until = ?,
-    blocked_on = CASE WHEN cancel_requested THEN NULL ELSE ? END
-WHERE position = ? AND id = ? AND attempt = ? AND state = 'running'"""
-
-
-def _settle_row(s: Settlement, by: str, now: int) -> tuple[Any, ...]:
-    again = not s.state.final
-    return (
-        again, s.state, s.state, again, s.attempt, by, now, None if again else now, s.result, again, s.reason, s.error,
-        None if s.run_at is None else to_microseconds(s.run_at), s.tries, s.crashes, s.losses,
-        None if s.keep_until is None else to_microseconds(s.keep_until), s.blocked_on,
-        s.position, s.id, s.attempt,
-    )  # fmt: skip
 
 
 class CommitWatch:
