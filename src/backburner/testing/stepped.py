@@ -148,9 +148,13 @@ class SteppedWorker(WorkerProcess):
         self._end = settlement
         super()._done(job, settlement)
 
-    def _settled(self, batch: Sequence[Settlement], accepted: set[str]) -> None:
+    def _grouped(self, batch: Sequence[Settlement]) -> None:
+        # The next one of a group is taken by the next step.
+        return None
+
+    def _settled(self, batch: Sequence[Settlement], accepted: set[str], taken: list[ClaimedJob]) -> None:
         self._accepted = set(accepted)
-        super()._settled(batch, accepted)
+        super()._settled(batch, accepted, taken)
 
     def _isolation(self, limits: BlameLimits) -> Isolation | None:
         return None
