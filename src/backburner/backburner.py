@@ -33,6 +33,7 @@ from backburner.settings import Settings
 from backburner.task import Task, declare, stored_items
 from backburner.transaction import STATEMENT_ROWS, TransactionBlock
 from backburner.waiting import JobWatch
+from backburner.workers import Workers
 
 if TYPE_CHECKING:
     from backburner.notify import Bell
@@ -68,6 +69,7 @@ class Backburner:
         self._watch = JobWatch(self._database)
         self.control: Control = Control(self._database, self.registry, self._watch)
         self.queues: Queues = Queues(self._database)
+        self.workers: Workers = Workers(self._database)
         self._enqueuer = JobEnqueuer(self._database, self.ids, self.control)
         self.notifiers: Notifiers = Notifiers(self.registry, self._enqueuer)
         self.schedules: Schedules = Schedules(self._database, self.registry, self.ids, self.control)

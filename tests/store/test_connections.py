@@ -35,7 +35,7 @@ def test_many_open_transactions_do_not_keep_a_beat_waiting(scene: Scene) -> None
         for _ in range(20):
             held.enter_context(store.engine.connect())
         crew = Crew()
-        crew.add(lambda: alive.append(store.workers.beat([worker], 30.0)))
+        crew.add(lambda: alive.append(set(store.workers.beat([worker], 30.0))))
         crew.start().join(10)
     assert alive == [{worker}]
 

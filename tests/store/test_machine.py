@@ -186,7 +186,7 @@ class Machine(RuleBasedStateMachine):
     def beat(self, data: st.DataObject) -> None:
         worker = self.pick(data, list(self.workers))
         alive = worker not in self.dead
-        assert self.scene.store.workers.beat([worker], LEASE) == ({worker} if alive else set())
+        assert set(self.scene.store.workers.beat([worker], LEASE)) == ({worker} if alive else set())
         if alive:
             self.workers[worker] = self.clock.now() + timedelta(seconds=LEASE)
 

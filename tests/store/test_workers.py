@@ -23,7 +23,7 @@ def test_a_registered_worker_lives(scene: Scene) -> None:
 def test_a_beat_prolongs_the_lease(scene: Scene) -> None:
     first, second = scene.worker(), scene.worker()
     now = scene.clock.move(20)
-    assert scene.store.workers.beat([first, second], LEASE) == {first, second}
+    assert set(scene.store.workers.beat([first, second], LEASE)) == {first, second}
     row = scene.store.workers.get(first)
     assert row is not None
     assert (row.beat_at, row.lease_until) == (now, now + timedelta(seconds=LEASE))
@@ -36,17 +36,17 @@ def test_a_beat_prolongs_the_lease(scene: Scene) -> None:
 def test_only_those_named_are_prolonged(scene: Scene) -> None:
     beating, silent = scene.worker(), scene.worker()
     scene.clock.move(20)
-    assert scene.store.workers.beat([beating], LEASE) == {beating}
+    assert set(scene.store.workers.beat([beating], LEASE)) == {beating}
     scene.clock.move(20)
     assert suspects(scene) == [silent]
-    assert scene.store.workers.beat([], LEASE) == set()
+    assert set(scene.store.workers.beat([], LEASE)) == set()
 
 
 def test_a_lapsed_lease_revives_when_nobody_noticed(scene: Scene) -> None:
     worker = scene.worker()
     scene.clock.move(LEASE * 10)
     assert suspects(scene) == [worker]
-    assert scene.store.workers.beat([worker], LEASE) == {worker}
+    assert set(scene.store.workers.beat([worker], LEASE)) == {worker}
     assert suspects(scene) == []
 
 
@@ -55,7 +55,7 @@ def test_a_beat_of_a_dead_worker_says_so(scene: Scene) -> None:
     scene.rescue(dead, certain=True)
     before = scene.store.workers.get(dead)
     scene.clock.move(5)
-    assert scene.store.workers.beat([dead, alive, scene.ids.new()], LEASE) == {alive}
+    assert set(scene.store.workers.beat([dead, alive, scene.ids.new()], LEASE)) == {alive}
     assert scene.store.workers.get(dead) == before
 
 
@@ -67,7 +67,7 @@ def test_an_orderly_end(scene: Scene) -> None:
     assert row is not None
     assert (row.dead_at, row.ended_at, row.reason) == (now, now, "asked to")
     assert scene.store.workers.live() == []
-    assert scene.store.workers.beat([worker], LEASE) == set()
+    assert set(scene.store.workers.beat([worker], LEASE)) == set()
 
 
 def test_an_end_after_death_does_not_rewrite_history(scene: Scene) -> None:

@@ -15,6 +15,8 @@ COMMANDS = {
     "jobs": Entry("backburner.cli.jobs", "List, show, retry, cancel and delete jobs."),
     "queues": Entry("backburner.cli.queues", "List, pause, resume and limit queues."),
     "schedules": Entry("backburner.cli.schedules", "List, show, run, pause, add and remove schedules."),
+    "workers": Entry("backburner.cli.workers", "List workers, let them rest, stop them."),
+    "reload": Entry("backburner.cli.reload", "Replace worker processes between jobs."),
     "web": Entry("backburner.cli.web", "Serve the web pages and the HTTP API.", extra="web"),
     "migrate": Entry("backburner.cli.migrate", "Make and update the tables, or print the SQL."),
     "clear": Entry("backburner.cli.clear", "Delete old finished jobs."),

@@ -7,6 +7,7 @@ FAILED = 1
 USAGE = 2
 BUSY = 75
 CONFIG = 78
+STAY_DOWN = 79
 
 MEANINGS = {
     OK: "it did what was asked",
@@ -14,4 +15,5 @@ MEANINGS = {
     USAGE: "the command line is wrong",
     BUSY: "it is running elsewhere already, a later try may go through",
     CONFIG: "the app, its settings or its tables cannot be used as they are",
+    STAY_DOWN: "a worker was stopped by `backburner workers stop`: do not start it again",
 }

@@ -25,7 +25,8 @@ Exit codes:
   {codes.OK}   it was told to stop, or with --burst nothing was ready any more
   {codes.FAILED}   something unexpected
   {codes.USAGE}   the command line is wrong
-  {codes.CONFIG}  the app, its settings or its tables cannot be used"""
+  {codes.CONFIG}  the app, its settings or its tables cannot be used
+  {codes.STAY_DOWN}  it was told to stop by `backburner workers stop`: do not start it again"""
 
 
 @click.command(epilog=_EPILOG)

@@ -6,9 +6,10 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, or_, select, update
 
 from backburner.blame import Orphan
 from backburner.outcome import Settlement
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
     from backburner.store.store import Store
 
 _RESCUE_BATCH = 500
+
+
+class Order(StrEnum):
+    """What may be asked of a worker from elsewhere; what comes later here goes before what comes first."""
+
+    QUIET = "quiet"
+    RELOAD = "reload"
+    STOP = "stop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +64,47 @@ class Workers:
         """Add a worker; from now on it must beat."""
         self._store.run(lambda c: c.execute(insert(self._t), asdict(worker)))
 
-    def beat(self, ids: Sequence[str], lease: float) -> set[str]:
+    def beat(self, ids: Sequence[str], lease: float) -> dict[str, str | None]:
         """Prolong the leases of these workers by `lease` seconds from now; those nobody marked dead.
 
-        A lapsed lease revives, as long as nobody has noticed.
+        With each comes what it was told, see `tell`. A lapsed lease revives, as long as nobody has noticed.
         """
         t, now = self._t, self._store.clock.now()
         statement = (
             update(t)
             .where(t.c.id.in_(sorted(ids)), t.c.dead_at.is_(None))
             .values(beat_at=now, lease_until=now + timedelta(seconds=lease))
-            .returning(t.c.id)
+            .returning(t.c.id, t.c.told)
         )
-        return set(self._store.run(lambda c: c.execute(statement).scalars().all(), BEAT))
+        return {row.id: row.told for row in self._store.run(lambda c: c.execute(statement).all(), BEAT)}
+
+    def tell(self, ids: Sequence[str], word: str) -> list[str]:
+        """Ask something of living workers, which hear it with their next beat; those who were not told before.
+
+        What was said before stands, unless this goes before it.
+        """
+        t, order = self._t.c, list(Order)
+        open_to_it = or_(t.told.is_(None), t.told.in_(order[: order.index(Order(word))]))
+        chosen = select(t.id).where(t.id.in_(ids), t.dead_at.is_(None), open_to_it).order_by(t.id).with_for_update()
+
+        def work(connection: Connection) -> list[str]:
+            found = list(connection.execute(chosen).scalars())
+            if found:
+                connection.execute(update(self._t).where(t.id.in_(found)).values(told=word))
+            return found
+
+        return self._store.run(work)
+
+    def running(self) -> dict[str, int]:
+        """How many jobs each worker owns, of those that own any."""
+        t = self._store.schema.jobs.c
+        query = select(t.worker, func.count()).where(t.worker.is_not(None)).group_by(t.worker)
+        return {str(worker): count for worker, count in self._store.read(lambda c: c.execute(query).all())}
+
+    def dead(self, ids: Sequence[str]) -> set[str]:
+        """Which of these workers have ended, or are forgotten already."""
+        query = select(self._t.c.id).where(self._t.c.id.in_(ids), self._t.c.dead_at.is_(None))
+        return set(ids) - set(self._store.read(lambda c: c.execute(query).scalars().all()))
 
     def end(self, worker: str, reason: str) -> None:
         """Say that a worker ended in good order. It must own nothing any more."""

@@ -74,6 +74,8 @@ def _watch(process: WorkerProcess, options: WorkerOptions, page: Page, told: thr
         _end_guarded(process)
         if told.is_set() or page.quiet:
             process.become_quiet("it was told to stop")
+        elif page.replaced:
+            process.become_quiet("another takes its place")
         elif os.getppid() != parent:
             process.become_quiet("its supervisor is gone")
     asked = told.is_set() or page.quiet

@@ -25,6 +25,9 @@ class Child:
     ready: bool = False
     killed: bool = False
     without_database: bool = False
+    told: str | None = None
+    """What was asked of it from elsewhere, when it has been acted on."""
+    stopping: float | None = None
     buffer: bytes = b""
 
 

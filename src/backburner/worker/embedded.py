@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from backburner.clock import boot_seconds
 from backburner.ids import Ids
 from backburner.store.dialects.base import Life
-from backburner.store.workers import WorkerRow
+from backburner.store.workers import Order, WorkerRow
 from backburner.version import VERSION
 from backburner.worker.heartbeat import Beating, Heartbeat
 from backburner.worker.options import WorkerOptions
@@ -54,6 +54,7 @@ class Worker:
         self._heartbeat: Heartbeat | None = None
         self._life: Life | None = None
         self._stopped = threading.Event()
+        self._stop_lock = threading.Lock()
         self._watch: threading.Thread | None = None
 
     def start(self) -> Worker:
@@ -81,6 +82,10 @@ class Worker:
 
         That something keeps its job until this process ends, or until its lease is over.
         """
+        with self._stop_lock:
+            return self._stop(grace)
+
+    def _stop(self, grace: float | None) -> bool:
         process, heartbeat = self._process, self._heartbeat
         if process is None or heartbeat is None:
             return True
@@ -141,7 +146,18 @@ class Worker:
 
     def _beating(self) -> list[Beating]:
         process = self._process
-        return [] if process is None else [Beating(process.id, self._page, self._reborn)]
+        return [] if process is None else [Beating(process.id, self._page, self._reborn, self._told)]
+
+    def _told(self, word: str) -> None:
+        """What was asked from elsewhere. It cannot be loaded anew: its code is the app's process."""
+        process = self._process
+        if process is None or process.quiet is not None:
+            return
+        if word == Order.STOP:
+            process.become_quiet("it was told to stop")
+            # Not here: to stop is also to end the thread of the beats.
+            threading.Thread(target=self.stop, name="backburner-stop", daemon=True).start()
+        self._page.resting = True
 
     def _reborn(self) -> None:
         """Others marked us dead: what we hold is theirs. Go on as somebody new."""

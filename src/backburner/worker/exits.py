@@ -1,4 +1,4 @@
-"""Exit codes of worker processes; the first three are also those of the commands."""
+"""Exit codes of worker processes; the others than the 90s are also those of commands."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ BUSY = 75
 """The command is running elsewhere already (EX_TEMPFAIL: a later try may go through)."""
 CONFIG = 78
 """The app or its settings cannot be used (EX_CONFIG: starting again will not help)."""
+STAY_DOWN = 79
+"""All processes of a worker were told from elsewhere to stop: it must not be started again."""
 RECYCLE = 90
 """A child process wants to be replaced: a limit was reached, or a thread of its was given up."""
 GRACE_OVER = 91

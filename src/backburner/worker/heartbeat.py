@@ -19,11 +19,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Beating:
-    """A worker to beat for: its page learns of the lease, `died` is called when others marked it dead."""
+    """A worker to beat for: its page learns of the lease, `died` is called when others marked it dead.
+
+    `told` is called at each beat with what was asked of it, as long as that stands.
+    """
 
     worker: str
     page: Page
     died: Callable[[], None]
+    told: Callable[[str], None]
 
 
 class Heartbeat:
@@ -90,6 +94,8 @@ class Heartbeat:
             if one.worker in alive:
                 one.page.good_since = self._good_since
                 one.page.lease_until = until
+                if (word := alive[one.worker]) is not None:
+                    one.told(word)
             else:
                 log.error("worker %s was marked dead by others", one.worker)
                 one.page.lease_until = 0.0

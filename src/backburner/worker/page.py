@@ -67,6 +67,24 @@ class Page:
     def quiet(self, value: bool) -> None:
         _INT.pack_into(self._memory, 24, int(value))
 
+    @property
+    def resting(self) -> bool:
+        """True when the owner should claim nothing more, and stay."""
+        return bool(_INT.unpack_from(self._memory, 28)[0])
+
+    @resting.setter
+    def resting(self, value: bool) -> None:
+        _INT.pack_into(self._memory, 28, int(value))
+
+    @property
+    def replaced(self) -> bool:
+        """True when the owner should claim nothing more and end when its jobs have, however long they take."""
+        return bool(_INT.unpack_from(self._memory, 32)[0])
+
+    @replaced.setter
+    def replaced(self, value: bool) -> None:
+        _INT.pack_into(self._memory, 32, int(value))
+
     def begin(self, slot: int, job: str, attempt: int, guarded: bool, at: float) -> None:
         """Note that a body begins. The mark is written last: a half-written slot counts as free."""
         offset = _HEADER_SIZE + slot * _SLOT_SIZE

@@ -199,7 +199,7 @@ class WorkerProcess:
         return Isolation(app, self._my_id, limits, self._store.clock, socket.gethostname(), STOP_GRACE)
 
     def _may_claim(self) -> bool:
-        return self._quiet is None and self.may_start()
+        return self._quiet is None and not self.page.resting and self.may_start()
 
     def _to_wake(self, jobs: list[ClaimedJob]) -> int:
         """One thread per job, but for a run of tiny ones: there a single thread is faster than many."""

@@ -23,6 +23,7 @@ from backburner.clock import boot_seconds
 from backburner.errors import BackburnerError, StoreError
 from backburner.ids import Ids
 from backburner.seams import Seams
+from backburner.store.workers import Order
 from backburner.worker import child, exits
 from backburner.worker.children import Child, Grave, cause_of, send
 from backburner.worker.heartbeat import Beating
@@ -54,6 +55,8 @@ class Supervisor:
         self._stopping: float | None = None
         self._reloading: deque[int] = deque()
         self._restart_at: deque[float] = deque()
+        self._heard: deque[tuple[str, str]] = deque()
+        self._stays_down = False
         self._quick_deaths = 0
         self._exit_code = exits.STOPPED
         self._until = float("inf") if options.budget is None else boot_seconds() + options.budget
@@ -69,7 +72,8 @@ class Supervisor:
             finally:
                 if self._leases is not None:
                     self._leases.close()
-        return self._exit_code
+        only_told = self._stays_down and self._stopping is None
+        return exits.STAY_DOWN if only_told and self._exit_code == exits.STOPPED else self._exit_code
 
     def _look(self) -> None:
         greetings = [one.greeting for one in self._children.values() if one.greeting >= 0]
@@ -79,6 +83,7 @@ class Supervisor:
                 self._hear(one)
         for number in self._signals.noted():
             self._obey(number)
+        self._heed()
         self._reap()
         self._enforce()
         if self._leases is not None:
@@ -108,7 +113,24 @@ class Supervisor:
         for one in self._children.values():
             self._tell_to_stop(one)
 
+    def _heed(self) -> None:
+        """Act on what was asked of single workers: each time it is said anew at every beat, and done once."""
+        while self._heard:
+            worker, word = self._heard.popleft()
+            one = next((one for one in self._children.values() if one.worker == worker), None)
+            if one is None or one.told == word:
+                continue
+            log.info("worker %s was told: %s", worker, word)
+            one.told = word
+            if word == Order.QUIET:
+                one.page.resting = True
+            elif word == Order.RELOAD:
+                one.page.replaced = True
+            elif word == Order.STOP:
+                self._tell_to_stop(one)
+
     def _tell_to_stop(self, one: Child) -> None:
+        one.stopping = one.stopping or boot_seconds()
         one.page.quiet = True
         send(one.pid, signal.SIGTERM)
 
@@ -185,7 +207,14 @@ class Supervisor:
 
     def _beating(self) -> list[Beating]:
         children = [one for one in list(self._children.values()) if one.ready]
-        return [Beating(one.worker, one.page, partial(self._kill, one)) for one in children]
+        return [
+            Beating(one.worker, one.page, partial(self._kill, one), partial(self._hear_of, one)) for one in children
+        ]
+
+    def _hear_of(self, one: Child, word: str) -> None:
+        # In the thread of the beats.
+        if one.told != word:
+            self._heard.append((one.worker, word))
 
     def _reap(self) -> None:
         for pid in list(self._children):
@@ -206,7 +235,9 @@ class Supervisor:
                 cause_of(code, killed=one.killed),
                 begun,
                 crashed=not told and code != exits.LEASE_OVER,
-                stopped=(told and self._stopping is not None) or orderly or code == exits.GRACE_OVER,
+                stopped=(told and (self._stopping is not None or one.told == Order.STOP))
+                or orderly
+                or code == exits.GRACE_OVER,
                 host=socket.gethostname(),
                 pid=one.pid,
             )
@@ -215,7 +246,8 @@ class Supervisor:
             if self._leases is not None:
                 self._leases.end(Grave(one.worker, death, one.life))
         over = (self._options.burst and code == exits.STOPPED and not begun) or boot_seconds() >= self._until
-        if self._stopping is None and not over:
+        self._stays_down = self._stays_down or one.told == Order.STOP
+        if self._stopping is None and not over and one.told != Order.STOP:
             self._plan_restart(one, code)
         if self._reloading:
             self._reload_next()
@@ -247,7 +279,7 @@ class Supervisor:
             elif self._guarded_past_lease(one):
                 log.error("worker %s has lost its lease with jobs that must not run twice; ending it", one.worker)
                 self._kill(one)
-            elif self._stopping is not None and now - self._stopping > self._options.grace + 5.0:
+            elif one.stopping is not None and now - one.stopping > self._options.grace + 5.0:
                 self._kill(one)
 
     def _guarded_past_lease(self, one: Child) -> bool:
