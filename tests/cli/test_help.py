@@ -15,11 +15,12 @@ PAGES: dict[str, str] = dict(DOCS["pages"](main, ("backburner",), None))
 
 
 def test_all_commands_are_there() -> None:
-    said = "worker process jobs queues schedules web migrate clear doctor settings demo"
+    said = "worker process jobs queues schedules workers reload web migrate clear doctor settings demo"
     groups = {
         "jobs": "list show retry cancel delete",
         "queues": "list pause resume limit",
         "schedules": "list show run pause resume add remove",
+        "workers": "list quiet stop",
     }
     below = [f"backburner {group} {name}" for group, names in groups.items() for name in names.split()]
     assert set(PAGES) == {"backburner", *below, *(f"backburner {name}" for name in said.split())}
@@ -53,9 +54,10 @@ def test_the_docs_are_current() -> None:
 
 
 def test_the_exit_codes_are_the_workers() -> None:
-    assert (codes.OK, codes.FAILED, codes.BUSY, codes.CONFIG) == (
+    assert (codes.OK, codes.FAILED, codes.BUSY, codes.CONFIG, codes.STAY_DOWN) == (
         exits.STOPPED,
         exits.FAILED,
         exits.BUSY,
         exits.CONFIG,
+        exits.STAY_DOWN,
     )

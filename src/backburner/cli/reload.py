@@ -19,9 +19,9 @@ from backburner.cli.workers import EPILOG, await_end, choosing_workers, counted,
 def command(
     context: click.Context, ids: Sequence[str], label: str | None, queue: str | None, wait: bool, timeout: float | None
 ) -> None:
-    """Replace worker processes by new ones, which load the app's code as it is now.
+    """Replace worker processes between jobs.
 
-    Each is replaced once, when the jobs it has are done, however long they take; it takes no more meanwhile.
+    The new ones load the app's code as it is now. Each is replaced once, when the jobs it has are done, however long they take; it takes no more meanwhile.
     Without ids and options, all of them, on every host. Workers embedded in an app are left out: restart the app.
 
     \b

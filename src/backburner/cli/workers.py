@@ -99,8 +99,9 @@ def quiet(context: click.Context, ids: Sequence[str], label: str | None, queue: 
     + f"""
 
 \b
-A `backburner worker` whose processes were all told ends with the exit code {codes.STAY_DOWN}. Tell your service
-manager not to start it again: RestartPreventExitStatus={codes.CONFIG} {codes.STAY_DOWN} for systemd."""
+A `backburner worker` whose processes were all told ends with the exit
+code {codes.STAY_DOWN}. Tell your service manager not to start it again; for systemd:
+  RestartPreventExitStatus={codes.CONFIG} {codes.STAY_DOWN}"""
 )
 @choosing_workers
 @click.option("--all", "all_", is_flag=True, help="All workers.")
