@@ -21,8 +21,9 @@ def command(
 ) -> None:
     """Replace worker processes between jobs.
 
-    The new ones load the app's code as it is now. Each is replaced once, when the jobs it has are done, however long they take; it takes no more meanwhile.
-    Without ids and options, all of them, on every host. Workers embedded in an app are left out: restart the app.
+    The new ones load the app's code as it is now. Each is replaced once, when the jobs it has are done, however
+    long they take; it takes no more meanwhile. Without ids and options, all of them, on every host. Workers
+    embedded in an app are left out: restart the app.
 
     \b
     Examples:
