@@ -94,7 +94,9 @@ class Schedule:
             for name, scope, conflict, seconds, digest in stored["keys"]
         )
         own: dict[str, Any] = {"id": job_id, "task": self.task, "args": self.args, "created_at": now, "keys": keys}
-        return NewJob(**own, **stored["job"], **times)
+        # Another release may know other fields.
+        known = {name: value for name, value in (stored["job"] | times).items() if name in NewJob._fields}
+        return NewJob(**own, **known)
 
 
 class Fire(NamedTuple):
@@ -122,7 +124,7 @@ def defined(name: str, row: NewJob, kind: str, spec: str, zone: str, missed: Mis
     made = Schedule(
         name, row.task, row.args, json.dumps(options, sort_keys=True), kind, spec, zone, missed, bound, anchor, "code"
     )
-    what = [made.task, made.args, made.options, kind, spec, zone, missed, bound]
+    what = [name, made.task, made.args, made.options, kind, spec, zone, missed, bound]
     return replace(
         made, digest=hashlib.sha256(json.dumps(what).encode()).hexdigest(), next_at=made.times.after(row.created_at)
     )

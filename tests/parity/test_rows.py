@@ -33,7 +33,6 @@ MISSING = {
     "enq_14",
     "enq_15",
     "enq_16",
-    "enq_18",
     "enq_19",
     "run_03",
     "run_04",
