@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from backburner.codec import decode_result
 from backburner.database import Database
-from backburner.errors import InvalidOption, JobFailed, NotFinished, WrongState
+from backburner.errors import DuplicateJob, InvalidOption, JobFailed, NotFinished, WrongState
 from backburner.job import Job, JobFilter
 from backburner.outcome import AttemptRecord
 from backburner.progress import FailedItem, LogLine, Message
@@ -163,7 +163,10 @@ class Control:
         return self.get(job_id)
 
     def retry(self, job_id: str) -> Job:
-        """Run a finished or held job again under the same id, at the end of the line."""
+        """Run a finished or held job again under the same id, at the end of the line.
+
+        Raises `DuplicateJob` when another one has its unique key by now.
+        """
         self._database.store.jobs.retry(job_id)
         job = self.get(job_id)
         self._database.bell.ring([job.queue])
@@ -241,7 +244,7 @@ class Control:
                 try:
                     act(job_id)
                     count += 1
-                except (WrongState, LookupError):
+                except (WrongState, DuplicateJob, LookupError):
                     continue
         return count
 

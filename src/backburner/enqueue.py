@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from contextvars import ContextVar
+from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from backburner.database import Database
-from backburner.errors import InvalidArgument
+from backburner.errors import DuplicateJob, InvalidArgument, JobNotFound
 from backburner.ids import Ids
 from backburner.job import Job, JobControl, NewJob
 from backburner.relations import parents_of_all
@@ -20,11 +22,13 @@ from backburner.states import JobState
 from backburner.task import Task
 from backburner.transaction import STATEMENT_ROWS, CallersTransaction, TransactionBlock
 
+_NONE: Mapping[str, str] = MappingProxyType({})
+
 
 class Destination(Protocol):
-    """Where new jobs go."""
+    """Where new jobs go. `put` says which others stand for those that were not stored, by id."""
 
-    def put(self, jobs: Sequence[NewJob], size: int = STATEMENT_ROWS) -> None: ...
+    def put(self, jobs: Sequence[NewJob], size: int = STATEMENT_ROWS) -> Mapping[str, str]: ...
 
 
 class OwnTransaction:
@@ -33,15 +37,17 @@ class OwnTransaction:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def put(self, jobs: Sequence[NewJob], size: int = STATEMENT_ROWS) -> None:
+    def put(self, jobs: Sequence[NewJob], size: int = STATEMENT_ROWS) -> Mapping[str, str]:
         database = self._database
-        database.store.inserts.put(jobs, size)
-        queues = {job.queue for job in jobs if job.run_at <= job.created_at and job.blocked_on is None}
-        if parents := parents_of_all(jobs):
+        stored = database.store.inserts.put(jobs, size)
+        ready = {job.queue for job in stored.jobs if job.run_at <= job.created_at and job.blocked_on is None}
+        queues = ready | stored.queues
+        if parents := parents_of_all(stored.jobs) | stored.parents:
             # Some may be done already: then nothing else tells that they are.
             queues |= database.store.dependencies.join(parents)
         if queues:
             database.bell.ring(queues)
+        return stored.instead
 
 
 class Bulk:
@@ -50,9 +56,12 @@ class Bulk:
     def __init__(self, current: ContextVar[Destination | None], outer: Destination, size: int) -> None:
         self._current, self._outer, self._size = current, outer, size
         self._jobs: list[NewJob] = []
+        self._instead: Mapping[str, str] = _NONE
 
-    def put(self, jobs: Sequence[NewJob], size: int = STATEMENT_ROWS) -> None:
+    def put(self, jobs: Sequence[NewJob], size: int = STATEMENT_ROWS) -> Mapping[str, str]:
         self._jobs.extend(jobs)
+        # Who has a key is known when the block ends.
+        return _NONE
 
     def __enter__(self) -> Bulk:
         """Collect what is enqueued from here on, in this thread or asyncio task."""
@@ -62,14 +71,20 @@ class Bulk:
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
         """Store it all, in one transaction, unless the block raised."""
         self._current.reset(self._token)
-        jobs, self._jobs = self._jobs, []
-        if kind is None and jobs:
-            self._outer.put(jobs, self._size)
+        if kind is not None:
+            self._jobs.clear()
+        elif self._jobs:
+            self._instead = self._outer.put(self._jobs, self._size)
 
     @property
     def ids(self) -> list[str]:
-        """The ids of what was enqueued in the block so far."""
-        return [job.id for job in self._jobs]
+        """The ids of what was enqueued in the block so far; after it, those of equal jobs that stand for them."""
+        return [self.id_of(job.id) for job in self._jobs]
+
+    def id_of(self, job_id: str) -> str:
+        """The id of the job that stands for one of this block."""
+        found = self._instead.get(job_id, job_id)
+        return self._outer.id_of(found) if isinstance(self._outer, Bulk) else found
 
 
 class JobEnqueuer:
@@ -92,10 +107,18 @@ class JobEnqueuer:
     async def aenqueue(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Job:
         """Store one call without blocking the event loop; also in an asynchronous SQLAlchemy transaction."""
         destination = self._destination(task)
-        if isinstance(destination, CallersTransaction):
-            # It is the caller's connection, so it stays in the caller's thread.
-            return await destination.run(lambda ready: self._send(task, args, kwargs, ready))
-        return await asyncio.to_thread(self._send, task, args, kwargs, destination)
+        if not isinstance(destination, CallersTransaction):
+            return await asyncio.to_thread(self._send, task, args, kwargs, destination)
+        # It is the caller's connection, so it stays in the caller's thread.
+        job = self._new_job(task, args, kwargs)
+        instead = await destination.run(lambda ready: ready.put((job,)))
+        if job.id not in instead:
+            return self._made(job, destination)
+        winner = instead[job.id]
+        committed = await asyncio.to_thread(self._committed, winner)
+        if committed is not None:
+            return committed
+        return await destination.run(lambda ready: self._seen_by(ready, job, winner))
 
     def enqueue_many(self, task: Task[..., Any], calls: Iterable[object]) -> list[str]:
         """Store many calls of one task, all of them or none; their ids, in order."""
@@ -105,9 +128,8 @@ class JobEnqueuer:
             task.new_job(job_id, now, args, kwargs)
             for job_id, (args, kwargs) in zip(self._ids.many(len(arguments)), arguments, strict=True)
         ]
-        if jobs:
-            self._destination(task).put(jobs)
-        return [job.id for job in jobs]
+        instead = self._destination(task).put(jobs) if jobs else _NONE
+        return [instead.get(job.id, job.id) for job in jobs]
 
     def bulk(self, size: int) -> AbstractContextManager[Bulk]:
         """A block whose jobs are stored together at its end."""
@@ -120,8 +142,7 @@ class JobEnqueuer:
     def put(self, job: NewJob) -> Job:
         """Store a row that was made elsewhere, where the surrounding block says."""
         destination = self._current.get() or self._own
-        destination.put([job])
-        return self._stored(job, destination)
+        return self._stored(job, destination, destination.put([job]))
 
     def new_id(self) -> str:
         """An id for a new job."""
@@ -136,12 +157,35 @@ class JobEnqueuer:
     def _send(
         self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], destination: Destination
     ) -> Job:
-        job = task.new_job(self._ids.new(), self._database.store.clock.now(), args, kwargs)
-        destination.put((job,))
-        return self._stored(job, destination)
+        job = self._new_job(task, args, kwargs)
+        return self._stored(job, destination, destination.put((job,)))
 
-    def _stored(self, job: NewJob, destination: Destination) -> Job:
+    def _new_job(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> NewJob:
+        return task.new_job(self._ids.new(), self._database.store.clock.now(), args, kwargs)
+
+    def _stored(self, job: NewJob, destination: Destination, instead: Mapping[str, str]) -> Job:
+        """What enqueueing `job` answers: that job, or the one that stands for it."""
+        winner = instead.get(job.id)
+        if winner is None:
+            return self._made(job, destination)
+        return self._committed(winner) or self._seen_by(destination, job, winner)
+
+    def _made(self, job: NewJob, destination: Destination) -> Job:
         return job_of(job, self._control, uncommitted=destination is not self._own)
+
+    def _committed(self, job_id: str) -> Job | None:
+        try:
+            return self._control.get(job_id)
+        except JobNotFound:
+            return None
+
+    def _seen_by(self, destination: Destination, job: NewJob, winner: str) -> Job:
+        """The job that stands for another and is not committed. Raises `DuplicateJob` when it is gone."""
+        if isinstance(destination, CallersTransaction):
+            with suppress(JobNotFound):
+                return replace(destination.get(winner), uncommitted=True, control=self._control)
+        # Unique for a time that goes on, and cleaned away.
+        raise DuplicateJob(", ".join(key.name for key in job.keys), winner)
 
 
 def job_of(new: NewJob, control: JobControl, *, uncommitted: bool) -> Job:

@@ -190,6 +190,40 @@ class WaitInsideTransaction(StoreError):
         )
 
 
+class KeyBusy(StoreError):
+    """Another transaction that wants the same key is still open; the operation may be repeated."""
+
+    def __init__(self, keys: tuple[str, ...], seconds: float) -> None:
+        self.keys = keys
+        named = shown(keys[0]) if len(keys) == 1 else f"one of {len(keys)} keys, {shown(keys[0])} among them,"
+        super().__init__(
+            f"key {named} is wanted by a transaction that was still open after {seconds:g} s. Nothing was stored. "
+            "Ask again; enqueue at the end of long transactions"
+        )
+
+
+class DuplicateJob(BackburnerError):
+    """An equal job has the key that this one needs."""
+
+    def __init__(self, key: str, job_id: str) -> None:
+        self.key, self.job_id = key, job_id
+        super().__init__(
+            f"job {job_id} has the key {shown(key)}, there may not be another. "
+            "Look at that job, wait for its end, or cancel it"
+        )
+
+
+class IdempotencyMismatch(BackburnerError, ValueError):
+    """An idempotency key came again, with other arguments."""
+
+    def __init__(self, key: str, job_id: str) -> None:
+        self.key, self.job_id = key, job_id
+        super().__init__(
+            f"the idempotency key {shown(key)} was used with other arguments, for job {job_id}. "
+            "A new request needs a new key"
+        )
+
+
 class LeaseLost(BackburnerError):
     """This attempt no longer owns its job: it was taken over; nothing was written."""
 

@@ -60,6 +60,11 @@ TRANSITIONS: dict[str, dict[JobState, frozenset[JobState]]] = {
     "rescue": {_S.RUNNING: frozenset({_S.QUEUED, _S.FAILED, _S.INTERRUPTED, _S.CANCELLED})},
     "cancel": {state: frozenset({_S.CANCELLED}) for state in (*sorted(WAITING), _S.FAILED)},
     "expire": {state: frozenset({_S.SKIPPED}) for state in sorted(WAITING)},
+    "debounce": {
+        _S.QUEUED: frozenset({_S.SCHEDULED}),
+        _S.BLOCKED: frozenset({_S.SCHEDULED}),
+        _S.SCHEDULED: frozenset({_S.QUEUED}),
+    },
     "retry": {state: frozenset({_S.QUEUED}) for state in (*sorted(FINAL), _S.BLOCKED)},
 }
 """verb -> from -> to. Only the operator's verb `retry` leaves a final state; it also frees a held job. `cancel` of a

@@ -163,7 +163,7 @@ class Task(Generic[P, R]):
             group_name=options.group,
             group_policy=options.group_policy if options.group is not None else None,
             threshold=options.coalesce,
-            unique_key=keys[0].name if keys else None,
+            unique_key=keys[0].name if options.unique is not None else None,
             keys=keys,
             parents=waited,
             blocked_on=PARENTS if waited else None,

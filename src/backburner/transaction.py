@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from backburner.database import Database
 from backburner.errors import InvalidOption, StoreError
-from backburner.job import NewJob
+from backburner.job import Job, NewJob
 from backburner.relations import parents_of_all
 from backburner.states import JobState
 
@@ -38,6 +38,8 @@ class CallersTransaction:
         self._database, self._target = database, target
         self._connection: CallersConnection | None = None
         self._pending: list[NewJob] = []
+        self._groups: set[str] = set()
+        self._parents: set[str] = set()
 
     @property
     def is_async(self) -> bool:
@@ -64,24 +66,32 @@ class CallersTransaction:
         found: T = await target.run_sync(on_sync_side)
         return found
 
-    def put(self, jobs: Sequence[NewJob], size: int = STATEMENT_ROWS) -> None:
-        """Insert on the caller's connection.
+    def put(self, jobs: Sequence[NewJob], size: int = STATEMENT_ROWS) -> Mapping[str, str]:
+        """Insert on the caller's connection; the ids of jobs that others stand for, and theirs.
 
         Raises `ForeignTransaction` when it leads to another database, `TransactionMustRetry` when
         the database has ended the caller's transaction.
         """
-        connection = self._connection
-        if connection is None:
-            if self.is_async:
-                raise InvalidOption(
-                    "connection", self._target, "is asynchronous", "Use `await task.aenqueue(...)` with it"
-                )
-            connection = self._database.store.callers.of(self._target)
-        for start in range(0, len(jobs), size):
-            connection.insert(jobs[start : start + size])
-        ready = [job for job in jobs if job.run_at <= job.created_at]
+        connection = self._connected()
+        stored = connection.insert(jobs, size)
+        self._groups |= stored.groups
+        self._parents |= stored.parents
+        others = bool(stored.groups or stored.parents)
+        ready = [job for job in stored.jobs if others or job.run_at <= job.created_at]
         if ready and not connection.when_ended(ready, self._ring_in_thread):
             self._pending.extend(ready)
+        return stored.instead
+
+    def get(self, job_id: str) -> Job:
+        """A job as the caller's transaction sees it. Raises `JobNotFound`."""
+        return self._connected().get(job_id)
+
+    def _connected(self) -> CallersConnection:
+        if self._connection is not None:
+            return self._connection
+        if self.is_async:
+            raise InvalidOption("connection", self._target, "is asynchronous", "Use `await task.aenqueue(...)` with it")
+        return self._database.store.callers.of(self._target)
 
     def settled(self) -> None:
         """Tell workers of the jobs enqueued so far that one look at the database confirms."""
@@ -100,13 +110,19 @@ class CallersTransaction:
     def _ring(self, jobs: Sequence[NewJob]) -> None:
         if not jobs:
             return
+        groups, self._groups = self._groups, set()
+        parents, self._parents = self._parents, set()
         queues = {job.id: job.queue for job in jobs[-_CONFIRMED:]}
         # A hint only: what goes wrong here must not look like a failed commit.
         with suppress(StoreError):
             states = self._database.store.jobs.states(list(queues))
             ready = {queues[job_id] for job_id, state in states.items() if state is JobState.QUEUED}
-            if parents := parents_of_all(job for job in jobs if states.get(job.id) is JobState.BLOCKED):
+            parents |= parents_of_all(job for job in jobs if states.get(job.id) is JobState.BLOCKED)
+            if parents:
                 ready |= self._database.store.dependencies.join(parents)
+            if groups:
+                # Something that waited in them was replaced: rolled back or not, a look does no harm.
+                ready |= self._database.store.groups.advance(groups)
             if ready:
                 self._database.bell.ring(ready)
 

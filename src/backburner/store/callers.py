@@ -11,22 +11,23 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection
 from sqlalchemy.exc import UnboundExecutionError
 from sqlalchemy.orm import Session, scoped_session
 
 from backburner.errors import ForeignTransaction, InvalidOption, SchemaMissing, TransactionMustRetry
 from backburner.ids import is_id
-from backburner.job import NewJob
+from backburner.job import Job, NewJob
 from backburner.store import versions
+from backburner.store.channel import CoreChannel, DriverChannel
 from backburner.store.dependencies import DEPENDENCY, dependency_rows
 from backburner.store.dialects.base import INSERTED, DriverConnection, Trouble, inserted_row
+from backburner.store.keys import Stored
+from backburner.store.session_ends import Ended, SessionEnds
 from backburner.store.types import to_microseconds
 
 if TYPE_CHECKING:
     from backburner.store.store import Store
-
-Ended = Callable[[Sequence[NewJob]], None]
 
 _ACCEPTED = (
     "Pass a SQLAlchemy Connection, Session, AsyncConnection or AsyncSession, or a DB-API connection such as "
@@ -43,8 +44,15 @@ _WHICH_FILE = "PRAGMA database_list"
 class CallersConnection(Protocol):
     """A connection of the caller's that leads to the jobs' database."""
 
-    def insert(self, jobs: Sequence[NewJob]) -> None:
-        """Insert jobs in its transaction. Raises `TransactionMustRetry`."""
+    def insert(self, jobs: Sequence[NewJob], size: int) -> Stored:
+        """Insert jobs in its transaction, up to `size` per statement. Raises `TransactionMustRetry`.
+
+        For jobs with keys also `DuplicateJob`, `IdempotencyMismatch` and `KeyBusy`: then the transaction goes on.
+        """
+        ...
+
+    def get(self, job_id: str) -> Job:
+        """A job as its transaction sees it. Raises `JobNotFound`."""
         ...
 
     def when_ended(self, jobs: Sequence[NewJob], tell: Ended) -> bool:
@@ -184,9 +192,16 @@ class OnConnection:
     def __init__(self, store: Store, connection: Connection) -> None:
         self._store, self._connection = store, connection
 
-    def insert(self, jobs: Sequence[NewJob]) -> None:
+    def insert(self, jobs: Sequence[NewJob], size: int) -> Stored:
+        def insert_all(new: Sequence[NewJob]) -> None:
+            for start in range(0, len(new), size):
+                self._store.jobs.insert_on(self._connection, new[start : start + size])
+
         with _explained(self._store):
-            self._store.jobs.insert_on(self._connection, jobs)
+            return self._store.keys.insert_on(CoreChannel(self._connection), jobs, insert_all)
+
+    def get(self, job_id: str) -> Job:
+        return self._store.jobs.get_on(CoreChannel(self._connection), job_id)
 
     def when_ended(self, jobs: Sequence[NewJob], tell: Ended) -> bool:
         # The engine's commit event fires before COMMIT.
@@ -211,18 +226,29 @@ class OnDriver:
     def __init__(self, store: Store, connection: DriverConnection) -> None:
         self._store, self._connection = store, connection
         self._style = _paramstyle(connection)
+        self._channel = DriverChannel(store, connection, self._style)
 
-    def insert(self, jobs: Sequence[NewJob]) -> None:
+    def insert(self, jobs: Sequence[NewJob], size: int) -> Stored:
+        def insert_all(new: Sequence[NewJob]) -> None:
+            for start in range(0, len(new), size):
+                self._insert_jobs(new[start : start + size])
+
+        with _explained(self._store):
+            return self._store.keys.insert_on(self._channel, jobs, insert_all)
+
+    def get(self, job_id: str) -> Job:
+        return self._store.jobs.get_on(self._channel, job_id)
+
+    def _insert_jobs(self, jobs: Sequence[NewJob]) -> None:
         store, now = self._store, self._store.clock.now()
         when = to_microseconds if store.dialect.name == "sqlite" else _unchanged
         after = dependency_rows(jobs)
-        with _explained(store):
-            if after:
-                store.dependencies.check(jobs, self._owners)
-            self._insert("jobs", INSERTED, [inserted_row(job, now, when) for job in jobs])
-            if after:
-                self._insert("dependencies", DEPENDENCY, after)
-                store.dependencies.expect()
+        if after:
+            store.dependencies.check(jobs, self._owners)
+        self._insert("jobs", INSERTED, [inserted_row(job, now, when) for job in jobs])
+        if after:
+            self._insert("dependencies", DEPENDENCY, after)
+            store.dependencies.expect()
 
     def _insert(self, table: str, columns: Sequence[str], rows: Sequence[Any]) -> None:
         if self._style == "named":
@@ -243,32 +269,6 @@ class OnDriver:
 
     def when_ended(self, jobs: Sequence[NewJob], tell: Ended) -> bool:
         return False
-
-
-class SessionEnds:
-    """What to tell when the transaction of a session ends, once for all that was enqueued in it."""
-
-    def __init__(self) -> None:
-        self._waiting: weakref.WeakKeyDictionary[Session, list[tuple[Sequence[NewJob], Ended]]]
-        self._waiting = weakref.WeakKeyDictionary()
-
-    def expect(self, session: Session, jobs: Sequence[NewJob], tell: Ended) -> None:
-        """Call `tell(jobs)` when the outermost transaction of `session` is over, committed or not."""
-        if session not in self._waiting:
-            self._waiting[session] = []
-            event.listen(session, "after_transaction_end", self._ended)
-        self._waiting[session].append((jobs, tell))
-
-    def _ended(self, session: Session, transaction: Any) -> None:
-        if transaction.parent is not None:
-            return
-        entries = self._waiting.get(session, [])
-        told, entries[:] = list(entries), []
-        by_teller: dict[Ended, list[NewJob]] = {}
-        for jobs, tell in told:
-            by_teller.setdefault(tell, []).extend(jobs)
-        for tell, all_jobs in by_teller.items():
-            tell(all_jobs)
 
 
 @contextmanager

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, RootTransaction
 
 from backburner.clock import boot_seconds
 from backburner.errors import StoreUnavailable
 from backburner.store.dialects.base import Dialect, DriverConnection
-from backburner.store.dialects.sqlite import READ_ONLY, CommitWatch
+from backburner.store.dialects.sqlite import PATIENCE, READ_ONLY, CommitWatch
 from backburner.store.gate import Gate
 from backburner.store.lane import OTHER, Lane, Roll
-from backburner.store.repeat import repeated
+from backburner.store.repeat import BUSY_TRIES, repeated
 
 T = TypeVar("T")
 
@@ -33,9 +33,23 @@ class Connections:
         self._under_way: dict[int, tuple[float, DriverConnection]] = {}
         self._gate = Gate() if dialect.single_writer else None
 
-    def run(self, work: Callable[[Connection], T], *, read_only: bool = False, urgency: int = OTHER) -> T:
-        """Run `work` in a transaction, again when another one was in the way. Raises `StoreUnavailable`."""
-        return self._repeated(lambda: self._once(work, read_only, urgency))
+    def run(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        read_only: bool = False,
+        urgency: int = OTHER,
+        patience: float | None = None,
+    ) -> T:
+        """Run `work` in a transaction, again when another one was in the way. Raises `StoreUnavailable`.
+
+        With `patience` it waits so many seconds for another writer, once, where there is one at a time.
+        """
+        options: dict[str, Any] = {READ_ONLY: True} if read_only else {}
+        if patience is None or not self._dialect.single_writer:
+            return self._repeated(lambda: self._once(work, read_only, urgency, options))
+        options[PATIENCE] = patience
+        return self._repeated(lambda: self._once(work, read_only, urgency, options), tries=1)
 
     def begin(self) -> RootTransaction:
         """A write transaction that lasts as long as the caller likes; only its beginning is repeated."""
@@ -127,14 +141,14 @@ class Connections:
             watch.close()
         self._engine.dispose()
 
-    def _repeated(self, ask: Callable[[], T]) -> T:
-        return repeated(ask, self._dialect, self._engine.dispose, f"the database {self._database}")
+    def _repeated(self, ask: Callable[[], T], tries: int = BUSY_TRIES) -> T:
+        return repeated(ask, self._dialect, self._engine.dispose, f"the database {self._database}", tries)
 
-    def _once(self, work: Callable[[Connection], T], read_only: bool, urgency: int) -> T:
+    def _once(self, work: Callable[[Connection], T], read_only: bool, urgency: int, options: Mapping[str, Any]) -> T:
         turn = nullcontext() if read_only else self._dialect.turn(urgency)
         with self.used(), turn, self._engine.connect() as connection:
-            if read_only:
-                connection = connection.execution_options(**{READ_ONLY: True})
+            if options:
+                connection = connection.execution_options(**options)
             ticket = id(connection)
             self._under_way[ticket] = (boot_seconds(), connection.connection.driver_connection)
             try:

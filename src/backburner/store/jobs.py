@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Row,
-    Select,
     and_,
     delete,
     func,
@@ -26,10 +24,11 @@ from backburner.errors import JobNotFound, WrongState
 from backburner.ids import is_id
 from backburner.job import Job, JobFilter, NewJob
 from backburner.outcome import AttemptRecord, NoticeWrite
-from backburner.progress import Link, Progress
 from backburner.states import FINAL, WAITING, JobState, allowed
+from backburner.store.channel import Channel
 from backburner.store.conditions import queued_alone
 from backburner.store.dialects.base import INSERTED, first_state
+from backburner.store.job_rows import job_of, job_of_row, job_select
 
 if TYPE_CHECKING:
     from backburner.store.store import Store
@@ -43,7 +42,7 @@ class Jobs:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._t = store.schema.jobs
-        self._select = _job_select(store)
+        self._select = job_select(store)
 
     def insert(self, jobs: Sequence[NewJob]) -> None:
         """Insert jobs in a transaction of our own: all of them or none."""
@@ -75,13 +74,20 @@ class Jobs:
         row = self._store.read(lambda c: c.execute(self._select.where(self._t.c.id == job_id)).first())
         if row is None:
             raise JobNotFound(job_id)
-        return _job(row)
+        return job_of_row(row)
+
+    def get_on(self, channel: Channel, job_id: str) -> Job:
+        """`get` as the transaction of a connection sees it."""
+        rows = channel.rows(self._select.where(self._t.c.id == job_id))
+        if not rows:
+            raise JobNotFound(job_id)
+        return job_of(rows[0])
 
     def get_many(self, ids: Sequence[str]) -> dict[str, Job]:
         """The jobs of these ids that exist."""
         known = [job_id for job_id in ids if is_id(job_id)]
         rows = self._store.read(lambda c: c.execute(self._select.where(self._t.c.id.in_(known))).all())
-        return {job.id: job for job in map(_job, rows)}
+        return {job.id: job for job in map(job_of_row, rows)}
 
     def states(self, ids: Sequence[str]) -> dict[str, JobState]:
         """The state of each of these jobs that exists: the cheapest way to watch."""
@@ -98,7 +104,7 @@ class Jobs:
             found = [job for half in halves for job in self.find(half, limit)]
             return sorted(found, key=lambda job: job.id, reverse=True)[:limit]
         query = self._select.where(*self._conditions(which)).order_by(self._t.c.id.desc()).limit(limit)
-        return [_job(row) for row in self._store.read(lambda c: c.execute(query).all())]
+        return [job_of_row(row) for row in self._store.read(lambda c: c.execute(query).all())]
 
     def ids(self, which: JobFilter, limit: int) -> list[str]:
         """The ids of jobs that match, the newest first."""
@@ -169,12 +175,14 @@ class Jobs:
     def retry(self, job_id: str) -> None:
         """Put a finished or held job back in line, at its end, with fresh counters.
 
-        Its outcome stays as an attempt. Raises `JobNotFound` and `WrongState`.
+        Its outcome stays as an attempt. It takes its unique key again. Raises `JobNotFound`, `WrongState`,
+        `DuplicateJob` and `KeyBusy`.
         """
         _check_id(job_id)
         t, now = self._t, self._store.clock.now()
 
         def work(connection: Connection) -> str | None:
+            self._store.keys.retake(connection, job_id)
             row = connection.execute(select(t).where(t.c.id == job_id).with_for_update()).mappings().first()
             if row is None:
                 raise JobNotFound(job_id)
@@ -216,11 +224,14 @@ class Jobs:
         t = self._t.c
         names = select(t.group_name).where(t.id.in_(ids), t.group_name.is_not(None)).distinct()
         groups = self._store.read(lambda c: c.execute(names).scalars().all())
-        count = self._store.run(lambda c: self.delete_rows(c, ids))
+        count = self._store.run(lambda c: self.delete_rows(c, ids, periods=True))
         return count, self._store.groups.advance(groups)
 
-    def delete_rows(self, connection: Connection, ids: Sequence[str]) -> int:
-        """Delete these jobs but for running ones, with all that is kept of them; how many jobs went."""
+    def delete_rows(self, connection: Connection, ids: Sequence[str], *, periods: bool = False) -> int:
+        """Delete these jobs but for running ones, with all that is kept of them; how many jobs went.
+
+        What was to be unique for a period stays so, but with `periods`.
+        """
         schema, gone = self._store.schema, 0
         for start in range(0, len(ids), _DELETE_BATCH):
             part = ids[start : start + _DELETE_BATCH]
@@ -229,6 +240,7 @@ class Jobs:
                 select(t.id).where(t.id.in_(part), t.state != JobState.RUNNING).order_by(t.id).with_for_update()
             ).scalars()
             batch = list(doomed)
+            self._store.keys.forget(connection, batch, periods=periods)
             for table in (
                 schema.progress,
                 schema.log,
@@ -302,43 +314,3 @@ def _check_id(text: str) -> None:
 
 def _value(job: NewJob, name: str, now: datetime) -> Any:
     return first_state(job, now) if name == "state" else getattr(job, name)
-
-
-def _job_select(store: Store) -> Select[Any]:
-    jobs, progress = store.schema.jobs, store.schema.progress
-    current = and_(progress.c.job == jobs.c.id, progress.c.attempt == jobs.c.attempt)
-    shown = [column.label(f"p_{column.name}") for column in progress.c if column.name != "checkpoint"]
-    return select(jobs, *shown).select_from(jobs.outerjoin(progress, current))
-
-
-_JOB_FIELDS = tuple(
-    name
-    for name in Job.__dataclass_fields__
-    if name not in {"state", "tags", "group", "result_text", "progress", "uncommitted", "control"}
-)
-
-
-def _job(row: Row[Any]) -> Job:
-    found = row._mapping
-    return Job(
-        **{name: found[name] for name in _JOB_FIELDS},
-        state=JobState(found["state"]),
-        tags=tuple(json.loads(found["tags"])) if found["tags"] else (),
-        group=found["group_name"],
-        result_text=found["result"],
-        progress=_progress(found) if found["p_job"] is not None else None,
-    )
-
-
-def _progress(found: Any) -> Progress:
-    return Progress(
-        done=found["p_done"],
-        total=found["p_total"],
-        unit=found["p_unit"],
-        stage=found["p_stage"],
-        message=found["p_message"],
-        failed=found["p_failed"],
-        links=tuple(Link(text, href) for text, href in json.loads(found["p_links"] or "[]")),
-        began_at=found["p_began_at"],
-        updated_at=found["p_updated_at"],
-    )

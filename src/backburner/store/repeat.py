@@ -15,13 +15,15 @@ T = TypeVar("T")
 BUSY_TRIES = 8
 
 
-def repeated(ask: Callable[[], T], dialect: Dialect, lost: Callable[[], None], database: str) -> T:
-    """`ask()`, again when another transaction was in the way (8 times, with jitter).
+def repeated(
+    ask: Callable[[], T], dialect: Dialect, lost: Callable[[], None], database: str, tries: int = BUSY_TRIES
+) -> T:
+    """`ask()`, again when another transaction was in the way (`tries` times, with jitter).
 
     Raises `StoreUnavailable` when it always was, and, after `lost()`, when the database is away: then what was
     asked may or may not have happened. `database` is how the error names it.
     """
-    for attempt in range(BUSY_TRIES):
+    for attempt in range(tries):
         try:
             return ask()
         except Exception as error:
@@ -31,7 +33,7 @@ def repeated(ask: Callable[[], T], dialect: Dialect, lost: Callable[[], None], d
                 raise StoreUnavailable(f"{database} does not answer: {error}") from error
             if trouble is not Trouble.BUSY:
                 raise
-            if attempt == BUSY_TRIES - 1:
-                raise StoreUnavailable(f"the database was busy {BUSY_TRIES} times: {error}") from error
+            if attempt == tries - 1:
+                raise StoreUnavailable(f"the database was busy {tries} times: {error}") from error
             time.sleep(random.uniform(0, 0.005 * 2**attempt))
     raise AssertionError("unreachable")

@@ -11,7 +11,7 @@ from backburner.attachment import Attachment
 from backburner.ids import is_id
 from backburner.job import Job, JobFilter
 from backburner.progress import LogLine, Message
-from backburner.store.jobs import _job
+from backburner.store.job_rows import job_of_row
 
 if TYPE_CHECKING:
     from backburner.store.store import Store
@@ -33,7 +33,7 @@ class Reports:
         if not known:
             return {}
         query = self._glance.where(self._store.schema.jobs.c.id.in_(known))
-        return {job.id: job for job in map(_job, self._store.read(lambda c: c.execute(query).all()))}
+        return {job.id: job for job in map(job_of_row, self._store.read(lambda c: c.execute(query).all()))}
 
     def page(self, which: JobFilter, limit: int) -> list[Job]:
         """Jobs that match, the newest first, as `glance` reads them."""

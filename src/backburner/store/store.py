@@ -27,6 +27,7 @@ from backburner.store.fork import forget_after_fork
 from backburner.store.groups import Groups
 from backburner.store.inserts import Inserts
 from backburner.store.jobs import Jobs
+from backburner.store.keys import Keys
 from backburner.store.lane import OTHER, Lane
 from backburner.store.limits import Limits
 from backburner.store.locks import Locks
@@ -83,6 +84,7 @@ class Store:
         self.dependencies = Dependencies(self)
         self.schedules = Schedules(self)
         self.attachments = Attachments(self)
+        self.keys = Keys(self)
         self.inserts = Inserts(self)
         self.callers = Callers(self)
         self.reports = Reports(self)
@@ -126,10 +128,13 @@ class Store:
         """The statements that `migrate` would run, for someone else to run them."""
         return versions.as_sql(self.engine, self.schema, self.version())
 
-    def run(self, work: Callable[[Connection], T], urgency: int = OTHER) -> T:
-        """Run `work` in a write transaction of our own; repeated when another one was in the way."""
+    def run(self, work: Callable[[Connection], T], urgency: int = OTHER, patience: float | None = None) -> T:
+        """Run `work` in a write transaction of our own; repeated when another one was in the way.
+
+        With `patience` it waits so many seconds for another writer, once, where there is one at a time.
+        """
         self.ready()
-        return self._connections.run(work, urgency=urgency)
+        return self._connections.run(work, urgency=urgency, patience=patience)
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction that only reads."""

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from backburner.backburner import Backburner
-from backburner.errors import InvalidOption, JobNotFound, StoreError, WrongState
+from backburner.errors import DuplicateJob, InvalidOption, JobNotFound, StoreError, WrongState
 from backburner.web.access import Access, ResolveUser
 from backburner.web.acting import ActingRoutes
 from backburner.web.downloads import DownloadRoutes
@@ -75,7 +75,7 @@ class OwnFiles(StaticFiles):
         return response
 
 
-_KNOWN = (JobNotFound, WrongState, InvalidOption, StoreError)
+_KNOWN = (JobNotFound, WrongState, DuplicateJob, InvalidOption, StoreError)
 
 
 def _problem_of(error: Exception) -> Problem:
@@ -86,6 +86,8 @@ def _problem_of(error: Exception) -> Problem:
             return not_found()
         case WrongState():
             return wrong_state(error.state, "It has changed meanwhile.")
+        case DuplicateJob():
+            return Problem(409, "duplicate", "An equal job is there already")
         case InvalidOption():
             return invalid(error.option, str(error))
         case StoreError():

@@ -1,4 +1,4 @@
-"""Deletes finished jobs whose time is over, and files past their life."""
+"""Deletes finished jobs whose time is over, files past their life, and keys that are free."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from backburner.states import FINAL, JobState
 from backburner.store.store import Store
 from backburner.store.upkeep import BATCH
 
+_KEY_PAGES = 20
+"""Pages of keys that a round looks through."""
 _WORKERS_KEPT = timedelta(days=7)
 
 
@@ -20,6 +22,7 @@ class Pruner:
 
     def __init__(self, store: Store, files: FileStore, settings: Settings) -> None:
         self._store, self._files = store, files
+        self._next_key = ""
         self._keep = {state: float(getattr(settings, f"keep_{state}")) for state in sorted(FINAL)}
 
     def once(self) -> float | None:
@@ -27,6 +30,7 @@ class Pruner:
         more = [self._prune(state, keep) for state, keep in self._keep.items() if keep > 0]
         more.append(self._store.upkeep.prune_kept() == BATCH)
         self._prune_files()
+        self._prune_keys()
         self._store.workers.prune(self._store.clock.now() - _WORKERS_KEPT, BATCH)
         return 0.1 if any(more) else None
 
@@ -40,3 +44,10 @@ class Pruner:
             self._files.delete(place)
         if expired:
             self._store.upkeep.forget_files([file_id for file_id, _ in expired])
+
+    def _prune_keys(self) -> None:
+        # All keys by and by: a free one that stays for a while harms nobody.
+        for _ in range(_KEY_PAGES):
+            _, self._next_key = self._store.keys.prune(self._next_key, BATCH)
+            if not self._next_key:
+                return

@@ -154,6 +154,21 @@ class Dialect(ABC):
     def trouble(self, error: BaseException) -> Trouble:
         """What an error of the driver, or of SQLAlchemy around it, means."""
 
+    def limit_lock_wait(self, seconds: float) -> str | None:
+        """A statement after which a transaction waits no longer than that for a lock; it answers what was before.
+
+        What is shorter already stays. None where transactions do not wait for each other's rows.
+        """
+        return None
+
+    def restore_lock_wait(self, before: object) -> str:
+        """The statement that takes the limit back."""
+        raise NotImplementedError
+
+    def waited_in_vain(self, error: BaseException) -> bool:
+        """Whether an error means that a lock was not to be had within the limit."""
+        return False
+
     def abandon(self, connection: DriverConnection) -> None:  # noqa: B027 (local databases do not hang)
         """Make a call that hangs on this connection in another thread fail."""
 

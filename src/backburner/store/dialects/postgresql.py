@@ -195,6 +195,22 @@ class PostgreSQL(Dialect):
             return Trouble.LOST
         return Trouble.OTHER
 
+    def limit_lock_wait(self, seconds: float) -> str | None:
+        limit = f"{round(seconds * 1000)}ms"
+        now = "current_setting('lock_timeout')"
+        return (
+            f"SELECT {now}, set_config('lock_timeout', CASE WHEN {now} <> '0' AND {now}::interval < "
+            f"'{limit}'::interval THEN {now} ELSE '{limit}' END, true)"
+        )
+
+    def restore_lock_wait(self, before: object) -> str:
+        return f"SELECT set_config('lock_timeout', '{before}', true)"
+
+    def waited_in_vain(self, error: BaseException) -> bool:
+        orig = getattr(error, "orig", None) or error
+        # psycopg's and psycopg2's word for it; the connection may be the caller's.
+        return "55P03" in (getattr(orig, "sqlstate", None), getattr(orig, "pgcode", None))
+
     def abandon(self, connection: DriverConnection) -> None:
         # libpq's socket, duplicated: shutting it down wakes the thread that waits on it, whatever the
         # server does; closing it stays the business of the connection's owner.

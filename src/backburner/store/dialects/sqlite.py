@@ -39,6 +39,9 @@ _BUSY_SECONDS = 10.0
 READ_ONLY = "backburner_read_only"
 """Execution option of a connection that will not write: its transaction does not take the write lock."""
 
+PATIENCE = "backburner_patience"
+"""Execution option of a connection: for how many seconds its transactions wait for another writer."""
+
 
 class SQLite(Dialect):
     """SQLite 3.35 and later, in WAL mode with synchronous FULL."""
@@ -244,8 +247,17 @@ def _set_up(connection: DriverConnection, record: Any) -> None:
 def _begin(connection: Connection) -> None:
     # A transaction that reads first and writes later fails at once when another writer came between
     # (SQLITE_BUSY_SNAPSHOT, no waiting): so writers say so at the beginning.
-    read_only = connection.get_execution_options().get(READ_ONLY, False)
-    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+    options = connection.get_execution_options()
+    begin = "BEGIN" if options.get(READ_ONLY, False) else "BEGIN IMMEDIATE"
+    patience: float | None = options.get(PATIENCE)
+    if patience is None:
+        connection.exec_driver_sql(begin)
+        return
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {round(patience * 1000)}")
+    try:
+        connection.exec_driver_sql(begin)
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {round(_BUSY_SECONDS * 1000)}")
 
 
 class CommitWatch:
