@@ -9,7 +9,6 @@ from typing import Any, TypeAlias
 
 from backburner.cron import checked_cron, zone_of
 from backburner.database import Database
-from backburner.enqueue import job_of
 from backburner.errors import BackburnerError, InvalidArgument, InvalidOption
 from backburner.ids import Ids
 from backburner.job import Job, JobControl
@@ -109,10 +108,13 @@ class Schedules:
         return self.get(name)
 
     def run(self, name: str) -> Job:
-        """Enqueue a job of it now, besides its times, even while it is paused. Raises `ScheduleNotFound`."""
-        new = self._database.store.schedules.fire_now(name, self._ids.new())
-        self._database.bell.ring([new.queue])
-        return job_of(new, self._control, uncommitted=False)
+        """Enqueue a job of it now, besides its times, even while it is paused.
+
+        Raises `ScheduleNotFound`, and `DuplicateJob` where the task's options say so.
+        """
+        job = self._control.get(self._database.store.schedules.fire_now(name, self._ids.new()))
+        self._database.bell.ring([job.queue])
+        return job
 
     def remove(self, name: str) -> None:
         """Remove a schedule that was added at run time, or that the code has no longer.

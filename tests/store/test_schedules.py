@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from backburner.cron import CronTimes
 from backburner.errors import InvalidOption, ScheduleNotFound
-from backburner.job import JobFilter, NewJob
+from backburner.job import JobFilter, Key, NewJob
 from backburner.recurrence import Missed
 from backburner.schedule import Schedule, defined
 from backburner.states import JobState
@@ -140,9 +140,9 @@ def test_run_now_is_besides_its_times(scene: Scene) -> None:
     before = add(scene)
     scene.store.schedules.pause("nightly", None, None)
     new = scene.store.schedules.fire_now("nightly", scene.ids.new())
-    assert scene.state(new.id) is JobState.QUEUED
+    assert scene.state(new) is JobState.QUEUED
     assert scene.store.schedules.get("nightly").next_at == before.next_at
-    assert [one.job for one in scene.store.schedules.fires("nightly", 10)] == [new.id]
+    assert [one.job for one in scene.store.schedules.fires("nightly", 10)] == [new]
 
 
 def five(opened: Callable[[str], Store], url: str) -> list[Store]:
@@ -275,3 +275,30 @@ def test_removing_one_leaves_its_jobs(scene: Scene) -> None:
     scene.store.schedules.remove("nightly")
     assert scene.store.schedules.all() == []
     assert len(made_jobs(scene)) == 1
+
+
+@pytest.mark.parametrize(
+    ("conflict", "states"),
+    [
+        ("existing", ["queued"]),
+        ("skip", ["queued", "skipped"]),
+        ("reject", ["queued"]),
+        ("replace", ["cancelled", "queued"]),
+    ],
+)
+def test_a_run_that_must_be_unique_beside_one_that_still_waits(scene: Scene, conflict: str, states: list[str]) -> None:
+    key = Key("u:shop.price:nightly", "live", conflict)
+    add(scene, "60", keys=(key,), unique_key=key.name)
+    scene.clock.move(60)
+    [first] = fire(scene)
+    scene.clock.move(60)
+    fire(scene)
+    assert sorted(scene.state(job_id) for job_id in made_jobs(scene)) == states
+    [second, before] = scene.store.schedules.fires("nightly", 10)
+    assert before.job == first.id
+    if conflict == "existing":
+        assert second.job == first.id
+    elif conflict == "reject":
+        assert second.job is None
+    else:
+        assert second.job not in (None, first.id)

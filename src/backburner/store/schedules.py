@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from backburner.errors import InvalidOption, ScheduleNotFound
+from backburner.errors import DuplicateJob, InvalidOption, ScheduleNotFound
 from backburner.job import NewJob
 from backburner.schedule import Fire, Schedule
+from backburner.store.channel import CoreChannel
 from backburner.store.parking import parked
 
 if TYPE_CHECKING:
@@ -124,29 +125,38 @@ class Schedules:
                 return []
             schedule = _schedule(row)
             times = schedule.due(now)
-            fresh = {at: schedule.job(new_id(), now, at) for at in self._free(connection, name, times)}
-            self._take(connection, name, fresh)
+            jobs = {at: schedule.job(new_id(), now, at) for at in self._free(connection, name, times)}
+            stood, fresh = self._insert(connection, jobs, groups)
+            self._take(connection, name, stood)
             moved: dict[str, Any] = {"next_at": schedule.times.after(now)}
             if times:
                 moved["last_at"] = times[-1]
             connection.execute(update(t).where(t.c.name == name).values(**moved))
-            return list(fresh.values())
+            return fresh
 
-        return self._store.run(work)
+        groups: set[str] = set()
+        made = self._store.run(work)
+        if groups:
+            self._store.groups.advance(groups)
+        return made
 
-    def fire_now(self, name: str, job_id: str) -> NewJob:
-        """Enqueue a job of a schedule, besides its times. Raises `ScheduleNotFound`."""
+    def fire_now(self, name: str, job_id: str) -> str:
+        """Enqueue a job of a schedule, besides its times; the id of the job that stands for it.
+
+        Raises `ScheduleNotFound`, and `DuplicateJob` where its options say so.
+        """
         schedule, now = self.get(name), self._store.clock.now()
-        job = schedule.job(job_id, now, now)
+        stored = self._store.inserts.put([schedule.job(job_id, now, now)], 1)
+        made = stored.instead.get(job_id, job_id)
 
         def work(connection: Connection) -> None:
             at = now
             while not self._free(connection, name, [at]):
                 at += timedelta(microseconds=1)
-            self._take(connection, name, {at: job})
+            self._take(connection, name, {at: made})
 
         self._store.run(work)
-        return job
+        return made
 
     def fires(self, name: str, limit: int) -> list[Fire]:
         """When a schedule fired and which jobs that made, the latest first."""
@@ -181,11 +191,38 @@ class Schedules:
         taken = set(connection.execute(select(t.at).where(t.schedule == name, t.at.in_(times))).scalars())
         return [at for at in times if at not in taken]
 
-    def _take(self, connection: Connection, name: str, jobs: Mapping[datetime, NewJob]) -> None:
-        if jobs:
-            rows = [{"schedule": name, "at": at, "job": job.id} for at, job in jobs.items()]
+    def _insert(
+        self, connection: Connection, jobs: Mapping[datetime, NewJob], groups: set[str]
+    ) -> tuple[dict[datetime, str | None], list[NewJob]]:
+        """Store jobs as far as their keys allow it: which job stands for each time, and those that are new.
+
+        `groups` are told that they may have to go on, after the commit.
+        """
+        now, channel = self._store.clock.now(), CoreChannel(connection)
+        stood: dict[datetime, str | None] = {at: job.id for at, job in jobs.items()}
+        if not any(job.keys for job in jobs.values()):
+            if jobs:
+                self._store.jobs.insert_on(connection, parked(list(jobs.values()), now))
+            return stood, list(jobs.values())
+        fresh: list[NewJob] = []
+        for at, job in jobs.items():
+            try:
+                stored = self._store.keys.insert_on(
+                    channel, [job], lambda new: self._store.jobs.insert_on(connection, new)
+                )
+            except DuplicateJob:
+                # There is one already, and its options say that this is no run then.
+                stood[at] = None
+                continue
+            stood[at] = stored.instead.get(job.id, job.id)
+            fresh += stored.jobs
+            groups |= stored.groups
+        return stood, fresh
+
+    def _take(self, connection: Connection, name: str, stood: Mapping[datetime, str | None]) -> None:
+        if stood:
+            rows = [{"schedule": name, "at": at, "job": job} for at, job in stood.items()]
             connection.execute(insert(self._fires), rows)
-            self._store.jobs.insert_on(connection, parked(list(jobs.values()), self._store.clock.now()))
 
     def _mark(self, which: ColumnElement[bool], said: dict[str, Any]) -> None:
         """Change these rows, but for those that somebody else has: he does, or the next round will."""
