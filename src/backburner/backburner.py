@@ -19,6 +19,7 @@ from backburner.files import FileStore, open_files
 from backburner.hooks import Hooks
 from backburner.ids import Ids
 from backburner.job import Job, JobFilter
+from backburner.lock import LEASE_SECONDS, Lock, app_lock
 from backburner.notice import Notifier
 from backburner.notifiers import Notifiers
 from backburner.options import TaskOptions
@@ -175,6 +176,14 @@ class Backburner:
         leads elsewhere, `TransactionMustRetry` when the database has ended the transaction.
         """
         return self._enqueuer.transaction(connection)
+
+    def lock(self, name: str, *, wait: float | None = 0.0, lease: float = LEASE_SECONDS) -> Lock:
+        """`with jobs.lock("nightly"):` runs once at a time, on all hosts together.
+
+        Waits up to `wait` seconds, None for ever; then entering raises `AlreadyRunning`, which says who has it.
+        The lock is prolonged meanwhile; a holder that dies loses it after `lease` seconds.
+        """
+        return app_lock(lambda: self.store, name, wait, lease)
 
     def get(self, job_id: str) -> Job:
         """One job. Raises `JobNotFound`."""

@@ -272,8 +272,17 @@ class NotFinished(BackburnerError):
         super().__init__(f"job {job_id} is {state}, it has no result yet. Wait with job.wait(seconds) first")
 
 
+class LockLost(BackburnerError):
+    """A named lock is not held any more: the database was away for too long, or somebody else has it."""
+
+    def __init__(self, name: str, holder: str | None) -> None:
+        self.name, self.holder = name, holder
+        whose = f"{holder} has it" if holder is not None else "it could not be prolonged in time"
+        super().__init__(f"lock {name!r} was lost: {whose}. Stop what it protects")
+
+
 class AlreadyRunning(BackburnerError):
-    """A command that may run only once at a time is running elsewhere."""
+    """What may run only once at a time is running elsewhere."""
 
     def __init__(self, name: str, holder: str) -> None:
         self.name, self.holder = name, holder

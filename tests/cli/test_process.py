@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from backburner.cli.held_lock import HeldLock
+from backburner.cli.process import _stop
 from backburner.errors import AlreadyRunning
 from backburner.ids import Ids
+from backburner.lock import Lock
 from backburner.store.store import Store
 from tests.cli.programs import Shop, make_shop
 from tests.cli.test_worker import enqueue, states
@@ -85,6 +86,12 @@ def test_a_job_that_kills_its_process_does_not_prolong_the_budget(sqlite_url: st
     assert states(shop) == {made: "queued"}
 
 
+def held(store: Store, places: int, lease: float = 30.0) -> Lock:
+    return Lock(
+        lambda: store, "process", title="backburner process", places=places, lease=lease, lost=_stop, apart=True
+    )
+
+
 def taken_until(store: Store) -> object:
     t = store.schema.locks
     return store.read(lambda c: c.execute(select(t.c.until)).scalar())
@@ -101,20 +108,20 @@ def hearing_sigterm() -> Iterator[list[int]]:
 
 
 def test_the_lock_is_prolonged_while_it_is_held(store: Store) -> None:
-    with HeldLock(store, "process", 1, lease=0.6):
+    with held(store, 1, lease=0.6):
         first = taken_until(store)
         wait_until(lambda: taken_until(store) != first, "the lock was prolonged")
         with pytest.raises(AlreadyRunning, match="'backburner process' is running already: host "):
-            HeldLock(store, "process", 1).__enter__()
+            held(store, 1).__enter__()
     assert taken_until(store) is None
 
 
 def test_places_are_numbered_and_all_of_them_are_named(store: Store) -> None:
-    with HeldLock(store, "process", 2), HeldLock(store, "process", 2):
+    with held(store, 2), held(store, 2):
         with pytest.raises(AlreadyRunning) as caught:
-            HeldLock(store, "process", 2).__enter__()
+            held(store, 2).__enter__()
         assert caught.value.holder.count("; ") == 1
-        with HeldLock(store, "process", 3):
+        with held(store, 3):
             t = store.schema.locks
             names = store.read(lambda c: c.execute(select(t.c.name).order_by(t.c.name)).scalars().all())
             assert list(names) == ["process-1", "process-2", "process-3"]
@@ -123,7 +130,7 @@ def test_places_are_numbered_and_all_of_them_are_named(store: Store) -> None:
 def test_who_loses_the_lock_stops(store: Store) -> None:
     t = store.schema.locks
     somebody = Ids().new()
-    with hearing_sigterm() as heard, HeldLock(store, "process", 1, lease=0.6):
+    with hearing_sigterm() as heard, held(store, 1, lease=0.6):
         until = store.clock.now().replace(year=2999)
         store.run(lambda c: c.execute(update(t).values(holder=somebody, note="host b", until=until)))
         wait_until(lambda: heard == [signal.SIGTERM], "it was told to stop")

@@ -40,7 +40,6 @@ MISSING = {
     "run_06",
     "run_08",
     "run_11",
-    "run_15",
     "run_18",
     "run_19",
     "run_20",

@@ -17,6 +17,7 @@ COMMANDS = {
     "schedules": Entry("backburner.cli.schedules", "List, show, run, pause, add and remove schedules."),
     "workers": Entry("backburner.cli.workers", "List workers, let them rest, stop them."),
     "reload": Entry("backburner.cli.reload", "Replace worker processes between jobs."),
+    "lock": Entry("backburner.cli.lock", "Run a command once at a time."),
     "web": Entry("backburner.cli.web", "Serve the web pages and the HTTP API.", extra="web"),
     "migrate": Entry("backburner.cli.migrate", "Make and update the tables, or print the SQL."),
     "clear": Entry("backburner.cli.clear", "Delete old finished jobs."),

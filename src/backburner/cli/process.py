@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import replace
 
 import click
@@ -9,11 +11,11 @@ import click
 from backburner import store as stores
 from backburner.cli import codes
 from backburner.cli.call import call_of
-from backburner.cli.held_lock import HeldLock
 from backburner.cli.log import log_to_stderr
 from backburner.cli.opening import ask_settings
 from backburner.cli.values import DURATION
 from backburner.cli.working import Working, working_options
+from backburner.lock import Lock
 from backburner.worker import Supervisor
 
 _EPILOG = f"""\b
@@ -60,8 +62,13 @@ def command(context: click.Context, working: Working, budget: float, limit: int)
     options = replace(working.worker_options(settings), burst=True, budget=budget)
     store = stores.open(settings)
     try:
-        with HeldLock(store, "process" if working.label is None else f"process-{working.label}", limit):
+        name = "process" if working.label is None else f"process-{working.label}"
+        with Lock(lambda: store, name, title=f"backburner {name}", places=limit, lost=_stop, apart=True):
             code = Supervisor(call.needed_spec(), options).run()
     finally:
         store.close()
     context.exit(code)
+
+
+def _stop() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
