@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast, get_args
@@ -14,6 +15,7 @@ from typing import Any, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast, get
 from backburner.checked import MAX_NAME, checked_text
 from backburner.codec import CODEC, Parameters, hints_of
 from backburner.context import JobContext, current_job, entered
+from backburner.decision import Decision
 from backburner.errors import InvalidOption, InvalidTask
 from backburner.hooks import Hook, checked_hooks
 from backburner.job import Job, NewJob
@@ -104,6 +106,26 @@ class Task(Generic[P, R]):
     async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job:
         """`enqueue` for a coroutine: the database is waited for in a thread."""
         return await self._enqueuer.aenqueue(self, args, kwargs)
+
+    def enqueue_if(self, large: bool, /, *args: P.args, **kwargs: P.kwargs) -> Decision[R]:
+        """`enqueue` when `large`, else run the function here and now; what it returns says which it was.
+
+        Both ways the arguments are checked first, so that what works with few works with many. Raises what
+        `enqueue` raises, or what the function raises.
+        """
+        if large:
+            return Decision(job=self.enqueue(*args, **kwargs))
+        self.parameters.bind(args, kwargs)
+        return Decision(value=self(*args, **kwargs))
+
+    async def aenqueue_if(self, large: bool, /, *args: P.args, **kwargs: P.kwargs) -> Decision[Any]:
+        """`enqueue_if` for a coroutine: a plain function runs in a thread, an async one here."""
+        if large:
+            return Decision(job=await self.aenqueue(*args, **kwargs))
+        self.parameters.bind(args, kwargs)
+        if self.is_async:
+            return Decision(value=await cast("Awaitable[Any]", self(*args, **kwargs)))
+        return Decision(value=await asyncio.to_thread(self, *args, **kwargs))
 
     def options(self, **options: Unpack[CallOptions]) -> Task[P, R]:
         """This task with other options for what is enqueued through it; the task itself stays as it is.

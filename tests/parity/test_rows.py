@@ -31,7 +31,6 @@ MISSING = {
     "enq_11",
     "enq_12",
     "enq_14",
-    "enq_15",
     "enq_16",
     "enq_19",
     "run_03",
