@@ -32,7 +32,6 @@ MISSING = {
     "enq_12",
     "enq_14",
     "enq_16",
-    "enq_19",
     "run_03",
     "run_04",
     "run_05",
