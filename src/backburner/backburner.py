@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
 from backburner.control import Control
@@ -199,6 +199,10 @@ class Backburner:
     def wait(self, job: Job | str, seconds: float) -> bool:
         """True as soon as the job is done, False after `seconds` at most."""
         return self.control.wait(self._job(job), seconds)
+
+    def milestones(self, job: Job | str) -> dict[str, datetime]:
+        """The milestones a job has reached, and when (UTC), the first one first."""
+        return self.control.milestones(job.id if isinstance(job, Job) else job)
 
     @overload
     def cancel(self, job: Job | str, /) -> Job: ...

@@ -17,6 +17,7 @@ from backburner.checkpoint import Checkpoint, check_cursor
 from backburner.console import ConsoleBar
 from backburner.desk import Desk
 from backburner.errors import InvalidArgument
+from backburner.meeting import Meeting
 from backburner.progress import FailedItem, Link, Message, Progress, is_safe_link, storable
 from backburner.tracking import Guard, TrackOptions, tracked
 
@@ -37,7 +38,7 @@ MAX_LINKS = 20
 _current: ContextVar[JobContext | None] = ContextVar("backburner_job", default=None)
 
 
-class JobContext:
+class JobContext(Meeting):
     """One running attempt, as its own code sees it. Do not make one: ask `current_job()`.
 
     Every method raises `Cancelled` or `TimedOut` when the job was asked to stop: that is how a task notices.

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from backburner.codec import decode_result
 from backburner.database import Database
 from backburner.errors import DuplicateJob, InvalidOption, JobFailed, NotFinished, WrongState
-from backburner.job import Job, JobFilter
+from backburner.ids import is_id
+from backburner.job import Dependency, Job, JobFilter
 from backburner.outcome import AttemptRecord
 from backburner.progress import FailedItem, LogLine, Message
 from backburner.registry import Registry
@@ -44,6 +45,8 @@ class JobDetails:
     log_end: int
     files: tuple[Attachment, ...]
     why: tuple[str, ...]
+    parents: tuple[Dependency, ...] = ()
+    milestones: Mapping[str, datetime] = field(default_factory=dict)
 
 
 class Control:
@@ -79,7 +82,7 @@ class Control:
         return {state: self.count(replace(which, states=frozenset({state})), limit) for state in states}
 
     def show(self, job_id: str, *, log_after: int = 0, failed_limit: int = 1000) -> JobDetails:
-        """One job with its attempts, messages, failed items, live output, files, and why it waits."""
+        """One job with its attempts, messages, failed items, live output, files, parents, and why it waits."""
         store, job = self._database.store, self.get(job_id)
         return JobDetails(
             job=job,
@@ -91,7 +94,13 @@ class Control:
             log_end=store.progress.log_end(job_id),
             files=tuple(store.attachments.of_job(job_id)),
             why=tuple(self.why_not_running(job)),
+            parents=tuple(store.waits.of(job_id)),
+            milestones=self.milestones(job_id),
         )
+
+    def milestones(self, job_id: str) -> dict[str, datetime]:
+        """What a job has said with `milestone` that it reached, and when, the first one first."""
+        return self._database.store.waits.milestones(job_id) if is_id(job_id) else {}
 
     def glance(self, ids: Sequence[str]) -> dict[str, Job]:
         """The jobs of these ids that exist, without arguments, result and what else may be long."""
@@ -159,7 +168,7 @@ class Control:
 
     def cancel(self, job_id: str, reason: str = CANCELLED) -> Job:
         """Cancel a job: at once while it waits, by request while it runs."""
-        self._ring(self._database.store.jobs.cancel(job_id, reason))
+        self._ended([job_id], self._database.store.jobs.cancel(job_id, reason))
         return self.get(job_id)
 
     def retry(self, job_id: str) -> Job:
@@ -174,23 +183,26 @@ class Control:
 
     def delete(self, job_id: str) -> None:
         """Remove a job that is not running, with all that is kept of it."""
-        self._ring(self._database.store.jobs.delete(job_id))
+        self._ended([job_id], self._database.store.jobs.delete(job_id))
 
     def cancel_all(self, which: JobFilter, reason: str = CANCELLED) -> int:
         """Cancel every job that matches and is not done; how many were."""
         cancel = self._database.store.jobs.cancel
-        return self._each(which, WAITING | {JobState.RUNNING}, lambda job_id: self._ring(cancel(job_id, reason)))
+        return self._each(
+            which, WAITING | {JobState.RUNNING}, lambda job_id: self._ended([job_id], cancel(job_id, reason))
+        )
 
     def retry_all(self, which: JobFilter) -> int:
         """Retry every job that matches and is finished or held; how many were.
 
-        Succeeded and skipped jobs only when the filter names their state.
+        Succeeded and skipped jobs only when the filter names their state; none that waits for others.
         """
         states = frozenset(state for state in JobState if allowed("retry", state))
         if which.states is None or which.states >= FINAL:
             # Nobody who says "retry what is done" means what went well.
             states -= {JobState.SUCCEEDED, JobState.SKIPPED}
-        retried = self._each(which, states, self._database.store.jobs.retry)
+        retry = self._database.store.jobs.retry
+        retried = self._each(which, states, lambda job_id: retry(job_id, waiting=False))
         if retried:
             store = self._database.store
             with store.borrowed_lane() as lane:
@@ -204,7 +216,7 @@ class Control:
         for batch in self._batches(which, frozenset(JobState) - {JobState.RUNNING}):
             count, queues = store.jobs.delete_many(batch)
             gone += count
-            self._ring(queues)
+            self._ended(batch, queues)
         return gone
 
     def items_to_retry(self, job_id: str) -> tuple[Job, list[str]]:
@@ -229,7 +241,9 @@ class Control:
             found |= self._database.store.jobs.unfinished_identifiers(part, include_running)
         return found
 
-    def _ring(self, queues: set[str]) -> None:
+    def _ended(self, ids: Sequence[str], queues: set[str]) -> None:
+        """Jobs are at their end, and `queues` got work by it: let go on what waits for them."""
+        queues = queues | self._database.store.dependencies.follow(ids)
         if queues:
             self._database.bell.ring(queues)
 

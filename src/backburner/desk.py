@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from backburner.attachment import Attachment
     from backburner.context import JobContext
+    from backburner.job import Parent
 
 
 class Desk(Protocol):
@@ -28,5 +29,13 @@ class Desk(Protocol):
         ...
 
     def attach(self, context: JobContext, name: str, source: Any, media_type: str | None) -> Attachment: ...
+
+    def milestone(self, context: JobContext, name: str) -> None:
+        """Store that a job has reached a milestone; raises `LeaseLost`."""
+        ...
+
+    def wait_for(self, context: JobContext, parent: Parent) -> None:
+        """Return when it has come; else raise what ends the attempt, or why it never will."""
+        ...
 
     def stored_checkpoint(self, context: JobContext) -> str | None: ...

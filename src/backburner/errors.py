@@ -256,6 +256,24 @@ class WrongState(BackburnerError):
         super().__init__(f"job {job_id} is {state}; {verb} needs {allowed}")
 
 
+class MilestoneMissed(BackburnerError):
+    """A job waits for a milestone of another one that has ended without it, or is gone."""
+
+    def __init__(self, job_id: str, milestone: str, state: str | None) -> None:
+        self.job_id, self.milestone, self.state = job_id, milestone, state
+        ended = f"is {state}" if state is not None else "is gone"
+        super().__init__(f"job {job_id} {ended} and has not reached {milestone!r}")
+
+
+class CircularWait(BackburnerError):
+    """A job is to wait for one that waits for it. `jobs` are the ids on the way, from that one to this one."""
+
+    def __init__(self, job_id: str, jobs: tuple[str, ...]) -> None:
+        self.job_id, self.jobs = job_id, jobs
+        way = " waits for ".join(jobs) if len(jobs) > 1 else "it is the same job"
+        super().__init__(f"job {job_id} cannot wait for job {jobs[0]}: {way}. Let one of them go on without the other")
+
+
 class JobFailed(BackburnerError):
     """The result of a job was asked for that ended without one."""
 

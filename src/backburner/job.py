@@ -176,6 +176,18 @@ class Parent:
     milestone: str = ""
     policy: str = "cancel"
 
+    def __str__(self) -> str:
+        return f"milestone {self.milestone!r} of job {self.job}" if self.milestone else f"job {self.job}"
+
+
+class Dependency(NamedTuple):
+    """What a job waits for, or has waited for, with the other one as it is now; that is None when it is gone."""
+
+    parent: Parent
+    met: bool
+    state: JobState | None
+    name: str | None
+
 
 class NewJob(NamedTuple):
     """A job about to be inserted; the store adds state and position. `keys` and `parents` have tables of their own."""

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from backburner.errors import InvalidOption
-from backburner.job import NewJob
+from backburner.job import NewJob, Parent
 from backburner.progress import ProgressWrite
 from backburner.states import JobState
 
@@ -54,6 +54,17 @@ class Wait(Exception):
         self.after: float | None = seconds_of("after", after) if after is not None else None
         self.until: datetime | None = until
         self.reason: str = reason
+
+
+class WaitsFor(BaseException):
+    """Raised by `wait_for`: the attempt ends here, and the job runs again when what it waits for has come.
+
+    It is no `Exception`, so that `except Exception` around one item does not swallow it.
+    """
+
+    def __init__(self, parent: Parent) -> None:
+        super().__init__(f"Waits for {parent}.")
+        self.parent: Parent = parent
 
 
 class Retry(Exception):
@@ -136,11 +147,12 @@ class Settlement(NamedTuple):
     record: AttemptRecord | None = None
     progress: ProgressWrite | None = None
     notice: NoticeWrite | None = None
+    parents: tuple[Parent, ...] = ()
 
     @property
     def bare(self) -> bool:
         """True when nothing is to be written but the job's own row."""
-        return self.record is None and self.progress is None and self.notice is None
+        return self.record is None and self.progress is None and self.notice is None and not self.parents
 
 
 RELEASED = JobState.QUEUED

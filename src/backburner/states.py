@@ -50,12 +50,12 @@ TRANSITIONS: dict[str, dict[JobState, frozenset[JobState]]] = {
     "claim": {_S.QUEUED: frozenset({_S.RUNNING}), _S.BLOCKED: frozenset({_S.RUNNING})},
     "park": {_S.QUEUED: frozenset({_S.BLOCKED})},
     "hold": {_S.RUNNING: frozenset({_S.BLOCKED})},
-    "unblock": {_S.BLOCKED: frozenset({_S.QUEUED})},
+    "unblock": {_S.BLOCKED: frozenset({_S.QUEUED, _S.SCHEDULED})},
     "finish": {
         _S.RUNNING: frozenset({_S.SUCCEEDED, _S.FAILED, _S.CANCELLED, _S.INTERRUPTED, _S.SKIPPED}),
     },
     "retry later": {_S.RUNNING: frozenset({_S.RETRYING})},
-    "wait": {_S.RUNNING: frozenset({_S.SCHEDULED})},
+    "wait": {_S.RUNNING: frozenset({_S.SCHEDULED, _S.BLOCKED})},
     "release": {_S.RUNNING: frozenset({_S.QUEUED})},
     "rescue": {_S.RUNNING: frozenset({_S.QUEUED, _S.FAILED, _S.INTERRUPTED, _S.CANCELLED})},
     "cancel": {state: frozenset({_S.CANCELLED}) for state in (*sorted(WAITING), _S.FAILED)},
@@ -65,11 +65,12 @@ TRANSITIONS: dict[str, dict[JobState, frozenset[JobState]]] = {
         _S.BLOCKED: frozenset({_S.SCHEDULED}),
         _S.SCHEDULED: frozenset({_S.QUEUED}),
     },
-    "retry": {state: frozenset({_S.QUEUED}) for state in (*sorted(FINAL), _S.BLOCKED)},
+    "retry": {state: frozenset({_S.QUEUED, _S.BLOCKED}) for state in sorted(FINAL)}
+    | {_S.BLOCKED: frozenset({_S.QUEUED})},
 }
-"""verb -> from -> to. Only the operator's verb `retry` leaves a final state; it also frees a held job. `cancel` of a
-failed job gives up a group that the job holds, and is refused otherwise; `claim` takes a parked job only as the head
-of its group."""
+"""verb -> from -> to. Only the operator's verb `retry` leaves a final state; it also frees a held job, and one that
+waits for others. `cancel` of a failed job gives up a group that the job holds, and is refused otherwise; `claim` takes
+a parked job only as the head of its group."""
 
 
 def allowed(verb: str, state: JobState) -> frozenset[JobState]:

@@ -8,10 +8,13 @@ from datetime import datetime
 from backburner.database import Database
 from backburner.errors import JobNotFound
 from backburner.job import Job
+from backburner.relations import PARENTS
 from backburner.states import JobState
 
 _COUNTED = 1_000
 """How far the jobs in line before one are counted."""
+_SHOWN = 10
+"""How many of the jobs that one waits for are named."""
 
 
 class Why:
@@ -31,6 +34,8 @@ class Why:
             except JobNotFound:
                 return ["Its enqueue is not committed."]
             return self.sentences(job)
+        if job.state is JobState.BLOCKED and job.blocked_on == PARENTS:
+            return self._parents(job) + _expiry(job)
         if job.state is JobState.BLOCKED and job.blocked_on != "group":
             return [_held(job)]
         found = self._pauses(job)
@@ -47,8 +52,17 @@ class Why:
             found += self._cap(job)
             if job.group is None:
                 found.append(self._line(job))
-        if job.expires_at is not None:
-            found.append(f"It is skipped when it has not started by {_clock(job.expires_at)}.")
+        return found + _expiry(job)
+
+    def _parents(self, job: Job) -> list[str]:
+        """What it waits for, of many the first ones."""
+        waits = [one for one in self._database.store.waits.of(job.id) if not one.met]
+        found = []
+        for one in waits[:_SHOWN]:
+            how = "which is gone" if one.state is None else f"{one.name}, which is {one.state}"
+            found.append(f"It waits for {one.parent}: {how}.")
+        if len(waits) > _SHOWN:
+            found.append(f"It waits for {len(waits) - _SHOWN:,} more.")
         return found
 
     def _workers(self, job: Job) -> list[str]:
@@ -113,6 +127,10 @@ def _takes(priorities: str | None, priority: int) -> bool:
         return True
     low, high = json.loads(priorities)
     return bool(low <= priority <= high)
+
+
+def _expiry(job: Job) -> list[str]:
+    return [] if job.expires_at is None else [f"It is skipped when it has not started by {_clock(job.expires_at)}."]
 
 
 def _held(job: Job) -> str:

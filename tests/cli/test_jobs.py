@@ -108,6 +108,22 @@ def test_show_says_why_a_job_is_not_running(jobs: Backburner, run: Run) -> None:
     assert "No worker is running." in json.loads(run("jobs", "show", made.id, "--json").stdout)["why_not_running"]
 
 
+def test_show_names_parents_and_milestones(jobs: Backburner, run: Run) -> None:
+    @jobs.task
+    def add() -> None: ...
+
+    first = add.enqueue()
+    second = add.options(after=first).enqueue()
+    shown = run("jobs", "show", second.id).stdout
+    assert "state       blocked, parents\n" in shown
+    # Ids are long: where a line is broken does not matter.
+    words = " ".join(shown.split())
+    assert f"after job {first.id}, queued" in words
+    assert f"why It waits for job {first.id}: {first.name}, which is queued." in words
+    (parent,) = json.loads(run("jobs", "show", second.id, "--json").stdout)["parents"]
+    assert parent == {"id": first.id, "milestone": None, "policy": "cancel", "met": False, "state": "queued"}
+
+
 def test_show_of_several_and_of_unknown_ids(jobs: Backburner, run: Run) -> None:
     @jobs.task
     def add() -> None: ...

@@ -37,7 +37,6 @@ MISSING = {
     "run_05",
     "run_06",
     "run_08",
-    "run_11",
     "run_18",
     "run_19",
     "run_20",

@@ -31,8 +31,11 @@ def build(url: str, place: Path) -> Backburner:
     for function in (fail_once, fail_for_good):
         jobs.task(name=function.__name__, retry=AT_ONCE)(function)
     jobs.task(name="hold_two", retry=AT_ONCE, max_running=2)(hold)
-    jobs.task(name="alisten", retry=AT_ONCE)(alisten)
     jobs.task(name="always", retry=AT_ONCE)(always)
+    for waiting in (wait_for, reaches):
+        jobs.task(name=waiting.__name__, retry=AT_ONCE)(waiting)
+    for coroutine in (alisten, await_for, areaches):
+        jobs.task(name=coroutine.__name__, retry=AT_ONCE)(coroutine)
     return jobs
 
 
@@ -172,6 +175,38 @@ def import_rows(count: int, batch: int) -> None:
                 if numbers.stop == count:
                     connection.execute(text("INSERT INTO imported (number) VALUES (-1)"))
                     job.finish("imported")
+
+
+def wait_for(other: str, milestone: str | None) -> int:
+    """Waits for another job; the number of the attempt that found it done."""
+    with noted():
+        current_job().wait_for(other, milestone)
+        return int(current_job().attempt)
+
+
+async def await_for(other: str, milestone: str | None) -> int:
+    """`wait_for` as a coroutine."""
+    with noted():
+        await current_job().await_for(other, milestone)
+        return int(current_job().attempt)
+
+
+def reaches(reach_word: str, end_word: str) -> None:
+    """Reaches a milestone at one word, and ends at another."""
+    with noted():
+        _wait_for(reach_word)
+        current_job().milestone("half")
+        _wait_for(end_word)
+
+
+async def areaches(reach_word: str, end_word: str) -> None:
+    """`reaches` as a coroutine."""
+    with noted():
+        for word in (reach_word, end_word):
+            while not said(word):  # noqa: ASYNC110 (a file says it)
+                await asyncio.sleep(0.005)
+            if word == reach_word:
+                await current_job().amilestone("half")
 
 
 def stop_worker() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from backburner.backburner import Backburner
 from backburner.cli.text import bytes_text, duration, job_record, moment, safe, safe_lines
 from backburner.control import JobDetails
-from backburner.job import Job
+from backburner.job import Dependency, Job
 from backburner.progress import LogLine, Progress
 
 SHOWN = 20
@@ -23,6 +23,8 @@ def as_record(jobs: Backburner, details: JobDetails, *, with_log: bool) -> dict[
         **job_record(details.job),
         "args": details.job.args,
         "why_not_running": list(details.why),
+        "parents": [_parent(one) for one in details.parents],
+        "milestones": details.milestones,
         "attempts": [{"attempt": number, **asdict(record)} for number, record in details.attempts],
         "messages": [message._asdict() for message in details.messages],
         "failed_items": [item._asdict() for item in details.failed_items],
@@ -39,6 +41,13 @@ def as_text(jobs: Backburner, details: JobDetails, *, with_log: bool) -> str:
         text = "".join(line.text for line in _log(jobs, details))
         parts += ["", "Output", *_indented(text.rstrip("\n") or "(none)")]
     return "\n".join(parts)
+
+
+def _parent(one: Dependency) -> dict[str, Any]:
+    return {
+        "id": one.parent.job, "milestone": one.parent.milestone or None, "policy": one.parent.policy,
+        "met": one.met, "state": one.state,
+    }  # fmt: skip
 
 
 def _facts(details: JobDetails) -> Iterator[str]:
@@ -58,6 +67,11 @@ def _facts(details: JobDetails) -> Iterator[str]:
     for name in ("identifier", "owner", "worker"):
         if getattr(job, name):
             yield from _fact(name, getattr(job, name))
+    for one in details.parents[:SHOWN]:
+        yield from _fact("after", f"{one.parent}, {'gone' if one.state is None else one.state}")
+    yield from _more(len(details.parents))
+    for name, at in details.milestones.items():
+        yield from _fact("reached", f"{name}, {moment(at)}")
     if job.tags:
         yield from _fact("tags", ", ".join(job.tags))
     yield from _fact("attempts", _counts(job))

@@ -52,6 +52,7 @@ class Claims:
         with self._values_explained():
             if all(s.bare for s in settlements):
                 return lane.run(lambda c: dialect.settle(c, settlements, by, now), atomic=False)
+            self._store.waits.prepare(settlements)
             return self._store.run(lambda c: self.settle_on(c, settlements, by))
 
     def settle_and_take(
@@ -78,6 +79,7 @@ class Claims:
         with self._values_explained():
             if all(s.bare for s in settlements):
                 return lane.run(bare)
+            self._store.waits.prepare(settlements)
             return self._store.run(with_records)
 
     @contextmanager
@@ -95,11 +97,13 @@ class Claims:
         """`settle` inside a transaction of ours, with attempt records and the last progress."""
         store, now = self._store, self._store.clock.now()
         driver = connection.connection.driver_connection
+        settlements = store.waits.admit_on(connection, settlements)
         # The last progress goes first: its fence asks for a running job.
         writes = [s.progress for s in settlements if s.progress is not None]
         if writes:
             store.progress.write_on(connection, writes)
         accepted = store.dialect.settle(driver, settlements, by, now)
+        store.waits.write_on(connection, [s for s in settlements if s.id in accepted])
         self._record(connection, [s for s in settlements if s.id in accepted], by)
         for settlement in settlements:
             if settlement.notice is not None and settlement.id in accepted:

@@ -24,6 +24,7 @@ from backburner.errors import JobNotFound, WrongState
 from backburner.ids import is_id
 from backburner.job import Job, JobFilter, NewJob
 from backburner.outcome import AttemptRecord, NoticeWrite
+from backburner.relations import PARENTS
 from backburner.states import FINAL, WAITING, JobState, allowed
 from backburner.store.channel import Channel
 from backburner.store.conditions import queued_alone
@@ -172,34 +173,39 @@ class Jobs:
         group = self._store.read(lambda c: c.execute(select(t.c.group_name).where(t.c.id == job_id)).scalar())
         return set() if group is None else self._store.groups.advance([group])
 
-    def retry(self, job_id: str) -> None:
+    def retry(self, job_id: str, *, waiting: bool = True) -> None:
         """Put a finished or held job back in line, at its end, with fresh counters.
 
-        Its outcome stays as an attempt. It takes its unique key again. Raises `JobNotFound`, `WrongState`,
-        `DuplicateJob` and `KeyBusy`.
+        One that waits for others is let go, when `waiting`; one that has ended waits again for parents that are
+        not done. Its outcome stays as an attempt. It takes its unique key again. Raises `JobNotFound`,
+        `WrongState`, `DuplicateJob` and `KeyBusy`.
         """
         _check_id(job_id)
-        t, now = self._t, self._store.clock.now()
+        t, now, waits = self._t, self._store.clock.now(), self._store.waits
+        waits.prepare()
 
         def work(connection: Connection) -> str | None:
             self._store.keys.retake(connection, job_id)
             row = connection.execute(select(t).where(t.c.id == job_id).with_for_update()).mappings().first()
             if row is None:
                 raise JobNotFound(job_id)
-            if not allowed("retry", JobState(row["state"])):
+            if not allowed("retry", JobState(row["state"])) or (row["blocked_on"] == PARENTS and not waiting):
                 return str(row["state"])
+            left = waits.renew_on(connection, job_id, let_go=row["state"] == JobState.BLOCKED)
             self._keep_outcome(connection, row)
             if row["state"] == JobState.SUCCEEDED:
                 # It came to its end: once more means from the beginning, not from where it stopped.
-                progress = self._store.schema.progress
+                progress, milestones = self._store.schema.progress, self._store.schema.milestones
                 connection.execute(update(progress).where(progress.c.job == job_id).values(checkpoint=None))
+                connection.execute(delete(milestones).where(milestones.c.job == job_id))
             connection.execute(
                 update(t)
                 .where(t.c.id == job_id)
                 .values(
-                    state=JobState.QUEUED, position=self._store.dialect.next_position(), run_at=now,
-                    expires_at=None, tries=0, crashes=0, losses=0, result=None, reason=None, error=None,
-                    blocked_on=None, cancel_requested=False, started_at=None, finished_at=None, keep_until=None,
+                    state=JobState.BLOCKED if left else JobState.QUEUED, blocked_on=PARENTS if left else None,
+                    parents_left=left, position=self._store.dialect.next_position(), run_at=now, expires_at=None,
+                    tries=0, crashes=0, losses=0, result=None, reason=None, error=None,
+                    cancel_requested=False, started_at=None, finished_at=None, keep_until=None,
                 )
             )  # fmt: skip
             return None

@@ -37,6 +37,7 @@ from backburner.store.reports import Reports
 from backburner.store.schedules import Schedules
 from backburner.store.schema import Schema
 from backburner.store.upkeep import Upkeep
+from backburner.store.waits import Waits
 from backburner.store.workers import Workers
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class Store:
         self.groups = Groups(self)
         self.dependencies = Dependencies(self)
         self.schedules = Schedules(self)
+        self.waits = Waits(self)
         self.attachments = Attachments(self)
         self.keys = Keys(self)
         self.inserts = Inserts(self)

@@ -12,6 +12,7 @@ from backburner.outcome import Settlement
 from backburner.worker import verdict
 from backburner.worker.executor import Executor
 from backburner.worker.isolation import Isolation
+from backburner.worker.meetings import Meetings
 from backburner.worker.page import Page
 from backburner.worker.reporter import Reporter, Running
 
@@ -45,6 +46,7 @@ class Bench:
             worker,
             self._encode,
             jobs.transaction,
+            Meetings(jobs.store, jobs.bell.ring),
             max_log=jobs.settings.max_log_bytes,
             deaf=deaf,
             grace=stop_grace,

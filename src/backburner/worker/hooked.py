@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from backburner.context import JobContext, entered
 from backburner.hooks import Attempt, Hook, JobProcess
-from backburner.outcome import Cancelled, PermanentError, Retry, Skip, StopWorker, Wait
+from backburner.outcome import Cancelled, PermanentError, Retry, Skip, StopWorker, Wait, WaitsFor
 from backburner.states import JobState
 from backburner.worker.loop import Loop
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 _REPLACING = (PermanentError, Retry, Wait, Skip, Cancelled, StopWorker)
 """Raised by an error hook, these say how the attempt ends."""
-_NO_FAILURE = (Wait, Skip, Cancelled)
+_NO_FAILURE = (Wait, WaitsFor, Skip, Cancelled)
 """Raised by a body, these are no errors."""
 
 

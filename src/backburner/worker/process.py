@@ -24,6 +24,7 @@ from backburner.worker.executor import Executor
 from backburner.worker.finisher import Finisher
 from backburner.worker.hooked import ProcessHooks
 from backburner.worker.isolation import Isolation
+from backburner.worker.joiner import Joiner
 from backburner.worker.lines import GroupKeeper, Lines
 from backburner.worker.options import WorkerOptions
 from backburner.worker.page import Page
@@ -78,6 +79,7 @@ class WorkerProcess:
         self.finisher = Finisher(
             self._store, self._my_id, lambda: self.pool.waiting > 0, self._grouped, self._settled, jobs.seams
         )
+        self._joiner = Joiner(self._store, jobs.bell, options.poll)
         self._lines = Lines(self._store, jobs.bell, jobs.registry, options)
         self._claimer = Claimer(
             self._store, options, self._my_id, self.pool, self._ear, self.bench.executor.short_tasks,
@@ -94,6 +96,7 @@ class WorkerProcess:
                 Unholder(self._store, jobs.bell, lambda: list(jobs.registry.runnable())),
                 self.rescuer,
                 GroupKeeper(self._store, jobs.bell),
+                self._joiner,
                 Pruner(self._store, jobs.files, jobs.settings),
             ]
         )
@@ -233,6 +236,7 @@ class WorkerProcess:
     def _settled(self, batch: Sequence[Settlement], accepted: set[str], taken: list[ClaimedJob]) -> None:
         ready = dropped = False
         self._go_on(batch, accepted, taken)
+        self._join(batch, accepted)
         for settlement in batch:
             self._let_go(settlement.id, settlement.attempt)
             ready = ready or settlement.state is JobState.QUEUED or settlement.notice is not None
@@ -257,6 +261,13 @@ class WorkerProcess:
             self._lines.follow(left)
         except Exception:
             log.exception("groups of %d ended jobs go on a little later", len(left))
+
+    def _join(self, batch: Sequence[Settlement], accepted: set[str]) -> None:
+        """Let go on what comes after what ended. What fails here is made good by the joiner's sweep."""
+        try:
+            self._joiner.follow(batch, accepted)
+        except Exception:
+            log.exception("what comes after %d ended jobs goes on a little later", len(batch))
 
     def _look_again(self) -> None:
         self._ended_at = boot_seconds()

@@ -36,7 +36,7 @@ def record_of(
     """The record of an attempt that ended at `now`; `hook_error` is what failed after a body that did not."""
     told = error if error is not None and settlement.error is not None else hook_error
     return AttemptRecord(
-        outcome=settlement.state if settlement.state.final else _OUTCOMES[settlement.state],
+        outcome=_outcome(settlement),
         started_at=now - timedelta(seconds=took),
         finished_at=now,
         host=_HOST,
@@ -49,6 +49,12 @@ def record_of(
         memory_after=resident_bytes(),
         memory_peak=peak_bytes(),
     )
+
+
+def _outcome(settlement: Settlement) -> str:
+    if settlement.parents:
+        return "waited"
+    return settlement.state if settlement.state.final else _OUTCOMES[settlement.state]
 
 
 def trace_of(error: BaseException) -> str:

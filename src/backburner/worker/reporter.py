@@ -17,12 +17,13 @@ from backburner.clock import boot_seconds
 from backburner.context import JobContext
 from backburner.errors import LeaseLost, StoreError
 from backburner.files import FileStore
-from backburner.job import ClaimedJob
+from backburner.job import ClaimedJob, Parent
 from backburner.outcome import Cancelled, Settlement, TimedOut
 from backburner.progress import LogLine, Progress, ProgressWrite
 from backburner.states import JobState
 from backburner.store.store import Store
 from backburner.worker.hooked import Hooked
+from backburner.worker.meetings import Meetings
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -70,13 +71,14 @@ class Reporter:
         worker: Callable[[], str],
         encode: Callable[[JobContext, Any], str],
         enlist: Callable[[object], AbstractContextManager[None]],
+        meetings: Meetings,
         *,
         max_log: int,
         deaf: Callable[[Running], None],
         grace: float = 10.0,
     ) -> None:
         self._store, self._files, self._worker, self._encode = store, files, worker, encode
-        self._enlist = enlist
+        self._enlist, self._meetings = enlist, meetings
         self._max_log, self._deaf, self._grace = max_log, deaf, grace
         self.running: dict[int, Running] = {}
         self._hurry = threading.Event()
@@ -126,9 +128,7 @@ class Reporter:
 
     @contextmanager
     def transaction(self, context: JobContext) -> Iterator[Connection]:
-        running = self._running_of(context)
-        if running is None:
-            raise LeaseLost(context.id or "", context.attempt)
+        running = self._owned(context)
         job = running.job
         # The store's own transactions are not repeated here: the app's writes are its to repeat.
         # What is enqueued inside goes with them, and workers are told of it after the commit.
@@ -182,8 +182,21 @@ class Reporter:
         self._store.attachments.add(attachment, running.connection if running is not None else None)
         return attachment
 
+    def milestone(self, context: JobContext, name: str) -> None:
+        running = self._owned(context)
+        self._meetings.milestone(running.job, name, running.connection)
+
+    def wait_for(self, context: JobContext, parent: Parent) -> None:
+        self._meetings.wait_for(self._owned(context).job, parent)
+
     def stored_checkpoint(self, context: JobContext) -> str | None:
         return self._store.progress.checkpoint(context.id or "") if context.attempt > 1 else None
+
+    def _owned(self, context: JobContext) -> Running:
+        running = self._running_of(context)
+        if running is None:
+            raise LeaseLost(context.id or "", context.attempt)
+        return running
 
     def _running_of(self, context: JobContext) -> Running | None:
         return next((r for r in list(self.running.values()) if r.context is context), None)

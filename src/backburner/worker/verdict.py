@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from backburner.errors import LeaseLost, NotSerializable, SignatureChanged, TooLarge
 from backburner.job import ClaimedJob
-from backburner.outcome import Cancelled, PermanentError, Retry, Settlement, Skip, StopWorker, TimedOut, Wait
+from backburner.outcome import Cancelled, PermanentError, Retry, Settlement, Skip, StopWorker, TimedOut, Wait, WaitsFor
 from backburner.progress import storable
+from backburner.relations import PARENTS
 from backburner.retry import RetryPolicy
 from backburner.seams import Gone
 from backburner.states import JobState
@@ -50,6 +51,9 @@ def of_error(
     if isinstance(error, Wait):
         run_at = error.until or now + timedelta(seconds=error.after or 0.0)
         return ended(JobState.SCHEDULED, storable(error.reason, _MOST) or "Waits.", run_at=run_at)
+    if isinstance(error, WaitsFor):
+        waits = ended(JobState.BLOCKED, text_of(error))
+        return waits._replace(blocked_on=PARENTS, parents=(error.parent,))
     if isinstance(error, PermanentError | NotSerializable | TooLarge):
         public = public_of(error) if isinstance(error, PermanentError) else "Its result cannot be stored."
         return ended(JobState.FAILED, public, error=private, tries=1)

@@ -17,6 +17,7 @@ from sqlalchemy import URL, ColumnElement, Engine, Table
 
 from backburner.job import ClaimedJob, NewJob
 from backburner.outcome import Settlement
+from backburner.relations import PARENTS
 from backburner.states import JobState
 from backburner.store.schema import Schema
 
@@ -195,6 +196,11 @@ CANCELLED_MEANWHILE = "Cancelled on request."
 
 KEEPS_SLOT = "('retrying', 'scheduled', 'failed', 'interrupted')"
 """The states in which a job keeps holding its group, where the group's policy is block or stop."""
+
+
+def slot_state(settlement: Settlement) -> JobState:
+    """The state by which a group knows whether its holder lets go: one that waits for others is like one that waits."""
+    return JobState.SCHEDULED if settlement.blocked_on == PARENTS else settlement.state
 
 
 def first_state(job: NewJob, now: datetime) -> str:

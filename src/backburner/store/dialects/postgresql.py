@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from backburner.job import ClaimedJob, NewJob
 from backburner.outcome import Settlement
+from backburner.relations import PARENTS
 from backburner.store.dialects.base import (
     CANCELLED_MEANWHILE,
     CLAIMED,
@@ -139,12 +140,8 @@ class PostgreSQL(Dialect):
         columns = list(zip(*sorted(settlements, key=_by_id), strict=True))
         ids, attempts = list(columns[0]), list(columns[2])
         states = list(columns[3])
-        rows = connection.execute(
-            self._settle,
-            (
-                ids, attempts, states, *map(list, columns[4:13]), now, by,
-            ),
-        ).fetchall()  # fmt: skip
+        values = (ids, attempts, states, *map(list, columns[4:13]), now, by)
+        rows = connection.execute(self._settle, values).fetchall()
         accepted = {row[0] for row in rows}
         if len(accepted) < len(ids):
             accepted.update(row[0] for row in connection.execute(self._settled, (ids, attempts, by)))
@@ -333,8 +330,8 @@ def _settle_statement(schema: Schema) -> str:
     return f"""
 UPDATE {jobs} AS j
 SET state = CASE WHEN j.cancel_requested AND NOT {ends} THEN 'cancelled' ELSE v.to_state END, worker = NULL,
-    slot = CASE WHEN j.group_policy IN ('block', 'stop') AND v.to_state IN {KEEPS_SLOT} AND (
-        NOT j.cancel_requested OR {ends}) THEN j.slot END,
+    slot = CASE WHEN j.group_policy IN ('block', 'stop') AND (NOT j.cancel_requested OR {ends})
+        AND (v.to_state IN {KEEPS_SLOT} OR v.blocked_on = '{PARENTS}') THEN j.slot END,
     began_at = NULL, settled_attempt = v.try, settled_by = t.by,
     finished_at = CASE WHEN j.cancel_requested OR {ends} THEN t.now END, result = v.result,
     reason = CASE WHEN j.cancel_requested AND NOT {ends} THEN '{CANCELLED_MEANWHILE}' ELSE v.reason END,

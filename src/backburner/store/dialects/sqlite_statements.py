@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from backburner.outcome import Settlement
-from backburner.store.dialects.base import CANCELLED_MEANWHILE, CLAIMED, INSERTED, KEEPS_SLOT
+from backburner.store.dialects.base import CANCELLED_MEANWHILE, CLAIMED, INSERTED, KEEPS_SLOT, slot_state
 from backburner.store.schema import Schema
 from backburner.store.types import to_microseconds
 
@@ -84,8 +84,8 @@ WHERE position = ? AND id = ? AND attempt = ? AND state = 'running'"""
 def settle_row(s: Settlement, by: str, now: int) -> tuple[Any, ...]:
     again = not s.state.final
     return (
-        again, s.state, s.state, again, s.attempt, by, now, None if again else now, s.result, again, s.reason, s.error,
-        None if s.run_at is None else to_microseconds(s.run_at), s.tries, s.crashes, s.losses,
+        again, s.state, slot_state(s), again, s.attempt, by, now, None if again else now, s.result, again,
+        s.reason, s.error, None if s.run_at is None else to_microseconds(s.run_at), s.tries, s.crashes, s.losses,
         None if s.keep_until is None else to_microseconds(s.keep_until), s.blocked_on,
         s.position, s.id, s.attempt,
     )  # fmt: skip
