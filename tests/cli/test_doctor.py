@@ -49,6 +49,7 @@ def test_a_sound_system(shop: Shop) -> None:
         "wake-up",
         "workers",
         "held jobs",
+        "schedules",
         "snapshots",
     ]
     assert list(found) == [name for name in names if name != ("file" if on_a_server else "snapshots")]
