@@ -15,6 +15,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -389,9 +390,14 @@ class _BrokerServer:
         if not self.running:
             raise ServerFailed(f"{self.name} ended with code {self._process.returncode}\n{self.log_end()}")
 
-    def stop(self) -> None:
-        """End the server as a crash does, and return when it is gone."""
+    def stop(self, *, crash: bool = False) -> None:
+        """End the server, in good order or as a crash does, and return when it is gone."""
         if self._process is not None:
+            self.resume()
+            if not crash:
+                self._tell_all(signal.SIGTERM)
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(30)
             self._tell_all(signal.SIGKILL)
             self._process.wait(30)
         guard, self._guard = self._guard, None
@@ -417,7 +423,7 @@ class _BrokerServer:
             return  # a fork of the test run: the server is not its to stop
         atexit.unregister(self.close)
         try:
-            self.stop()
+            self.stop(crash=True)
         finally:
             shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -21,6 +21,7 @@ from backburner.why import Why
 
 if TYPE_CHECKING:
     from backburner.attachment import Attachment
+    from backburner.broker import BrokerState
 
 COUNT_LIMIT = 10_000
 """Counts stop here: a list of a million jobs says "10,000 or more", at the price of ten thousand."""
@@ -142,6 +143,10 @@ class Control:
         """The present as the database sees it, UTC."""
         return self._database.store.clock.now()
 
+    def broker(self) -> BrokerState | None:
+        """How this process sees the broker: since when it is away, and its last error; None without a broker."""
+        return self._database.broker
+
     def why_not_running(self, job: Job) -> list[str]:
         """Why a waiting job does not run, in sentences for people; none when it runs or is done."""
         return self._why.sentences(job)
@@ -178,7 +183,7 @@ class Control:
         """
         self._database.store.jobs.retry(job_id)
         job = self.get(job_id)
-        self._database.bell.ring([job.queue])
+        self._database.bell.ring({job.queue: {job.priority: 1}})
         return job
 
     def delete(self, job_id: str) -> None:

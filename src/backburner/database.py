@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from backburner import store as stores
 from backburner.settings import Settings
 
 if TYPE_CHECKING:
+    from backburner.broker import BrokerBell, BrokerState
     from backburner.notify import Bell
     from backburner.store.store import Store
 
@@ -31,9 +32,14 @@ class Database:
 
     @property
     def store(self) -> Store:
-        """The store. Raises `InvalidUrl` and `MissingExtra`."""
+        """The store. Raises `InvalidUrl`, `SettingsError` for the broker, and `MissingExtra`."""
         found = self._stores.get("store")
-        return found if found is not None else self._stores.setdefault("store", self.open_store(self.settings))
+        if found is None:
+            if self.settings.broker is not None:
+                # Before anything is stored: what is wrong with it must not show after a commit.
+                _brokers().check(self.settings.broker)
+            found = self._stores.setdefault("store", self.open_store(self.settings))
+        return found
 
     @property
     def bell(self) -> Bell:
@@ -41,7 +47,12 @@ class Database:
         found = self._bells.get("bell")
         if found is None:
             # By name, as the store: bells import SQLAlchemy.
-            made: Bell = import_module("backburner.notify").open_bell(self.store)
+            store, broker = self.store, self.settings.broker
+            made: Bell = (
+                import_module("backburner.notify").open_bell(store)
+                if broker is None
+                else _brokers().open_bell(store, broker)
+            )
             found = self._bells.setdefault("bell", self.adapt_bell(made))
         return found
 
@@ -59,9 +70,18 @@ class Database:
             self.close()
             vars(self).update(kept)
 
+    @property
+    def broker(self) -> BrokerState | None:
+        """How this process sees the broker; None when there is none in the settings."""
+        return None if self.settings.broker is None else cast("BrokerBell", self.bell).state
+
     def close(self) -> None:
         """Close connections and bell; the next use opens them again."""
         for bell in [self._bells.pop(name) for name in list(self._bells)]:
             bell.close()
         for store in [self._stores.pop(name) for name in list(self._stores)]:
             store.close()
+
+
+def _brokers() -> Any:
+    return import_module("backburner.broker")

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from backburner.database import Database
 from backburner.errors import DuplicateJob, InvalidArgument, JobNotFound
 from backburner.ids import Ids
-from backburner.job import Job, JobControl, NewJob
+from backburner.job import Job, JobControl, NewJob, ready_counts
 from backburner.relations import parents_of_all
 from backburner.settings import Settings
 from backburner.states import JobState
@@ -40,8 +40,10 @@ class OwnTransaction:
     def put(self, jobs: Sequence[NewJob], size: int = STATEMENT_ROWS) -> Mapping[str, str]:
         database = self._database
         stored = database.store.inserts.put(jobs, size)
-        ready = {job.queue for job in stored.jobs if job.run_at <= job.created_at and job.blocked_on is None}
-        queues = ready | stored.queues
+        ready = ready_counts(job for job in stored.jobs if job.run_at <= job.created_at and job.blocked_on is None)
+        if ready:
+            database.bell.ring(ready)
+        queues = set(stored.queues)
         if parents := parents_of_all(stored.jobs) | stored.parents:
             # Some may be done already: then nothing else tells that they are.
             queues |= database.store.dependencies.join(parents)

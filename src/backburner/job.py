@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
@@ -126,6 +127,15 @@ class JobFilter:
     created_after: datetime | None = None
     created_before: datetime | None = None
     before: str | None = None
+
+
+def ready_counts(jobs: Iterable[NewJob]) -> dict[str, dict[int, int]]:
+    """How many of these jobs there are by queue and priority: what a bell is told."""
+    counts: dict[str, dict[int, int]] = {}
+    for job in jobs:
+        of_queue = counts.setdefault(job.queue, {})
+        of_queue[job.priority] = of_queue.get(job.priority, 0) + 1
+    return counts
 
 
 class ClaimedJob(NamedTuple):

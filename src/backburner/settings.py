@@ -81,6 +81,7 @@ class Settings:
     keep_cancelled: float = _knob(60 * _DAY, "How long cancelled jobs are kept, seconds; 0: for ever", 0)
     keep_interrupted: float = _knob(60 * _DAY, "How long interrupted jobs are kept, seconds; 0: for ever", 0)
     files: str = _knob("backburner-files", "Folder or fsspec URL of attached files")
+    broker: str | None = _knob(None, "URL of a broker that wakes workers, as kombu writes it; none: the database does")
     secret: str | None = _knob(None, "Key that signs tokens, 16 characters or more")
 
     def __post_init__(self) -> None:
@@ -317,6 +318,8 @@ def _contradictions(v: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         )
     if not v["files"]:
         yield "files", "is empty", "Give a folder or an fsspec URL"
+    if v["broker"] is not None and "://" not in v["broker"]:
+        yield "broker", "is no URL", "For example amqp://guest:guest@localhost// or redis://localhost:6379/0"
     yield from _queue_contradictions(v)
     yield from _priority_contradictions(v)
 

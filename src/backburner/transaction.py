@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from backburner.database import Database
 from backburner.errors import InvalidOption, StoreError
-from backburner.job import Job, NewJob
+from backburner.job import Job, NewJob, ready_counts
 from backburner.relations import parents_of_all
 from backburner.states import JobState
 
@@ -112,19 +112,22 @@ class CallersTransaction:
             return
         groups, self._groups = self._groups, set()
         parents, self._parents = self._parents, set()
-        queues = {job.id: job.queue for job in jobs[-_CONFIRMED:]}
+        asked = {job.id: (job.queue, job.priority) for job in jobs[-_CONFIRMED:]}
         # A hint only: what goes wrong here must not look like a failed commit.
         with suppress(StoreError):
-            states = self._database.store.jobs.states(list(queues))
-            ready = {queues[job_id] for job_id, state in states.items() if state is JobState.QUEUED}
+            states = self._database.store.jobs.states(list(asked))
+            ready = {asked[job_id] for job_id, state in states.items() if state is JobState.QUEUED}
+            freed: set[str] = set()
             parents |= parents_of_all(job for job in jobs if states.get(job.id) is JobState.BLOCKED)
             if parents:
-                ready |= self._database.store.dependencies.join(parents)
+                freed |= self._database.store.dependencies.join(parents)
             if groups:
                 # Something that waited in them was replaced: rolled back or not, a look does no harm.
-                ready |= self._database.store.groups.advance(groups)
+                freed |= self._database.store.groups.advance(groups)
+            if freed:
+                self._database.bell.ring(freed)
             if ready:
-                self._database.bell.ring(ready)
+                self._database.bell.ring(ready_counts(job for job in jobs if (job.queue, job.priority) in ready))
 
 
 class TransactionBlock:

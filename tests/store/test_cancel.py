@@ -19,7 +19,7 @@ def test_a_waiting_job_is_cancelled_at_once(scene: Scene, state: str) -> None:
     assert (job.state, job.finished_at, job.reason) == ("cancelled", now, "changed my mind ž")
     assert (job.blocked_on, job.worker) == (None, None)
     scene.clock.move(9999)
-    assert scene.store.upkeep.promote() == set()
+    assert scene.store.upkeep.promote() == {}
     assert scene.claim(scene.worker()) == []
 
 

@@ -165,11 +165,11 @@ def test_again_at_its_time_and_not_before(scene: Scene, state: JobState) -> None
     scene.settle(worker, end(claimed, state, run_at=at, reason="later"))
     assert (scene.state(claimed.id), scene.get(claimed.id).run_at) == (state, at)
     scene.clock.move(59.999999)
-    assert scene.store.upkeep.promote() == set()
+    assert scene.store.upkeep.promote() == {}
     assert scene.claim(worker) == []
     assert scene.store.upkeep.next_due() == at
     scene.clock.move(0.000001)
-    assert scene.store.upkeep.promote() == {"default"}
+    assert scene.store.upkeep.promote() == {"default": {50: 1}}
     assert scene.claim(worker)[0].attempt == 2
     assert scene.get(claimed.id).reason is None
 

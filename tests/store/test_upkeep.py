@@ -18,20 +18,20 @@ def test_promote_takes_what_is_due_and_names_its_queues(scene: Scene) -> None:
         for queue, seconds in (("a", 1), ("b", 2), ("c", 3))
     )
     assert (scene.store.upkeep.promote(), scene.store.upkeep.next_due()) == (
-        set(),
+        {},
         now + timedelta(seconds=1),
     )
     scene.clock.move(2)
-    assert scene.store.upkeep.promote() == {"a", "b"}
+    assert scene.store.upkeep.promote() == {"a": {50: 1}, "b": {50: 1}}
     assert [scene.state(job) for job in (a, b, later)] == ["queued", "queued", "scheduled"]
-    assert scene.store.upkeep.promote() == set()
+    assert scene.store.upkeep.promote() == {}
     assert scene.store.upkeep.next_due() == now + timedelta(seconds=3)
 
 
 def test_nothing_is_due_where_nothing_waits(scene: Scene) -> None:
     scene.one()
     scene.ended()
-    assert (scene.store.upkeep.promote(), scene.store.upkeep.next_due()) == (set(), None)
+    assert (scene.store.upkeep.promote(), scene.store.upkeep.next_due()) == ({}, None)
 
 
 def test_promote_in_batches_the_earliest_first(scene: Scene) -> None:

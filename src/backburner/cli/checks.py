@@ -11,10 +11,12 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
 from backburner.backburner import Backburner
+from backburner.broker import probe
 from backburner.cli.text import bytes_text, duration
 from backburner.errors import BackburnerError
 from backburner.job import JobFilter
 from backburner.notify import open_bell
+from backburner.settings import masked
 from backburner.states import JobState
 from backburner.store import versions
 from backburner.store.health import DatabaseFile, Health
@@ -130,7 +132,10 @@ def clock(jobs: Backburner) -> Iterator[Finding]:
 
 
 def wake_up(jobs: Backburner) -> Iterator[Finding]:
-    """A NOTIFY of one connection reaches a LISTEN on another."""
+    """A NOTIFY of one connection reaches a LISTEN on another; with a broker, a message comes back from it."""
+    if jobs.settings.broker is not None:
+        yield _broker(jobs.settings.broker)
+        return
     if jobs.store.dialect.name != "postgresql":
         yield Finding("wake-up", Verdict.OK, "workers look for commits of other processes")
         return
@@ -153,6 +158,16 @@ def wake_up(jobs: Backburner) -> Iterator[Finding]:
         text = f"a NOTIFY was not delivered within {NOTIFY_SECONDS:g} s; workers only find jobs by polling"
         remedy = "Let workers connect to the server itself: a pooler in transaction mode drops LISTEN"
         yield Finding("wake-up", Verdict.WARNING, text, remedy)
+
+
+def _broker(url: str) -> Finding:
+    try:
+        seconds = probe(url)
+    except Exception as error:  # noqa: BLE001 (drivers raise what they like; all of it is the finding)
+        text = f"{masked('broker', url)} does not answer: {type(error).__name__}: {error}"
+        remedy = "Start it, or correct the setting broker; until then workers look into the database, as without one"
+        return Finding("broker", Verdict.WARNING, text, remedy)
+    return Finding("broker", Verdict.OK, f"{masked('broker', url)} answers in {seconds * 1000:.1f} ms")
 
 
 def workers(jobs: Backburner) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from backburner.notify.base import LocalEar
@@ -43,7 +43,7 @@ class PostgreSQLBell:
             self._start()
         self._rang.set()
 
-    def ear(self) -> PostgreSQLEar:
+    def ear(self, queues: Sequence[str] = (), priorities: tuple[int, int] | None = None) -> PostgreSQLEar:
         ear = PostgreSQLEar(self._store)
         self._ears.add(ear)
         return ear

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from backburner.clock import boot_seconds
@@ -57,7 +57,7 @@ class SQLiteBell:
         for ear in self._ears:
             ear.ring()
 
-    def ear(self) -> SQLiteEar:
+    def ear(self, queues: Sequence[str] = (), priorities: tuple[int, int] | None = None) -> SQLiteEar:
         ear = SQLiteEar(self._store)
         self._ears.add(ear)
         return ear

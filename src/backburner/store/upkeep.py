@@ -30,24 +30,31 @@ class Upkeep:
         self._store = store
         self._t = store.schema.jobs
 
-    def promote(self) -> set[str]:
-        """Queue jobs whose time has come, up to `BATCH`; the queues that got some."""
+    def promote(self) -> dict[str, dict[int, int]]:
+        """Queue jobs whose time has come, up to `BATCH`; how many by queue and priority."""
         t, now = self._t.c, self._store.clock.now()
         due = (
-            select(t.id)
+            select(t.id, t.queue, t.priority)
             .where(state_in(t, "scheduled", "retrying"), t.run_at <= now)
             .order_by(t.run_at)
             .limit(BATCH)
             .with_for_update(skip_locked=True)
         )
+        counts: dict[str, dict[int, int]] = {}
 
-        def work(connection: Connection) -> set[str]:
+        def work(connection: Connection) -> None:
             # In two steps: as one statement PostgreSQL may walk the whole index to join the two.
-            ids = connection.execute(due).scalars().all()
-            change = update(self._t).where(t.id.in_(ids)).values(state=JobState.QUEUED).returning(t.queue)
-            return set(connection.execute(change).scalars()) if ids else set()
+            rows = connection.execute(due).all()
+            if rows:
+                ids = [row.id for row in rows]
+                connection.execute(update(self._t).where(t.id.in_(ids)).values(state=JobState.QUEUED))
+            counts.clear()
+            for row in rows:
+                of_queue = counts.setdefault(row.queue, {})
+                of_queue[row.priority] = of_queue.get(row.priority, 0) + 1
 
-        return self._store.run(work)
+        self._store.run(work)
+        return counts
 
     def next_due(self) -> datetime | None:
         """When the next scheduled or retrying job is due; None when there is none."""

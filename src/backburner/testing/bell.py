@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from backburner.notify import Bell, Ear
 
@@ -18,9 +18,9 @@ class InlineBell:
         self._bell.ring(queues)
         self._rung()
 
-    def ear(self) -> Ear:
+    def ear(self, queues: Sequence[str] = (), priorities: tuple[int, int] | None = None) -> Ear:
         """A listener of the bell inside."""
-        return self._bell.ear()
+        return self._bell.ear(queues, priorities)
 
     def close(self) -> None:
         """Close the bell inside."""

@@ -173,12 +173,18 @@ class JobsTesting:
     def _settings(self) -> Settings:
         files = str(self._folder / "files")
         if self._url is not None:
-            return replace(self.jobs.settings, url=self._url, auto_migrate=True, files=files)
+            return replace(self.jobs.settings, url=self._url, auto_migrate=True, files=files, broker=None)
         file = self._folder / "backburner-test.db"
         if self._pattern is not None and self.jobs.settings.table_prefix == _USUAL_PREFIX:
             shutil.copyfile(self._pattern, file)
         return replace(
-            self.jobs.settings, url=f"sqlite:///{file}", schema=None, pooled=False, auto_migrate=True, files=files
+            self.jobs.settings,
+            url=f"sqlite:///{file}",
+            schema=None,
+            pooled=False,
+            auto_migrate=True,
+            files=files,
+            broker=None,
         )
 
     def _opened(self, settings: Settings) -> Store:

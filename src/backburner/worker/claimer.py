@@ -130,10 +130,10 @@ class Claimer:
         if boot_seconds() - self._recovered_at > RECOVER_SECONDS:
             self._recovered_at = boot_seconds()
             self._recover()
-        if not self._may_claim():
+        if not self._may_claim() or self._room() == (0, 0):
+            self._ear.settle(full=True)
             return False
-        if self._room() == (0, 0):
-            return False
+        self._ear.begin()
         self._strangers.introduce()
         began, self.nothing_at = boot_seconds(), float("-inf")
         found = self._sweep(self._turns.order())
@@ -143,6 +143,7 @@ class Claimer:
             # The productive queues come first, without asking which there are: one round trip to the next job.
             found = self._sweep(self._turns.others())
             self._turns.found(list(found))
+        self._ear.settle(full=self._pool.free == 0)
         if not found:
             self.nothing_at = began
         return bool(found)
@@ -224,6 +225,7 @@ class Claimer:
     def _start(self, jobs: list[ClaimedJob]) -> None:
         if jobs:
             self._claimed(jobs)
+            self._ear.took(jobs)
             self._pool.add(jobs, self._wake(jobs))
             self._moved_at = boot_seconds()
 
@@ -265,4 +267,4 @@ class Claimer:
             if self._pool.taken == self._taken:
                 self._pool.nudge()
             return
-        self._ear.wait(self._options.poll * random.uniform(0.75, 1.25))
+        self._ear.wait(self._options.poll * self._ear.patience * random.uniform(0.75, 1.25))

@@ -74,7 +74,7 @@ class WorkerProcess:
             stranger=self._strangers.meet, stop_grace=STOP_GRACE, executor=executor,
         )  # fmt: skip
         self._hooks = ProcessHooks.of(jobs, worker_id, self.bench.executor.loop, isolated=False)
-        self._ear = jobs.bell.ear()
+        self._ear = jobs.bell.ear(options.queues, options.priorities)
         self.pool = pool(options.concurrency, self.bench.executor.run, self._may_claim, self._ear.ring)
         self.finisher = Finisher(
             self._store, self._my_id, lambda: self.pool.waiting > 0, self._grouped, self._settled, jobs.seams

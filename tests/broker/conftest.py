@@ -1,0 +1,82 @@
+"""Apps whose workers are woken by a broker, RabbitMQ or Redis; every test with `broker` runs once for each."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backburner import Backburner
+from backburner.broker.rings import Names
+from backburner.worker import Worker, WorkerOptions
+from tests.servers import PostgresServer, RabbitServer, RedisServer
+from tests.store import databases
+
+Server = RabbitServer | RedisServer
+Apps = Callable[..., Backburner]
+Workers = Callable[..., Worker]
+
+SLOW = WorkerOptions(concurrency=4, poll=30.0)
+"""Without a ring such a worker finds nothing within the time of a test."""
+
+
+@pytest.fixture(params=["rabbit", "redis"])
+def broker(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A broker that runs when the test begins; the test may stop it."""
+    server: Server = request.getfixturevalue(request.param)
+    server.start()
+    yield server
+    server.resume()
+    server.start()
+
+
+@pytest.fixture(scope="session")
+def broker_postgresql(postgres: PostgresServer) -> databases.PostgreSQL:
+    return databases.PostgreSQL(postgres)
+
+
+@pytest.fixture
+def url(broker_postgresql: databases.PostgreSQL, tmp_path: Path) -> str:
+    """URL of a migrated, empty PostgreSQL database: there, no process sees the commits of another."""
+    return broker_postgresql.migrated(tmp_path)
+
+
+@pytest.fixture
+def app(url: str, broker: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Apps]:
+    """Make a Backburner with a bell of its own, as another process has: only the broker leads from one to the other.
+
+    Each test has names of its own in the broker, so that none sees what another has left there.
+    """
+    made: list[Backburner] = []
+    key = secrets.token_hex(6)
+    monkeypatch.setattr(Names, "of", classmethod(lambda cls, store: cls(key)))
+
+    def make(**settings: Any) -> Backburner:
+        settings = {"broker": broker.url, "files": str(tmp_path / "files")} | settings
+        jobs = Backburner(url, **settings)
+        jobs.task(name="add")(add)
+        made.append(jobs)
+        return jobs
+
+    yield make
+    for jobs in made:
+        jobs.close()
+
+
+@pytest.fixture
+def start() -> Iterator[Workers]:
+    """Start workers in this process; they end with the test."""
+    started: list[Worker] = []
+
+    def start_worker(jobs: Backburner, options: WorkerOptions = SLOW) -> Worker:
+        started.append(Worker(jobs, options).start())
+        return started[-1]
+
+    yield start_worker
+    for worker in started:
+        worker.stop(5.0)
+
+
+def add(a: int, b: int = 0) -> int:
+    return a + b
