@@ -340,7 +340,7 @@ def _tell(process: psutil.Process, order: signal.Signals) -> None:
 GROUP_GUARD = """
 read -r farewell
 [ "$farewell" = dismissed ] && exit 0
-kill -KILL -- "-$1" 2>/dev/null
+kill -KILL "-$1" 2>/dev/null
 rm -rf "$2"
 """
 

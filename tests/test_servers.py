@@ -179,6 +179,25 @@ def test_a_private_redis_forgets_everything_when_it_is_stopped() -> None:
     assert not server.folder.exists()
 
 
+@pytest.mark.parametrize("kind", ["RabbitServer", "RedisServer"])
+def test_a_broker_server_does_not_outlive_a_run_that_is_killed(kind: str) -> None:
+    program = (
+        f"import sys\nfrom tests.servers import {kind}\nserver = {kind}()\nserver.start()\n"
+        "print(server.folder, flush=True)\nsys.stdin.read()\n"
+    )
+    run = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert run.stdout is not None
+    folder = Path(run.stdout.readline().strip())
+    family = processes_of(folder)
+    assert family
+    run.kill()
+    run.communicate()
+    wait_until(lambda: all(gone(one) for one in family), "every process of it is gone")
+    wait_until(lambda: not folder.exists(), "its folder is gone")
+
+
 def processes_of(folder: Path) -> list[psutil.Process]:
     """The processes that work in this folder."""
     found = []
