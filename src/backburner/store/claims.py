@@ -52,7 +52,6 @@ class Claims:
         with self._values_explained():
             if all(s.bare for s in settlements):
                 return lane.run(lambda c: dialect.settle(c, settlements, by, now), atomic=False)
-            self._store.waits.prepare(settlements)
             return self._store.run(lambda c: self.settle_on(c, settlements, by))
 
     def settle_and_take(
@@ -79,7 +78,6 @@ class Claims:
         with self._values_explained():
             if all(s.bare for s in settlements):
                 return lane.run(bare)
-            self._store.waits.prepare(settlements)
             return self._store.run(with_records)
 
     @contextmanager

@@ -182,7 +182,6 @@ class Jobs:
         """
         _check_id(job_id)
         t, now, waits = self._t, self._store.clock.now(), self._store.waits
-        waits.prepare()
 
         def work(connection: Connection) -> str | None:
             self._store.keys.retake(connection, job_id)

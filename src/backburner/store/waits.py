@@ -40,11 +40,6 @@ class Waits:
         self._store = store
         self._jobs, self._d, self._m = store.schema.jobs, store.schema.dependencies, store.schema.milestones
 
-    def prepare(self, settlements: Sequence[Settlement] | None = None) -> None:
-        """Have the row that waits are written under, before a transaction that may write some."""
-        if settlements is None or any(settlement.parents for settlement in settlements):
-            self._store.limits.make([LOCK])
-
     # Milestones
 
     def reach(self, job_id: str, attempt: int, name: str, connection: Connection | None = None) -> bool:
@@ -174,8 +169,12 @@ class Waits:
         return len(again)
 
     def _lock(self, connection: Connection) -> None:
-        limits = self._store.schema.limits.c
-        connection.execute(select(limits.name).where(limits.name == LOCK).with_for_update()).all()
+        limits = self._store.schema.limits
+        locked = select(limits.c.name).where(limits.c.name == LOCK).with_for_update()
+        if connection.execute(locked).first() is None:
+            # Once in the life of a database: made here, or waited for until who makes it commits.
+            connection.execute(self._store.dialect.insert_new(limits), [{"name": LOCK}])
+            connection.execute(locked).all()
 
     def _chain(self, connection: Connection, first: str, last: str, more: Mapping[str, Sequence[str]]) -> list[str]:
         """By which jobs `first` waits for `last`; `more` are waits that are not stored yet."""
