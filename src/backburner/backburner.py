@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
+from backburner.captured import Captured, Restore
 from backburner.control import Control
 from backburner.database import Database
 from backburner.enqueue import Bulk, JobEnqueuer, again
@@ -71,7 +73,8 @@ class Backburner:
         self.control: Control = Control(self._database, self.registry, self._watch)
         self.queues: Queues = Queues(self._database)
         self.workers: Workers = Workers(self._database)
-        self._enqueuer = JobEnqueuer(self._database, self.ids, self.control)
+        self.captured: Captured = Captured()
+        self._enqueuer = JobEnqueuer(self._database, self.ids, self.control, self.captured)
         self.notifiers: Notifiers = Notifiers(self.registry, self._enqueuer)
         self.schedules: Schedules = Schedules(self._database, self.registry, self.ids, self.control)
         self._files: FileStore | None = None
@@ -149,6 +152,15 @@ class Backburner:
         and what `task.enqueue` raises before it stores.
         """
         return self.schedules.declare(declared(task, name, cron, every, args, zone, missed, bound))
+
+    def capture(self, name: str, source: Callable[[], Any] | ContextVar[Any], restore: Restore | None = None) -> None:
+        """Store this value with each job that is enqueued, and bring it back around its run.
+
+        `source` is a `ContextVar`, which is then set for the run, or a function; what it returns is stored as
+        JSON, None is not stored. `restore(value)` is called before the body; a context manager that it returns
+        is left after it. All values of a job together have at most 16 KiB.
+        """
+        self.captured.add(name, source, restore)
 
     def enqueue_many(self, task: Task[..., Any], calls: Iterable[tuple[Any, ...] | Mapping[str, Any]]) -> list[str]:
         """Store many calls of one task in one transaction: all or none. The ids, in order.
@@ -233,6 +245,14 @@ class Backburner:
         if job is not None:
             return self.control.retry(_one(job, chosen))
         return self.control.retry_all(_some("retry", chosen))
+
+    def edit(self, job: Job | str, args: str) -> Job:
+        """Give a job that is not running other arguments, as JSON: an object by parameter name.
+
+        They are checked against the task's signature; rows that are signed are signed anew. A held or finished
+        job runs with them after a `retry`. Raises `JobNotFound`, `WrongState`, `UnknownTask`, `InvalidArgument`.
+        """
+        return self.control.edit(_one(job, {}), args)
 
     def retry_items(self, job: Job | str) -> Job:
         """A new job that does again only the items of `job` that could not be done.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from backburner.codec import decode_result
+from backburner.codec import CODEC, decode_result
 from backburner.database import Database
 from backburner.errors import DuplicateJob, InvalidOption, JobFailed, NotFinished, WrongState
 from backburner.ids import is_id
@@ -15,6 +15,7 @@ from backburner.job import Dependency, Job, JobFilter
 from backburner.outcome import AttemptRecord
 from backburner.progress import FailedItem, LogLine, Message
 from backburner.registry import Registry
+from backburner.seal import Seal
 from backburner.states import FINAL, WAITING, JobState, allowed
 from backburner.waiting import JobWatch
 from backburner.why import Why
@@ -185,6 +186,20 @@ class Control:
         job = self.get(job_id)
         self._database.bell.ring({job.queue: {job.priority: 1}})
         return job
+
+    def edit(self, job_id: str, args: str) -> Job:
+        """Give a job that is not running other arguments: JSON text, an object by parameter name.
+
+        They are checked against the task's signature, stored as JSON whatever form they had, and signed anew where
+        rows are signed. Raises `UnknownTask`, `InvalidArgument` and `TooLarge`.
+        """
+        job, settings = self.get(job_id), self._database.settings
+        text = self._registry.require(job.task).parameters.rebound(args)
+        edited = replace(job, args=text, codec=CODEC)
+        mac = Seal(settings.secret).of(edited) if settings.signed and settings.secret is not None else None
+        if not self._database.store.edits.arguments(job_id, text, CODEC, mac):
+            raise WrongState(job_id, self.get(job_id).state, "edit", "a job that is not running")
+        return self.get(job_id)
 
     def delete(self, job_id: str) -> None:
         """Remove a job that is not running, with all that is kept of it."""

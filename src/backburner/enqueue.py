@@ -12,11 +12,13 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from backburner.captured import Captured
 from backburner.database import Database
 from backburner.errors import DuplicateJob, InvalidArgument, JobNotFound
 from backburner.ids import Ids
 from backburner.job import Job, JobControl, NewJob, ready_counts
 from backburner.relations import parents_of_all
+from backburner.seal import Seal
 from backburner.settings import Settings
 from backburner.states import JobState
 from backburner.task import Task
@@ -92,8 +94,10 @@ class Bulk:
 class JobEnqueuer:
     """Makes rows of calls and puts them where the surrounding block says."""
 
-    def __init__(self, database: Database, ids: Ids, control: JobControl) -> None:
-        self._database, self._ids, self._control = database, ids, control
+    def __init__(self, database: Database, ids: Ids, control: JobControl, captured: Captured) -> None:
+        self._database, self._ids, self._control, self._captured = database, ids, control, captured
+        settings = database.settings
+        self._seal = Seal(settings.secret) if settings.signed and settings.secret is not None else None
         self._own = OwnTransaction(database)
         self._current: ContextVar[Destination | None] = ContextVar("backburner_destination", default=None)
 
@@ -101,6 +105,14 @@ class JobEnqueuer:
     def settings(self) -> Settings:
         """The settings that say what is allowed."""
         return self._database.settings
+
+    def context(self) -> str | None:
+        """The values of this moment that are stored with a new job."""
+        return self._captured.now()
+
+    def sealed(self, job: NewJob) -> NewJob:
+        """The row with its signature, where rows are signed."""
+        return job if self._seal is None else job._replace(mac=self._seal.of(job))
 
     def enqueue(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Job:
         """Store one call."""
@@ -143,6 +155,7 @@ class JobEnqueuer:
 
     def put(self, job: NewJob) -> Job:
         """Store a row that was made elsewhere, where the surrounding block says."""
+        job = self.sealed(job)
         destination = self._current.get() or self._own
         return self._stored(job, destination, destination.put([job]))
 
@@ -196,7 +209,7 @@ def job_of(new: NewJob, control: JobControl, *, uncommitted: bool) -> Job:
         new.id, new.task, _state(new), new.queue,
         new.priority, new.created_at, new.run_at, new.args, new.codec, max_attempts=new.max_attempts,
         title=new.title, identifier=new.identifier, owner=new.owner, visibility=new.visibility,
-        tags=tuple(json.loads(new.tags)) if new.tags else (), meta=new.meta, options=new.options,
+        tags=tuple(json.loads(new.tags)) if new.tags else (), meta=new.meta, context=new.context, options=new.options,
         repeatable=new.repeatable, expires_at=new.expires_at, uncommitted=uncommitted, control=control,
         group=new.group_name, group_policy=new.group_policy, threshold=new.threshold, unique_key=new.unique_key,
         blocked_on=new.blocked_on,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
+from backburner.captured import read as read_context
 from backburner.progress import Progress
 from backburner.states import JobState
 
@@ -80,6 +81,11 @@ class Job:
     def name(self) -> str:
         """What people call it: the title, else the task's name."""
         return self.title or self.task
+
+    @property
+    def captured(self) -> dict[str, Any]:
+        """The values that were captured when it was enqueued, by name. Raises `DecodeError`."""
+        return read_context(self.context)
 
     def refresh(self) -> Job:
         """The job as it is now. Raises `JobNotFound` when it was cleaned away."""
@@ -161,6 +167,8 @@ class ClaimedJob(NamedTuple):
     group_name: str | None = None
     group_policy: str | None = None
     threshold: int | None = None
+    owner: str | None = None
+    mac: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,5 +235,6 @@ class NewJob(NamedTuple):
     unique_key: str | None = None
     blocked_on: str | None = None
     parents_left: int = 0
+    mac: str | None = None
     keys: tuple[Key, ...] = ()
     parents: tuple[Parent, ...] = ()

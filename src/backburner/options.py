@@ -77,6 +77,8 @@ class TaskOptions(SharedOptions, total=False):
     name: str
     aliases: Iterable[str]
     former: Iterable[str]
+    codec: Literal["json", "pickle"]
+    pickle_types: Iterable[type]
     api: bool
     retry: RetryPolicy
     capture_print: bool

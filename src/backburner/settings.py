@@ -19,20 +19,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from backburner.contradictions import contradictions
 from backburner.errors import SettingsError
+from backburner.routes import Routes, fitting, parsed
 
 PREFIX = "BACKBURNER_"
 APP = "app"
 """Stands beside the settings in files and environment: where the command line finds the app."""
 _DAY = 86_400.0
-_LOWEST_PRIORITY, _HIGHEST_PRIORITY = -32_768, 32_767
-_QUEUE_CHARACTERS = 100
-_SECRET_CHARACTERS = 16
 # Greedy up to the last @: a password may hold one, and hiding too much does no harm.
 _PASSWORD = re.compile(r"(://[^:/@]*:).*(?=@)")
 _PASSWORD_OPTION = re.compile(r"([?&](?:[\w-]*(?:password|secret|token|key))=)[^&#]*", re.IGNORECASE)
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
-_TABLE_PREFIX = re.compile(r"[a-z_][a-z0-9_]{0,30}\Z")
 _WORDS = {
     "true": True,
     "yes": True,
@@ -63,6 +60,9 @@ class Settings:
     pooled: bool = _knob(default=False, text="A pooler such as PgBouncer hands connections around between transactions")
     queues: tuple[str, ...] | None = _knob(None, "The queue names that may be used; none: any")
     default_queue: str = _knob("default", "The queue of tasks that name none")
+    routes: tuple[tuple[str, str], ...] | None = _knob(
+        None, "Queues by patterns of task names, for tasks that name none"
+    )
     priorities: tuple[int, ...] | None = _knob(None, "The priorities that may be used; none: -32768 to 32767")
     default_priority: int = _knob(50, "The priority of tasks that name none; lower runs first")
     max_args_bytes: int = _knob(262_144, "Limit of the stored arguments of one job, bytes", 2)
@@ -83,6 +83,7 @@ class Settings:
     files: str = _knob("backburner-files", "Folder or fsspec URL of attached files")
     broker: str | None = _knob(None, "URL of a broker that wakes workers, as kombu writes it; none: the database does")
     secret: str | None = _knob(None, "Key that signs tokens, 16 characters or more")
+    signed: bool = _knob(default=False, text="Sign each job with secret, and run none that was changed by others")
 
     def __post_init__(self) -> None:
         """Check types, ranges and contradictions."""
@@ -229,6 +230,8 @@ def _parse(name: str, text: str, hint: Any, source: str) -> Any:
             raise SettingsError(name, text, "is neither yes nor no", "Write true or false", source)
         return _WORDS[text.lower()]
     try:
+        if hint == Routes | None:
+            return parsed(text)
         if hint == tuple[int, ...] | None:
             return tuple(int(part) for part in text.split(","))
         if hint == tuple[str, ...] | None:
@@ -254,7 +257,7 @@ def _checked(values: Mapping[str, Any], sources: Mapping[str, str]) -> dict[str,
         low = knobs[name].metadata["low"]
         if low is not None and not low <= fitting < math.inf:
             raise fail(name, "is out of range", f"Pass {low:g} or more")
-    for name, problem, remedy in _contradictions(checked):
+    for name, problem, remedy in contradictions(checked):
         raise fail(name, problem, remedy)
     return checked
 
@@ -273,6 +276,8 @@ def _fit(value: Any, hint: Any) -> Any:
         return value if isinstance(value, hint) else _WRONG
     if value is None:
         return None
+    if options[0] == Routes:
+        return found if (found := fitting(value)) is not None else _WRONG
     if typing.get_origin(options[0]) is tuple:
         item = typing.get_args(options[0])[0]
         good = isinstance(value, list | tuple) and all(_fit(each, item) is not _WRONG for each in value)
@@ -289,61 +294,8 @@ def _wanted(hint: Any) -> str:
         type(None): "None",
     }
     options = typing.get_args(hint)
+    if hint == Routes:
+        return "mapping of patterns to queues, pattern=queue"
     if typing.get_origin(hint) is tuple:
         return f"list of {words[options[0]]}s"
     return " or ".join(_wanted(option) for option in options) if options else words[hint]
-
-
-def _contradictions(v: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Setting, problem and remedy of each value that is wrong by itself or beside another."""
-    if not v["url"]:
-        yield "url", "is empty", "For example sqlite:///jobs.db"
-    if not _TABLE_PREFIX.match(v["table_prefix"]):
-        yield "table_prefix", "is no table prefix", "Use a-z, 0-9 and _, at most 31, no digit first"
-    if v["schema"] is not None and not _IDENTIFIER.match(v["schema"]):
-        yield "schema", "is no schema name", "Use letters, digits and _, at most 63, no digit first"
-    if v["schema"] is not None and v["url"].startswith("sqlite"):
-        yield "schema", "SQLite has no schemas", "Leave it out, or use table_prefix"
-    if v["beat"] * 3 > v["lease"]:
-        yield (
-            "beat",
-            f"is more than a third of lease ({v['lease']:g})",
-            "A worker must be able to miss two beats",
-        )
-    if v["secret"] is not None and len(v["secret"]) < _SECRET_CHARACTERS:
-        yield (
-            "secret",
-            "is too short",
-            f"Use {_SECRET_CHARACTERS} characters or more, from secrets.token_urlsafe()",
-        )
-    if not v["files"]:
-        yield "files", "is empty", "Give a folder or an fsspec URL"
-    if v["broker"] is not None and "://" not in v["broker"]:
-        yield "broker", "is no URL", "For example amqp://guest:guest@localhost// or redis://localhost:6379/0"
-    yield from _queue_contradictions(v)
-    yield from _priority_contradictions(v)
-
-
-def _queue_contradictions(v: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    listed = v["queues"]
-    if listed is not None and not listed:
-        yield "queues", "names no queue", "Name one, or leave it out to allow any"
-    for setting, names in (("queues", listed or ()), ("default_queue", (v["default_queue"],))):
-        for name in names:
-            if not name or len(name) > _QUEUE_CHARACTERS or name != name.strip() or "," in name:
-                problem = f"{name!r} is no queue name"
-                yield setting, problem, f"Use 1 to {_QUEUE_CHARACTERS} characters, no comma, no space around"
-    if listed is not None and v["default_queue"] not in listed:
-        yield "default_queue", f"is not among queues {listed}", "Add it there, or choose one of them"
-
-
-def _priority_contradictions(v: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    listed = v["priorities"]
-    if listed is not None and not listed:
-        yield "priorities", "names no priority", "Name one, or leave it out to allow any"
-    for setting, numbers in (("priorities", listed or ()), ("default_priority", (v["default_priority"],))):
-        for number in numbers:
-            if not _LOWEST_PRIORITY <= number <= _HIGHEST_PRIORITY:
-                yield setting, f"{number} is no priority", f"Use {_LOWEST_PRIORITY} to {_HIGHEST_PRIORITY}"
-    if listed is not None and v["default_priority"] not in listed:
-        yield "default_priority", f"is not among priorities {listed}", "Add it there, or choose one of them"

@@ -10,18 +10,19 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast, get_args
+from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeVar, Unpack, cast, get_args
 
 from backburner.checked import MAX_NAME, checked_text
-from backburner.codec import CODEC, Parameters, hints_of
+from backburner.codec import CODEC, PICKLE, Parameters, Pickles, hints_of
 from backburner.context import JobContext, current_job, entered
 from backburner.decision import Decision
-from backburner.errors import InvalidOption, InvalidTask
+from backburner.errors import DecodeError, InvalidOption, InvalidTask
 from backburner.hooks import Hook, checked_hooks
-from backburner.job import Job, NewJob
+from backburner.job import ClaimedJob, Job, NewJob
 from backburner.options import CallOptions, EnqueueOptions, SharedOptions, TaskOptions, refuse_unknown
-from backburner.relations import PARENTS, parents
+from backburner.relations import PARENTS, one_of, parents
 from backburner.retry import RetryPolicy
+from backburner.routes import queue_for
 from backburner.run_options import NOTIFIED, OVERRIDES, RunOptions, count_of, flag_of
 from backburner.settings import Settings
 from backburner.title import TitleTemplate
@@ -39,6 +40,8 @@ class Enqueuer(Protocol):
 
     @property
     def settings(self) -> Settings: ...
+    def context(self) -> str | None: ...
+    def sealed(self, job: NewJob) -> NewJob: ...
     def enqueue(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Job: ...
     async def aenqueue(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Job: ...
 
@@ -65,12 +68,16 @@ class Task(Generic[P, R]):
         defaults: RunOptions,
         enqueue_options: EnqueueOptions,
         api: bool,
+        pickles: Pickles | None = None,
+        codec: str = CODEC,
         hooks: tuple[Hook, ...] = (),
     ) -> None:
         self.function: Callable[P, R] = function
         self.name: str = name
         self.aliases: tuple[str, ...] = aliases
         self.api: bool = api
+        self.codec: str = codec
+        self._pickles = pickles
         self.hooks: tuple[Hook, ...] = hooks
         self.parameters: Parameters = parameters
         self.context_parameter: str | None = context_parameter
@@ -145,6 +152,8 @@ class Task(Generic[P, R]):
             defaults=self.defaults,
             enqueue_options=self.enqueue_options.changed(options, settings),
             api=self.api,
+            pickles=self._pickles,
+            codec=self.codec,
             hooks=self.hooks,
         )
 
@@ -166,16 +175,28 @@ class Task(Generic[P, R]):
         """The row of one call, enqueued at `now`. Raises what `enqueue` raises before it stores."""
         options = self.enqueue_options
         run_at, expires_at = options.times(now)
-        arguments = self.parameters.bind(args, kwargs)
+        if self._pickles is not None and self.codec == PICKLE:
+            arguments = self._pickles.dump(self.name, self.parameters.given(args, kwargs))
+        else:
+            arguments = self.parameters.bind(args, kwargs)
         title = options.title
         if title is None and self._template is not None:
             title = self._template.fixed or self._rendered(args, kwargs)
         job = NewJob(
-            job_id, self.name, arguments, CODEC, options.queue, options.priority,
+            job_id, self.name, arguments, self.codec, options.queue, options.priority,
             now, run_at, title, options.identifier, options.owner, options.visibility, options.tags_text,
-            options.meta, None, options.stored, options.max_attempts, options.repeatable, expires_at,
+            options.meta, self._enqueuer.context(), options.stored, options.max_attempts,
+            options.repeatable, expires_at,
         )  # fmt: skip
-        return self._related(job) if options.related else job
+        return self._enqueuer.sealed(self._related(job) if options.related else job)
+
+    def load(self, job: ClaimedJob) -> tuple[list[Any], dict[str, Any]]:
+        """What to call the function with, whatever form the row has. Raises `DecodeError`."""
+        if job.codec == CODEC:
+            return self.parameters.load(job.args)
+        if job.codec == PICKLE and self._pickles is not None:
+            return self.parameters.arranged(self._pickles.load(job.task, job.args))
+        raise DecodeError("arguments", f"task {self.name!r} takes none of codec {job.codec!r}")
 
     def _related(self, job: NewJob) -> NewJob:
         """The row with what relates it to other jobs."""
@@ -227,15 +248,19 @@ def declare(function: Callable[P, R], enqueuer: Enqueuer, options: TaskOptions) 
     settings = enqueuer.settings
     context_parameter = _context_parameter(function)
     skip = frozenset({context_parameter} if context_parameter else ())
+    codec, pickles = _pickles(name, options, settings)
     former = frozenset(_listed("former", options.get("former", ())))
-    parameters = Parameters.of(function, task=name, skip=skip, max_bytes=settings.max_args_bytes, former=former)
+    parameters = Parameters.of(
+        function, task=name, skip=skip, max_bytes=settings.max_args_bytes, former=former, lenient=pickles is not None
+    )
     shared = {key: options[key] for key in SharedOptions.__annotations__ if key in options}  # type: ignore[literal-required]
     if isinstance(shared.get("expires"), datetime):
         raise InvalidOption(
             "expires", shared["expires"], "is one moment for all jobs", "Give seconds, from the enqueue on"
         )
     title = shared.pop("title", None)
-    base = EnqueueOptions(queue=settings.default_queue, priority=settings.default_priority)
+    queue = queue_for(name, settings.routes) or settings.default_queue
+    base = EnqueueOptions(queue=queue, priority=settings.default_priority)
     enqueue_options = base.changed(shared, settings)
     defaults = RunOptions(
         retry=_policy(options),
@@ -258,6 +283,8 @@ def declare(function: Callable[P, R], enqueuer: Enqueuer, options: TaskOptions) 
         defaults=defaults,
         enqueue_options=enqueue_options,
         api=flag_of("api", options.get("api", False)),
+        pickles=pickles,
+        codec=codec,
         hooks=checked_hooks(options.get("hooks", ())),
     )
 
@@ -295,6 +322,18 @@ def _listed(option: str, given: Iterable[str]) -> tuple[str, ...]:
     if isinstance(given, str):
         raise InvalidOption(option, given, "is one text", f"Write {option}=[{given!r}]")
     return tuple(checked_text(option, name, MAX_NAME) for name in given)
+
+
+def _pickles(name: str, options: TaskOptions, settings: Settings) -> tuple[str, Pickles | None]:
+    """How new calls are stored, and what reads and writes pickled ones, if the task may have any."""
+    codec = one_of("codec", options.get("codec", CODEC), Literal["json", "pickle"])
+    if codec == CODEC and "pickle_types" not in options:
+        return codec, None
+    if settings.secret is None:
+        raise InvalidTask(
+            name, "pickled arguments are signed, and there is no secret", "Set secret (BACKBURNER_SECRET)"
+        )
+    return codec, Pickles(options.get("pickle_types", ()), settings.secret, settings.max_args_bytes)
 
 
 def _policy(options: TaskOptions) -> RetryPolicy:

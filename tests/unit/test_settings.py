@@ -216,3 +216,34 @@ def test_settings_are_frozen_and_described() -> None:
 ])  # fmt: skip
 def test_only_sqlite_migrates_itself_unasked(url: str, auto: bool | None, expected: bool) -> None:
     assert Settings(url=url, auto_migrate=auto).migrates_itself is expected
+
+
+ROUTES = (("reports.*", "reports"), ("*.mail", "mail"))
+
+
+def test_routes_from_code_environment_and_file(tmp_path: Path) -> None:
+    assert resolve(tmp_path, routes={"reports.*": "reports", "*.mail": "mail"}).routes == ROUTES
+    from_environ = Settings.resolve(environ={"BACKBURNER_ROUTES": "reports.*=reports, *.mail = mail"}, folder=tmp_path)
+    assert from_environ.routes == ROUTES
+    (tmp_path / "backburner.toml").write_text('[routes]\n"reports.*" = "reports"\n"*.mail" = "mail"\n')
+    assert Settings.resolve(environ={}, folder=tmp_path).routes == ROUTES
+
+
+@pytest.mark.parametrize(
+    ("routes", "problem"),
+    [
+        ("reports", "is no mapping"),
+        ({"reports.*": 7}, "is no mapping"),
+        ({"": "reports"}, "has an empty pattern"),
+        ({"reports.*": "a,b"}, "is no queue name"),
+        ({"reports.*": "elsewhere"}, "is not among queues"),
+    ],
+)
+def test_routes_that_cannot_be(routes: Any, problem: str) -> None:
+    with pytest.raises(SettingsError, match=problem):
+        Settings(routes=routes, queues=("default", "reports"))
+
+
+def test_signing_needs_a_secret() -> None:
+    with pytest.raises(SettingsError, match="needs a secret"):
+        Settings(signed=True)

@@ -210,3 +210,19 @@ def test_damaged_stored_options_are_a_typed_error(jobs: Backburner, damaged: str
 
     with pytest.raises(DecodeError, match="options"):
         work.run_options(damaged)
+
+
+def test_a_route_says_the_queue_and_an_option_wins(sqlite_url: str) -> None:
+    app = Backburner(sqlite_url, routes={"reports.daily": "first", "reports.*": "reports"}, default_queue="rest")
+    queues = {
+        name: app.task(name=name, **options)(lambda: None).enqueue_options.queue  # type: ignore[call-overload]
+        for name, options in (
+            ("reports.daily", {}), ("reports.weekly", {}), ("my.reports.weekly", {}), ("Reports.weekly", {}),
+            ("reports.own", {"queue": "own"}),
+        )
+    }  # fmt: skip
+    assert queues == {
+        "reports.daily": "first", "reports.weekly": "reports", "my.reports.weekly": "rest", "Reports.weekly": "rest",
+        "reports.own": "own",
+    }  # fmt: skip
+    assert app.registry.require("reports.weekly").options(queue="now").enqueue_options.queue == "now"

@@ -2,16 +2,20 @@
 
 import os
 import time
+from contextvars import ContextVar
 from pathlib import Path
 
 from backburner import Backburner, JobContext
+
+tenant: ContextVar[str | None] = ContextVar("tenant", default=None)
 
 
 def build(url: str) -> Backburner:
     """The app on a database."""
     jobs = Backburner(url, auto_migrate=True)
     jobs.app = "tests.worker.apart:jobs"
-    for function in (end_in_transaction, leave_a_child, deaf):
+    jobs.capture("tenant", tenant)
+    for function in (end_in_transaction, leave_a_child, deaf, tenant_here):
         jobs.task(name=function.__name__, isolate=True, max_attempts=1)(function)
     return jobs
 
@@ -30,6 +34,11 @@ def leave_a_child(place: str) -> None:
             time.sleep(0.01)
         os._exit(0)
     os._exit(7)
+
+
+def tenant_here() -> str | None:
+    """Whom it works for."""
+    return tenant.get()
 
 
 def deaf() -> None:

@@ -33,7 +33,7 @@ Exit codes:
 
 @click.group()
 def command() -> None:
-    """List, show, retry, cancel and delete jobs.
+    """List, show, edit, retry, cancel and delete jobs.
 
     Works with --app, or with nothing but the setting url.
     """
@@ -177,6 +177,40 @@ def delete(context: click.Context, ids: Sequence[str], yes: bool, **given: Any) 
     _act(context, "delete", ids, given, yes, lambda jobs, job_id: jobs.delete(job_id), Backburner.delete)
 
 
+@command.command(epilog=_EPILOG)
+@click.argument("job_id", metavar="ID")
+@click.option("--args", metavar="JSON", help="The new arguments, an object by parameter name; else an editor opens.")
+@click.option("--retry", "again", is_flag=True, help="Then run it again: for finished and held jobs.")
+@click.pass_context
+def edit(context: click.Context, job_id: str, args: str | None, again: bool) -> None:
+    """Change the arguments of a job that is not running.
+
+    They are checked against the signature of the task. Where rows are signed, the row is signed anew: also
+    with the same arguments. Pickled arguments are replaced by JSON.
+
+    \b
+    Examples:
+      backburner jobs edit 019a3f2e-5b1c-7d24-9c41-6a1b2c3d4e5f
+      backburner jobs edit 019a3f2e-5b1c-7d24-9c41-6a1b2c3d4e5f --args '{"month": "2026-11"}' --retry
+    """
+    jobs = open_app(call_of(context))
+    if args is None:
+        job = jobs.get(job_id)
+        if not _has_terminal():
+            raise click.UsageError("Give --args: there is no terminal to edit on.", context)
+        args = click.edit(job.args if job.codec == "json" else "{}", extension=".json")
+        if args is None:
+            note("Nothing was changed.")
+            return
+    job = jobs.edit(job_id, args)
+    say(f"edited: {job_id}")
+    if again:
+        jobs.retry(job_id)
+        say(f"retried: {job_id}")
+    elif job.done or job.state is JobState.BLOCKED:
+        note(f"It is {job.state}. To run it: backburner jobs retry {job_id}")
+
+
 def selection_of(given: dict[str, Any]) -> Selection:
     """What the choosing options say, without those that were not given."""
     return {name: value for name, value in given.items() if value not in (None, ())}  # type: ignore[return-value]
@@ -243,9 +277,13 @@ def confirm(question: str, yes: bool) -> None:
     """Ask before something that cannot be taken back. Raises `UsageError` when nobody can answer."""
     if yes:
         return
-    if not sys.stdin.isatty():
+    if not _has_terminal():
         raise click.UsageError(f"{question} Say --yes: there is no terminal to ask on.")
     click.confirm(question, abort=True)
+
+
+def _has_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 def _age(job: Job, now: datetime) -> float:

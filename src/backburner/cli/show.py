@@ -22,6 +22,7 @@ def as_record(jobs: Backburner, details: JobDetails, *, with_log: bool) -> dict[
     found = {
         **job_record(details.job),
         "args": details.job.args,
+        "context": details.job.context,
         "why_not_running": list(details.why),
         "parents": [_parent(one) for one in details.parents],
         "milestones": details.milestones,
@@ -64,7 +65,7 @@ def _facts(details: JobDetails) -> Iterator[str]:
     yield from _fact("task", job.task)
     yield from _fact("arguments", job.args)
     yield from _fact("queue", f"{job.queue}, priority {job.priority}")
-    for name in ("identifier", "owner", "worker"):
+    for name in ("identifier", "owner", "context", "worker"):
         if getattr(job, name):
             yield from _fact(name, getattr(job, name))
     for one in details.parents[:SHOWN]:

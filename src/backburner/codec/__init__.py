@@ -8,6 +8,7 @@ lists the stored forms.
 from __future__ import annotations
 
 from backburner.codec.parameters import MAX_ARGS_BYTES, Parameters
+from backburner.codec.pickled import PICKLE, Pickles
 from backburner.codec.plan import MAX_DEPTH
 from backburner.codec.result import MAX_RESULT_BYTES, decode_result, encode_result
 from backburner.codec.signature import hints_of
@@ -20,7 +21,9 @@ __all__ = [
     "MAX_ARGS_BYTES",
     "MAX_DEPTH",
     "MAX_RESULT_BYTES",
+    "PICKLE",
     "Parameters",
+    "Pickles",
     "decode_result",
     "encode_result",
     "hints_of",

@@ -48,10 +48,13 @@ class Parameters:
         skip: frozenset[str] = frozenset(),
         max_bytes: int = MAX_ARGS_BYTES,
         former: frozenset[str] = frozenset(),
+        lenient: bool = False,
     ) -> Parameters:
         """The parameters of `function`, without those named in `skip`, which the worker passes itself.
 
         Stored values of `former` parameters, which it has no more, are left out when a call is loaded.
+
+        With `lenient` the types that have no form of JSON are taken too, for who stores them otherwise.
 
         Raises `InvalidTask` for methods, for annotations that do not exist at run time, and for required
         parameters of a type that cannot be stored.
@@ -60,7 +63,7 @@ class Parameters:
         refuse_methods(function, name)
         hints = hints_of(function)
         parameters = cls(name, inspect.signature(function), hints, max_bytes)
-        parameters._read(hints, skip)
+        parameters._read(hints, skip, lenient)
         parameters._former = former - set(parameters.names)
         return parameters
 
@@ -116,6 +119,25 @@ class Parameters:
         bound.apply_defaults()
         return dict(bound.arguments)
 
+    def given(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of a call by parameter name, as they are; raises `InvalidArgument`."""
+        return dict(self._bound(args, kwargs).arguments)
+
+    def arranged(self, given: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """What to call the function with, from what `given` gave. Raises `SignatureChanged`."""
+        try:
+            return self._arrange(self._fitting(given), {})
+        except Misfit as misfit:
+            raise SignatureChanged(f"arguments of task {self._task!r}", misfit.sentence()) from misfit
+
+    def rebound(self, text: str) -> str:
+        """The stored form of a call that a person wrote as JSON. Raises `InvalidArgument` and `TooLarge`."""
+        try:
+            args, kwargs = self.load(text)
+        except DecodeError as error:
+            raise InvalidArgument(self._task, "*", _Hidden(text), error.problem, "Correct the JSON") from error
+        return self.bind(tuple(args), kwargs)
+
     def schema(self) -> dict[str, Any]:
         """The JSON schema (2020-12) of the stored arguments."""
         defs: dict[str, Any] = {}
@@ -129,11 +151,16 @@ class Parameters:
         }
         return {**shape, "$defs": defs} if defs else shape
 
-    def _read(self, hints: Mapping[str, Any], skip: frozenset[str]) -> None:
+    def _read(self, hints: Mapping[str, Any], skip: frozenset[str], lenient: bool) -> None:
         self._stored = [p for p in self._whole.parameters.values() if p.name not in skip]
         self._signature = inspect.Signature(self._stored)
         for parameter in self._stored:
-            self._plans[parameter.name] = self._plan(parameter, hints.get(parameter.name, Any))
+            try:
+                self._plans[parameter.name] = self._plan(parameter, hints.get(parameter.name, Any))
+            except InvalidTask:
+                if not lenient:
+                    raise
+                self._plans[parameter.name] = plan_for(Any)
         self._fast = fast_form(self._stored, self._plans)
 
     def _plan(self, parameter: _P, hint: Any) -> Plan:
@@ -232,20 +259,24 @@ class Parameters:
         if type(stored) is not dict:
             raise Misfit("is no object of arguments by name")
         named: dict[str, Any] = {}
-        for name, item in stored.items():
-            plan = self._plans.get(name)
-            if plan is None and name in self._former:
-                continue
-            if plan is None:
-                raise Unfitting(f"it has no parameter {name!r:.40} any more")
+        for name, item in self._fitting(stored).items():
+            plan = self._plans[name]
             try:
                 named[name] = self._unpack_one(plan, self._signature.parameters[name].kind, item)
             except Misfit as misfit:
                 raise misfit.at(f".{name}") from misfit
-        for p in self._stored:
-            if p.default is _EMPTY and p.kind not in _VARIADIC and p.name not in named:
-                raise Unfitting(f"the call has nothing for its parameter {p.name!r}")
         return named
+
+    def _fitting(self, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """What was stored for the parameters that there are; raises `Unfitting` when those are others."""
+        found = {name: item for name, item in stored.items() if name not in self._former}
+        for name in found:
+            if name not in self._plans:
+                raise Unfitting(f"it has no parameter {name!r:.40} any more")
+        for p in self._stored:
+            if p.default is _EMPTY and p.kind not in _VARIADIC and p.name not in found:
+                raise Unfitting(f"the call has nothing for its parameter {p.name!r}")
+        return found
 
     def _unpack_one(self, plan: Plan, kind: Any, item: Any) -> Any:
         if kind is _P.VAR_POSITIONAL:

@@ -52,6 +52,8 @@ def job_columns(clustered: bool) -> list[Column[Any]]:
         Column("meta", Text),
         Column("context", Text),
         Column("options", Text),
+        # Of the columns that say what is called, where and for whom; where rows are signed.
+        Column("mac", String(64)),
         # How it went.
         Column("created_at", Utc, nullable=False),
         Column("started_at", Utc),

@@ -23,6 +23,7 @@ from backburner.store.connections import Connections
 from backburner.store.dependencies import Dependencies
 from backburner.store.dialects.base import DriverConnection
 from backburner.store.dialects.sqlite import CommitWatch
+from backburner.store.edits import Edits
 from backburner.store.fork import forget_after_fork
 from backburner.store.groups import Groups
 from backburner.store.inserts import Inserts
@@ -88,6 +89,7 @@ class Store:
         self.attachments = Attachments(self)
         self.keys = Keys(self)
         self.inserts = Inserts(self)
+        self.edits = Edits(self)
         self.callers = Callers(self)
         self.reports = Reports(self)
         forget_after_fork(self)

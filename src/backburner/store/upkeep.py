@@ -21,6 +21,7 @@ EXPIRED = "It was not started before it expired."
 UNKNOWN_TASK = "unknown task"
 DAMAGED = "damaged row"
 SIGNATURE = "changed signature"
+CHANGED = "changed row"
 
 
 class Upkeep:

@@ -14,14 +14,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from backburner.capture import prints_to_log
+from backburner.captured import read as read_context
 from backburner.clock import boot_seconds
 from backburner.codec import CODEC, encode_result
 from backburner.context import JobContext, entered
-from backburner.errors import DecodeError
 from backburner.hooks import Attempt
 from backburner.job import ClaimedJob
 from backburner.outcome import AttemptRecord, Settlement, StopWorker
 from backburner.progress import printable
+from backburner.seal import Seal
 from backburner.states import JobState
 from backburner.store.upkeep import EXPIRED
 from backburner.task import RunOptions, Task
@@ -61,7 +62,9 @@ class Executor:
     ) -> None:
         self._registry, self._settings, self._clock = jobs.registry, jobs.settings, jobs.store.clock
         self._hooks, self._worker = jobs.hooks, worker
-        self._seams, self._notifiers = jobs.seams, jobs.notifiers
+        secret = jobs.settings.secret if jobs.settings.signed else None
+        self._seal = Seal(secret) if secret is not None else None
+        self._seams, self._notifiers, self._captured = jobs.seams, jobs.notifiers, jobs.captured
         self._page, self._reporter, self._isolation = page, reporter, isolation
         self._begin, self._done, self._left, self._stop_worker = begin, done, left, stop_worker
         self._stranger = stranger
@@ -88,11 +91,13 @@ class Executor:
             if job.expires_at is not None and job.expires_at <= self._clock.now():
                 self._done(job, Settlement(job.id, job.position, job.attempt, JobState.SKIPPED, reason=EXPIRED))
                 return False
+            if self._seal is not None and (problem := self._seal.problem(job, job.mac)) is not None:
+                self._done(job, verdict.changed(job, problem))
+                return False
             try:
-                if job.codec != CODEC:
-                    raise DecodeError("arguments", f"codec {job.codec!r} is not known here")
                 options = task.run_options(job.options)
-                args, kwargs = task.parameters.load(job.args)
+                args, kwargs = task.load(job)
+                read_context(job.context)
             except Exception as error:  # noqa: BLE001 (whatever a damaged row makes of it)
                 self._done(job, verdict.damaged(job, error))
                 return False
@@ -158,8 +163,9 @@ class Executor:
         hooks = self._hooks.around(job.queue, task.hooks)
         if not hooks:
             return None
+        names = tuple(json.loads(job.args)) if job.codec == CODEC else tuple(kwargs)
         attempt = Attempt(
-            job.id, job.attempt, task.name, job.queue, job.title, job.tries, tuple(json.loads(job.args)),
+            job.id, job.attempt, task.name, job.queue, job.title, job.tries, names,
             self._worker(), self._clock.now(), resident_bytes(),
         )  # fmt: skip
         return Hooked(hooks, attempt, context, self.loop)
@@ -168,10 +174,16 @@ class Executor:
         return JobContext(job, self._reporter, only_items=options.items, now=self._clock.now)
 
     @contextmanager
-    def _around(self, context: JobContext, options: RunOptions) -> Iterator[None]:
+    def _around(self, running: Running, options: RunOptions) -> Iterator[None]:
         """What every body runs in, on a thread or on the loop."""
         self._seams.reach("before body")
-        with entered(context), prints_to_log(context) if options.capture_print else nullcontext():
+        context, stored = running.context, running.job.context
+        # Restored values last: no code of the app runs before the job can be told of.
+        with (
+            entered(context),
+            prints_to_log(context) if options.capture_print else nullcontext(),
+            self._captured.restored(read_context(stored)) if stored is not None else nullcontext(),
+        ):
             yield
         self._seams.reach("after body")
 
@@ -179,7 +191,7 @@ class Executor:
         error: BaseException | None = None
         value = None
         try:
-            with self._around(running.context, options):
+            with self._around(running, options):
                 if running.hooked is not None:
                     running.hooked.before()
                 value = asyncio.run(body()) if task.is_async else body()
@@ -193,7 +205,7 @@ class Executor:
         error: BaseException | None = None
         value = None
         try:
-            with self._around(running.context, options):
+            with self._around(running, options):
                 if running.hooked is not None:
                     await self.loop.beside(running.hooked.before)
                 value = await body()

@@ -14,7 +14,7 @@ from backburner.relations import PARENTS
 from backburner.retry import RetryPolicy
 from backburner.seams import Gone
 from backburner.states import JobState
-from backburner.store.upkeep import DAMAGED, SIGNATURE, UNKNOWN_TASK
+from backburner.store.upkeep import CHANGED, DAMAGED, SIGNATURE, UNKNOWN_TASK
 
 START_AGAIN_SECONDS = 5.0
 """The pause before a job is tried again whose body could not begin."""
@@ -138,6 +138,14 @@ def damaged(job: ClaimedJob, error: Exception) -> Settlement:
         error=_named(error),
         blocked_on=held,
     )
+
+
+def changed(job: ClaimedJob, problem: str) -> Settlement:
+    """Somebody else wrote the row, or changed it: held and visible, and not run."""
+    return Settlement(
+        job.id, job.position, job.attempt, JobState.BLOCKED,
+        reason="Its stored call was changed by others.", error=f"Signature: {problem}", blocked_on=CHANGED,
+    )  # fmt: skip
 
 
 def released(job: ClaimedJob) -> Settlement:

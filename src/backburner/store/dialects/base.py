@@ -214,7 +214,7 @@ def first_state(job: NewJob, now: datetime) -> str:
 INSERTED = (
     "id", "state", "queue", "priority", "run_at", "expires_at", "max_attempts", "repeatable", "task", "args",
     "codec", "title", "identifier", "owner", "visibility", "tags", "meta", "context", "options", "created_at",
-    "group_name", "group_policy", "threshold", "unique_key", "blocked_on", "parents_left",
+    "group_name", "group_policy", "threshold", "unique_key", "blocked_on", "parents_left", "mac",
 )  # fmt: skip
 """The columns an enqueue writes, in the order of `inserted_row`."""
 
@@ -226,13 +226,13 @@ def inserted_row(job: NewJob, now: datetime, when: Callable[[datetime], Any]) ->
         None if job.expires_at is None else when(job.expires_at), job.max_attempts, job.repeatable, job.task,
         job.args, job.codec, job.title, job.identifier, job.owner, job.visibility, job.tags, job.meta,
         job.context, job.options, when(job.created_at), job.group_name, job.group_policy, job.threshold,
-        job.unique_key, job.blocked_on, job.parents_left,
+        job.unique_key, job.blocked_on, job.parents_left, job.mac,
     )  # fmt: skip
 
 
 CLAIMED = (
     "position", "attempt", "task", "args", "codec", "queue", "priority", "tries", "crashes", "losses",
     "max_attempts", "repeatable", "options", "context", "title", "expires_at", "group_name", "group_policy",
-    "threshold",
+    "threshold", "owner", "mac",
 )  # fmt: skip
 """What a claim returns after the id, in the order of `ClaimedJob`."""

@@ -108,6 +108,7 @@ class Tables:
             column("meta", sa.Text),
             column("context", sa.Text),
             column("options", sa.Text),
+            column("mac", sa.String(64)),
             self.time("created_at", nullable=False),
             self.time("started_at"),
             self.time("finished_at"),
