@@ -18,7 +18,7 @@ from backburner.errors import DuplicateJob, InvalidArgument, JobNotFound
 from backburner.ids import Ids
 from backburner.job import Job, JobControl, NewJob, ready_counts
 from backburner.relations import parents_of_all
-from backburner.seal import Seal
+from backburner.seal import sealing
 from backburner.settings import Settings
 from backburner.states import JobState
 from backburner.task import Task
@@ -96,8 +96,7 @@ class JobEnqueuer:
 
     def __init__(self, database: Database, ids: Ids, control: JobControl, captured: Captured) -> None:
         self._database, self._ids, self._control, self._captured = database, ids, control, captured
-        settings = database.settings
-        self._seal = Seal(settings.secret) if settings.signed and settings.secret is not None else None
+        self._seal = sealing(database.settings)
         self._own = OwnTransaction(database)
         self._current: ContextVar[Destination | None] = ContextVar("backburner_destination", default=None)
 
@@ -112,7 +111,7 @@ class JobEnqueuer:
 
     def sealed(self, job: NewJob) -> NewJob:
         """The row with its signature, where rows are signed."""
-        return job if self._seal is None else job._replace(mac=self._seal.of(job))
+        return self._seal(job)
 
     def enqueue(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Job:
         """Store one call."""

@@ -5,7 +5,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from collections.abc import Callable
 from typing import Protocol
+
+from backburner.job import NewJob
+from backburner.settings import Settings
 
 _PURPOSE = b"backburner.row.1"
 
@@ -27,6 +31,14 @@ class Sealed(Protocol):
     def owner(self) -> str | None: ...
     @property
     def context(self) -> str | None: ...
+
+
+def sealing(settings: Settings) -> Callable[[NewJob], NewJob]:
+    """What signs new rows, as the settings say; it leaves them alone where they are not signed."""
+    if not settings.signed or settings.secret is None:
+        return lambda job: job
+    seal = Seal(settings.secret)
+    return lambda job: job._replace(mac=seal.of(job))
 
 
 class Seal:

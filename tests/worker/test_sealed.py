@@ -139,3 +139,10 @@ def test_a_notice_is_signed_too(world: World, signed: Backburner) -> None:
     with Worker(signed, EMBEDDED):
         world.ends(fails.enqueue(), JobState.FAILED)
         wait_until(lambda: told, "the notifier is called")
+
+
+def test_what_a_schedule_fires_is_signed_too(world: World, signed: Backburner) -> None:
+    signed.schedules.add(signed.registry.require("other"), every=3600, args=(3,), name="hourly")
+    job = signed.schedules.run("hourly")
+    with Worker(signed, EMBEDDED):
+        assert world.ends(job).result_text == "3"

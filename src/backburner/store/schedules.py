@@ -125,7 +125,7 @@ class Schedules:
                 return []
             schedule = _schedule(row)
             times = schedule.due(now)
-            jobs = {at: schedule.job(new_id(), now, at) for at in self._free(connection, name, times)}
+            jobs = {at: self._store.sealed(schedule.job(new_id(), now, at)) for at in self._free(connection, name, times)}
             stood, fresh = self._insert(connection, jobs, groups)
             self._take(connection, name, stood)
             moved: dict[str, Any] = {"next_at": schedule.times.after(now)}
@@ -146,7 +146,7 @@ class Schedules:
         Raises `ScheduleNotFound`, and `DuplicateJob` where its options say so.
         """
         schedule, now = self.get(name), self._store.clock.now()
-        stored = self._store.inserts.put([schedule.job(job_id, now, now)], 1)
+        stored = self._store.inserts.put([self._store.sealed(schedule.job(job_id, now, now))], 1)
         made = stored.instead.get(job_id, job_id)
 
         def work(connection: Connection) -> None:

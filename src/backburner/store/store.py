@@ -15,6 +15,8 @@ from sqlalchemy import URL, Connection, RootTransaction
 
 from backburner.clock import DatabaseClock, boot_seconds
 from backburner.errors import InvalidUrl, MissingExtra, SchemaMissing, SchemaTooNew
+from backburner.job import NewJob
+from backburner.seal import sealing
 from backburner.store import dialects, versions
 from backburner.store.attachments import Attachments
 from backburner.store.callers import Callers
@@ -74,6 +76,8 @@ class Store:
         self._auto_migrate = self.dialect.single_writer if auto_migrate is None else auto_migrate
         self._ready = False
         self._ready_lock = threading.Lock()
+        self.sealed: Callable[[NewJob], NewJob] = lambda job: job
+        """Signs the jobs that are made here: those of schedules."""
         self.jobs = Jobs(self)
         self.claims = Claims(self)
         self.progress = ProgressRows(self)
@@ -97,13 +101,15 @@ class Store:
     @classmethod
     def of(cls, settings: Settings) -> Store:
         """The store that the settings name."""
-        return cls(
+        made = cls(
             settings.url,
             schema=settings.schema,
             prefix=settings.table_prefix,
             auto_migrate=settings.auto_migrate,
             pooled=settings.pooled,
         )
+        made.sealed = sealing(settings)
+        return made
 
     @property
     def shown_url(self) -> str:

@@ -15,6 +15,7 @@ from backburner.seams import Gone
 from backburner.task import RunOptions
 from backburner.testing.result import Died
 from backburner.worker.executor import Executor
+from backburner.worker.reporter import Running
 
 Point = Literal["before body", "item", "progress", "before checkpoint", "checkpoint", "after body"]
 """Where a worker may be gone: before and after the body; with the n-th item of `track` done; after the n-th
@@ -130,11 +131,11 @@ class WatchedExecutor(Executor):
         return context
 
     @contextmanager
-    def _around(self, context: JobContext, options: RunOptions) -> Iterator[None]:
-        self.deaths.reach(context, "before body")
-        with super()._around(context, options):
+    def _around(self, running: Running, options: RunOptions) -> Iterator[None]:
+        self.deaths.reach(running.context, "before body")
+        with super()._around(running, options):
             yield
-        self.deaths.reach(context, "after body")
+        self.deaths.reach(running.context, "after body")
 
     def _conclude(self, running: Any, task: Any, options: Any, value: Any, error: BaseException | None) -> None:
         if isinstance(error, Gone):
