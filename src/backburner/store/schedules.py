@@ -125,7 +125,9 @@ class Schedules:
                 return []
             schedule = _schedule(row)
             times = schedule.due(now)
-            jobs = {at: self._store.sealed(schedule.job(new_id(), now, at)) for at in self._free(connection, name, times)}
+            jobs = {
+                at: self._store.sealed(schedule.job(new_id(), now, at)) for at in self._free(connection, name, times)
+            }
             stood, fresh = self._insert(connection, jobs, groups)
             self._take(connection, name, stood)
             moved: dict[str, Any] = {"next_at": schedule.times.after(now)}
