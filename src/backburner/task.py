@@ -6,16 +6,15 @@ import asyncio
 import functools
 import inspect
 import json
-import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
-from pathlib import Path
-from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeVar, Unpack, cast, get_args
+from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeVar, Unpack, cast
 
 from backburner.checked import MAX_NAME, checked_text
-from backburner.codec import CODEC, PICKLE, Parameters, Pickles, hints_of
+from backburner.codec import CODEC, PICKLE, Parameters, Pickles
 from backburner.context import JobContext, current_job, entered
 from backburner.decision import Decision
+from backburner.declaring import context_parameter_of, default_name, plain_names
 from backburner.errors import DecodeError, InvalidOption, InvalidTask
 from backburner.hooks import Hook, checked_hooks
 from backburner.job import ClaimedJob, Job, NewJob
@@ -86,7 +85,7 @@ class Task(Generic[P, R]):
         self.is_async: bool = inspect.iscoroutinefunction(function)
         self.returns: Any = None if parameters.returns is Any else parameters.returns
         self._enqueuer, self._template = enqueuer, template
-        self._positional, self._known = _plain_names(function, self.context_parameter)
+        self._positional, self._known = plain_names(function, self.context_parameter)
         self._merged: dict[str, RunOptions] = {}
         functools.update_wrapper(self, function)
 
@@ -242,11 +241,11 @@ def declare(function: Callable[P, R], enqueuer: Enqueuer, options: TaskOptions) 
     if not callable(function):
         raise InvalidTask(str(function), "is no function", "Write @jobs.task above a def")
     refuse_unknown(options, TaskOptions.__annotations__, "@jobs.task")
-    name = checked_text("name", options["name"], MAX_NAME) if "name" in options else _default_name(function)
+    name = checked_text("name", options["name"], MAX_NAME) if "name" in options else default_name(function)
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise InvalidTask(name, "is a generator, a worker would run nothing of it", "Return a value, and use track()")
     settings = enqueuer.settings
-    context_parameter = _context_parameter(function)
+    context_parameter = context_parameter_of(function)
     skip = frozenset({context_parameter} if context_parameter else ())
     codec, pickles = _pickles(name, options, settings)
     former = frozenset(_listed("former", options.get("former", ())))
@@ -289,34 +288,6 @@ def declare(function: Callable[P, R], enqueuer: Enqueuer, options: TaskOptions) 
     )
 
 
-def _default_name(function: Callable[..., Any]) -> str:
-    """module.function; what runs as a script is named as a worker that imports it would see it."""
-    inner: Any = function.func if isinstance(function, functools.partial) else function
-    qualified = str(getattr(inner, "__qualname__", "")).replace("<locals>.", "")
-    if not qualified or "<lambda>" in qualified:
-        raise InvalidTask(str(function), "has no name of its own", "Give it one: @jobs.task(name=...)")
-    module = str(getattr(inner, "__module__", None) or "__main__")
-    if module == "__main__":
-        main = sys.modules["__main__"]
-        spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
-        module = spec.name if spec is not None else Path(file).stem if file else module
-    name = f"{module}.{qualified}"
-    if len(name) > MAX_NAME:
-        raise InvalidTask(name, f"its name has {len(name)} characters", f"Use at most {MAX_NAME}: @jobs.task(name=...)")
-    return name
-
-
-def _plain_names(
-    function: Callable[..., Any], context_parameter: str | None
-) -> tuple[tuple[str, ...] | None, dict[str, Any]]:
-    """The names positional arguments fill, and the defaults; no names when the signature has more to it."""
-    parameters = [p for p in inspect.signature(function).parameters.values() if p.name != context_parameter]
-    if any(p.kind not in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) for p in parameters):
-        return None, {}
-    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
-    return tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD), defaults
-
-
 def _listed(option: str, given: Iterable[str]) -> tuple[str, ...]:
     """Names, given as a list. Raises `InvalidOption`."""
     if isinstance(given, str):
@@ -341,18 +312,6 @@ def _policy(options: TaskOptions) -> RetryPolicy:
     if not isinstance(policy, RetryPolicy):
         raise InvalidOption("retry", policy, "is no RetryPolicy", "For example retry=RetryPolicy.fixed(60)")
     return policy
-
-
-def _context_parameter(function: Callable[..., Any]) -> str | None:
-    """The parameter annotated `JobContext` or `JobContext | None`."""
-    found = [
-        name
-        for name, hint in hints_of(function).items()
-        if name != "return" and (hint is JobContext or JobContext in get_args(hint))
-    ]
-    if len(found) > 1:
-        raise InvalidTask(str(function), f"{found} are all annotated JobContext", "One is enough")
-    return found[0] if found else None
 
 
 def stored_items(options: str | None, keys: list[str], source: str) -> str:

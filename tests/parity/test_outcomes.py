@@ -187,8 +187,9 @@ def test_out_07_interrupted_is_not_failed(jobs_everywhere: Backburner, tmp_path:
     assert (found.state, found.tries) == (JobState.INTERRUPTED, 0)
     assert (second.state, second.result_text, second.tries) == (JobState.SUCCEEDED, '"second"', 0)
     outcomes = [record.outcome for _, record in jobs_everywhere.control.show(again.id).attempts]
-    assert "interrupted" in outcomes
-    assert "failed" not in outcomes
+    # Its process died in it, or around it: neither is a failure of the task.
+    assert set(outcomes) <= {"crashed", "lost", "succeeded"}
+    assert set(outcomes) & {"crashed", "lost"}
 
 
 def test_out_08_every_way_to_fail_is_a_failure(jobs_everywhere: Backburner, tmp_path: Path) -> None:
