@@ -1,0 +1,195 @@
+"""Any order of what may happen to serial groups: never two at once, never out of order, never stuck."""
+
+from datetime import timedelta
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from sqlalchemy import select
+
+from backburner.errors import WrongState
+from backburner.job import ClaimedJob
+from backburner.states import WAITING, JobState
+from backburner.store.dialects.base import ALL_PRIORITIES, HandOver
+from backburner.store.store import Store
+from tests.store.databases import Kind
+from tests.store.scene import HandClock, Scene, end
+
+S = JobState
+GROUPS = ("a", "b")
+NOT_IN_LINE = (S.SCHEDULED, S.RETRYING)
+
+
+class Groups(RuleBasedStateMachine):
+    """`pending` are groups of which something ended and whose advance has not been made yet: a crash in between."""
+
+    kind: Kind
+    folder: Path
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = HandClock()
+        # A folder of its own: SQLite would find the write-ahead log of the one before.
+        store = Store(self.kind.migrated(Path(mkdtemp(dir=self.folder))))
+        store.clock = self.clock
+        self.scene = Scene(store, self.clock)
+        self.workers = [self.scene.worker(1_000_000), self.scene.worker(1_000_000)]
+        self.held: list[tuple[str, ClaimedJob]] = []
+        self.policies: dict[str, str] = {}
+        self.pending: set[str] = set()
+
+    def teardown(self) -> None:
+        self.scene.store.close()
+
+    @rule(
+        group=st.sampled_from(GROUPS),
+        count=st.integers(1, 3),
+        priority=st.integers(1, 2),
+        delay=st.sampled_from([0, 0, 9]),
+    )
+    def insert(self, group: str, count: int, priority: int, delay: int) -> None:
+        run_at = self.clock.now() + timedelta(seconds=delay)
+        jobs = [
+            self.scene.job(group_name=group, group_policy=policy, priority=priority, run_at=run_at)
+            for policy in [("skip", "block")[GROUPS.index(group)]] * count
+        ]
+        self.scene.store.inserts.put(jobs, 100)
+        self.policies |= dict.fromkeys((job.id for job in jobs), group)
+
+    @rule(worker=st.integers(0, 1), free=st.integers(1, 3))
+    def claim(self, worker: int, free: int) -> None:
+        order = self.scene.order(self.workers[worker], free)
+        step = self.scene.store.groups.claim(order, self.scene.store.groups.arrivals(order), lambda task: None)
+        for job in step.taken:
+            self.must_be_first(job)
+            self.held.append((self.workers[worker], job))
+
+    def must_be_first(self, job: ClaimedJob) -> None:
+        """Nothing better of its group could have been taken."""
+        for other in self.rows():
+            better = (other.priority, other.position) < (job.priority, job.position)
+            assert not (other.group_name == job.group_name and better and other.state in (S.QUEUED, S.BLOCKED))
+
+    @precondition(lambda self: self.held)
+    @rule(
+        data=st.data(), to=st.sampled_from([S.SUCCEEDED, S.FAILED, S.RETRYING, S.QUEUED, S.SCHEDULED]),
+        then=st.sampled_from(["advance", "hand over", "crash"]),
+    )  # fmt: skip
+    def settle(self, data: st.DataObject, to: JobState, then: str) -> None:
+        worker, job = data.draw(st.sampled_from(self.held))
+        self.held.remove((worker, job))
+        later = self.clock.now() + timedelta(seconds=5)
+        done = end(job, to, run_at=later if to in NOT_IN_LINE else None)
+        assert job.group_name is not None
+        group = job.group_name
+        if then == "hand over":
+            wanted = HandOver(worker, [group], None, ALL_PRIORITIES, ["shop.price"], self.clock.now())
+            accepted, taken = self.scene.store.claims.settle_and_take(
+                self.scene.lane, [done], worker, {job.id: group}, wanted
+            )
+            for following in taken:
+                self.must_be_first(following)
+                self.held.append((worker, following))
+            if accepted and not taken:
+                self.scene.store.groups.advance([group])
+        else:
+            accepted = self.scene.settle(worker, done)
+            if accepted and then == "advance":
+                self.scene.store.groups.advance([group])
+            elif accepted:
+                self.pending.add(group)
+        assert accepted == {job.id}
+
+    @precondition(lambda self: self.policies)
+    @rule(data=st.data(), verb=st.sampled_from(["cancel", "retry", "delete"]))
+    def act(self, data: st.DataObject, verb: str) -> None:
+        job = data.draw(st.sampled_from(sorted(self.policies)))
+        jobs = self.scene.store.jobs
+        try:
+            if verb == "cancel":
+                jobs.cancel(job, "why not")
+            elif verb == "retry":
+                jobs.retry(job)
+            else:
+                jobs.delete(job)
+                del self.policies[job]
+        except WrongState:
+            pass
+
+    @rule(worker=st.integers(0, 1))
+    def die(self, worker: int) -> None:
+        dead = self.workers[worker]
+        self.scene.rescue(dead, certain=True)
+        self.held = [(holder, job) for holder, job in self.held if holder != dead]
+        self.workers[worker] = self.scene.worker(1_000_000)
+
+    @rule()
+    def time_passes(self) -> None:
+        self.clock.move(10)
+        self.scene.store.upkeep.promote()
+
+    @rule()
+    def sweep(self) -> None:
+        found, _ = self.scene.store.groups.sweep("")
+        assert set(found) <= self.pending, "a group stood still that no crash had left"
+        self.scene.store.groups.advance(found)
+        self.pending.clear()
+
+    def rows(self) -> list[Any]:
+        t = self.scene.store.schema.jobs
+        return list(self.scene.store.read(lambda c: c.execute(select(t)).all()))
+
+    @invariant()
+    def one_at_a_time(self) -> None:
+        rows = self.rows()
+        for group in GROUPS:
+            running = [row for row in rows if row.group_name == group and row.state == S.RUNNING]
+            assert len(running) <= 1
+            assert all(row.slot == group for row in running)
+
+    @invariant()
+    def nothing_stands_still(self) -> None:
+        rows = self.rows()
+        for group in set(GROUPS) - self.pending:
+            mine = [row for row in rows if row.group_name == group]
+            parked = [row for row in mine if row.blocked_on == "group"]
+            moving = [row for row in mine if row.slot == group or row.state == S.QUEUED]
+            assert not parked or moving, f"group {group} stands still"
+
+    @invariant()
+    def only_block_holds_without_running(self) -> None:
+        for row in self.rows():
+            if row.slot is not None and row.state != S.RUNNING:
+                assert row.group_policy == "block"
+                assert row.state in {S.RETRYING, S.SCHEDULED, S.FAILED, S.QUEUED}
+
+    @invariant()
+    def nobody_waits_with_a_reason_of_the_past(self) -> None:
+        assert all(row.blocked_on is None for row in self.rows() if row.state not in WAITING)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def groups(request: pytest.FixtureRequest, tmp_path: Path) -> type[Groups]:
+    kind: Kind = request.getfixturevalue(f"{request.param}_kind")
+    return type("ReadyGroups", (Groups,), {"kind": kind, "folder": tmp_path})
+
+
+def bounded(examples: int) -> settings:
+    return settings(
+        max_examples=examples, stateful_step_count=25, deadline=None, derandomize=True, database=None,
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+
+
+def test_any_order_of_what_happens_to_groups(groups: type[Groups]) -> None:
+    run_state_machine_as_test(groups, settings=bounded(20))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_any_order_of_what_happens_to_groups_at_length(groups: type[Groups]) -> None:
+    run_state_machine_as_test(groups, settings=settings(bounded(300), derandomize=False, stateful_step_count=60))
