@@ -397,3 +397,16 @@ def test_many_threads_and_never_two_of_one_group(scene: Scene) -> None:
     crew.start().join(60)
     assert overlaps == []
     assert done == jobs
+
+
+def test_a_holder_that_expires_between_its_tries_gives_the_group_up(scene: Scene) -> None:
+    worker = scene.worker()
+    expires = scene.clock.now() + timedelta(seconds=30)
+    first = scene.one(group_name="g", group_policy="block", expires_at=expires)
+    second = scene.one(group_name="g", group_policy="block")
+    [running] = step(scene, worker).taken
+    scene.settle(worker, end(running, S.RETRYING, run_at=scene.clock.now() + timedelta(seconds=60)))
+    scene.clock.move(31)
+    assert scene.store.upkeep.expire() == 1
+    assert states(scene, first, second) == [S.SKIPPED, S.QUEUED]
+    assert scene.store.groups.holder("g") is None

@@ -72,7 +72,9 @@ class Upkeep:
             .limit(BATCH)
             .with_for_update(skip_locked=True)
         )
-        change = update(self._t).values(state=JobState.SKIPPED, finished_at=now, reason=EXPIRED, blocked_on=None)
+        change = update(self._t).values(
+            state=JobState.SKIPPED, finished_at=now, reason=EXPIRED, blocked_on=None, slot=None
+        )
 
         def work(connection: Connection) -> int:
             ids = connection.execute(late).scalars().all()
