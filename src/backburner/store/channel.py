@@ -78,14 +78,15 @@ class DriverChannel:
         self._when: Callable[[datetime], Any] = to_microseconds if store.dialect.name == "sqlite" else _unchanged
 
     def rows(self, query: Select[Any]) -> list[dict[str, Any]]:
-        columns = [
-            (name, column.type.dialect_impl(self._dialect).result_processor(self._dialect, None))
-            for name, column in query.selected_columns.items()
-        ]
         text, bind = self._compiled(query, {})
         with closing(self.driver.cursor()) as cursor:
             cursor.execute(text, bind({}))
+            kinds = [column[1] for column in cursor.description]
             found = [tuple(row.values()) if isinstance(row, Mapping) else tuple(row) for row in cursor.fetchall()]
+        columns = [
+            (name, column.type.dialect_impl(self._dialect).result_processor(self._dialect, kind))
+            for (name, column), kind in zip(query.selected_columns.items(), kinds, strict=True)
+        ]
         return [
             {
                 name: value if read is None or value is None else read(value)
