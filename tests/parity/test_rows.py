@@ -23,10 +23,6 @@ EVERYWHERE = {
 ANY_DATABASE = {"jobs_everywhere", "database_url"}
 
 MISSING = {
-    "enq_10",
-    "enq_11",
-    "enq_12",
-    "enq_14",
     "enq_16",
     "run_03",
     "run_04",
