@@ -21,6 +21,7 @@ from backburner.files import FileStore, open_files
 from backburner.hooks import Hooks
 from backburner.ids import Ids
 from backburner.job import Job, JobFilter
+from backburner.launch import Launcher
 from backburner.lock import LEASE_SECONDS, Lock, app_lock
 from backburner.notice import Notifier
 from backburner.notifiers import Notifiers
@@ -33,6 +34,7 @@ from backburner.schedules import Arguments, Schedules, declared
 from backburner.seams import Seams
 from backburner.selection import Selection, checked_limit, filter_of
 from backburner.settings import Settings
+from backburner.spec import spec_of
 from backburner.task import Task, declare, stored_items
 from backburner.transaction import STATEMENT_ROWS, TransactionBlock
 from backburner.waiting import JobWatch
@@ -74,7 +76,8 @@ class Backburner:
         self.queues: Queues = Queues(self._database)
         self.workers: Workers = Workers(self._database)
         self.captured: Captured = Captured()
-        self._enqueuer = JobEnqueuer(self._database, self.ids, self.control, self.captured)
+        launcher = Launcher(self.settings, self._spec)
+        self._enqueuer = JobEnqueuer(self._database, self.ids, self.control, self.captured, launcher)
         self.notifiers: Notifiers = Notifiers(self.registry, self._enqueuer)
         self.schedules: Schedules = Schedules(self._database, self.registry, self.ids, self.control)
         self._files: FileStore | None = None
@@ -317,6 +320,9 @@ class Backburner:
     def __repr__(self) -> str:
         """The database, without its password, and how many tasks there are."""
         return f"<Backburner {self.settings!r}, {len(self.registry)} tasks>"
+
+    def _spec(self) -> str | None:
+        return self.app or spec_of(self, (task.function.__module__ for task in self.registry))
 
     def _job(self, job: Job | str) -> Job:
         return job if isinstance(job, Job) else self.get(job)

@@ -19,6 +19,7 @@ from backburner.desk import Desk
 from backburner.errors import InvalidArgument
 from backburner.meeting import Meeting
 from backburner.progress import FailedItem, Link, Message, Progress, is_safe_link, storable
+from backburner.secrets import Secrets, launch_secrets
 from backburner.tracking import Guard, TrackOptions, tracked
 
 if TYPE_CHECKING:
@@ -91,6 +92,15 @@ class JobContext(Meeting):
     def task(self) -> str | None:
         """The name of the task."""
         return self._claimed.task if self._claimed is not None else None
+
+    @property
+    def secrets(self) -> Secrets:
+        """What the process was launched with; empty in every other one."""
+        return launch_secrets()
+
+    def secret(self, name: str) -> str:
+        """One of the secrets. Raises `SecretMissing`."""
+        return launch_secrets()[name]
 
     @property
     def cancel_requested(self) -> bool:

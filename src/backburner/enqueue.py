@@ -14,10 +14,12 @@ from typing import Any, Protocol
 
 from backburner.captured import Captured
 from backburner.database import Database
-from backburner.errors import DuplicateJob, InvalidArgument, JobNotFound
+from backburner.errors import DuplicateJob, InvalidArgument, InvalidOption, JobNotFound
 from backburner.ids import Ids
 from backburner.job import Job, JobControl, NewJob, ready_counts
-from backburner.relations import parents_of_all
+from backburner.launch import Launcher
+from backburner.options import EnqueueOptions
+from backburner.relations import LAUNCH, parents_of_all
 from backburner.seal import sealing
 from backburner.settings import Settings
 from backburner.states import JobState
@@ -94,8 +96,11 @@ class Bulk:
 class JobEnqueuer:
     """Makes rows of calls and puts them where the surrounding block says."""
 
-    def __init__(self, database: Database, ids: Ids, control: JobControl, captured: Captured) -> None:
+    def __init__(
+        self, database: Database, ids: Ids, control: JobControl, captured: Captured, launcher: Launcher
+    ) -> None:
         self._database, self._ids, self._control, self._captured = database, ids, control, captured
+        self._launcher = launcher
         self._seal = sealing(database.settings)
         self._own = OwnTransaction(database)
         self._current: ContextVar[Destination | None] = ContextVar("backburner_destination", default=None)
@@ -144,6 +149,26 @@ class JobEnqueuer:
         instead = self._destination(task).put(jobs) if jobs else _NONE
         return [instead.get(job.id, job.id) for job in jobs]
 
+    def launch(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Job:
+        """Store one call and start a process for it. The row is not `running` before that process has claimed it."""
+        options = task.enqueue_options
+        _refuse_waiting(options, inside=self._current.get() is not None)
+        job = self._new_job(task, args, kwargs)._replace(blocked_on=LAUNCH)
+        if options.secrets is not None:
+            # No other process has them: it is begun there, or nowhere.
+            job = job._replace(repeatable=False, max_attempts=1)
+        launched = self._launcher.start()
+        try:
+            stored = self._stored(job, self._own, self._own.put((job,)))
+        except BaseException:
+            launched.forget()
+            raise
+        if stored.id == job.id:
+            launched.run(job.id, self._launcher.options, options.secrets or {})
+        else:
+            launched.forget()
+        return stored
+
     def bulk(self, size: int) -> AbstractContextManager[Bulk]:
         """A block whose jobs are stored together at its end."""
         return Bulk(self._current, self._current.get() or self._own, size)
@@ -163,6 +188,11 @@ class JobEnqueuer:
         return self._ids.new()
 
     def _destination(self, task: Task[..., Any]) -> Destination:
+        if task.enqueue_options.secrets is not None:
+            raise InvalidOption(
+                "secrets", task.enqueue_options.secrets, "are never stored, a worker could not have them",
+                "Use launch(...) instead of enqueue(...)",
+            )  # fmt: skip
         connection = task.enqueue_options.connection
         if connection is not None:
             return CallersTransaction(self._database, connection)
@@ -200,6 +230,21 @@ class JobEnqueuer:
                 return replace(destination.get(winner), uncommitted=True, control=self._control)
         # Unique for a time that goes on, and cleaned away.
         raise DuplicateJob(", ".join(key.name for key in job.keys), winner)
+
+
+def _refuse_waiting(options: EnqueueOptions, *, inside: bool) -> None:
+    """What is launched runs at once, in a transaction of our own. Raises `InvalidOption`."""
+    waits = {
+        "group": options.group, "after": options.after or None, "delay": options.delay or None,
+        "run_at": options.run_at, "connection": options.connection,
+    }  # fmt: skip
+    for name, value in waits.items():
+        if value is not None:
+            raise InvalidOption(name, value, "a launched job starts at once", "Enqueue it for a worker")
+    if inside:
+        raise InvalidOption(
+            "launch", None, "is said inside a block that stores jobs at its end", "Launch behind it, or enqueue"
+        )
 
 
 def job_of(new: NewJob, control: JobControl, *, uncommitted: bool) -> Job:

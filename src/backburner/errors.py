@@ -290,6 +290,40 @@ class NotFinished(BackburnerError):
         super().__init__(f"job {job_id} is {state}, it has no result yet. Wait with job.wait(seconds) first")
 
 
+class LaunchFailed(BackburnerError):
+    """No process could be started for a job; nothing was stored."""
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        super().__init__(f"no process could be started for the job: {problem}. Nothing was stored; enqueue it instead")
+
+
+class TooManyLaunched(BackburnerError):
+    """As many launched processes as may run at the same time run on this machine; nothing was stored."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        super().__init__(
+            f"{most} launched jobs run on this machine, the setting max_launched allows no more. Nothing was stored. "
+            "Enqueue the job for a worker, try later, or raise max_launched"
+        )
+
+
+class SecretMissing(BackburnerError, KeyError):
+    """This process has no secret of that name."""
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        self.name, self.known = name, known
+        super().__init__(
+            f"there is no secret {shown(name)} in this process, known: {', '.join(known) or 'none'}. "
+            "Only the process that task.options(secrets=...).launch(...) starts has them"
+        )
+
+    def __str__(self) -> str:
+        """The message; a KeyError would show its repr."""
+        return str(self.args[0])
+
+
 class LockLost(BackburnerError):
     """A named lock is not held any more: the database was away for too long, or somebody else has it."""
 

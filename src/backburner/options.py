@@ -29,6 +29,7 @@ from backburner.relations import (
 )
 from backburner.retry import RetryPolicy
 from backburner.run_options import OVERRIDES, KeepArgument, attempts_of, count_of, flag_of, keep_of, limit_of
+from backburner.secrets import Secrets, checked_secrets
 from backburner.settings import Settings
 from backburner.title import MAX_TITLE
 
@@ -96,6 +97,7 @@ class CallOptions(_Common, total=False):
     idempotency_key: str | None
     after: After | None
     connection: Any
+    secrets: Mapping[str, str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,7 @@ class EnqueueOptions:
     idempotency_key: str | None = None
     after: tuple[str, ...] = ()
     after_failed: str = "cancel"
+    secrets: Secrets | None = None
 
     def changed(self, given: Mapping[str, Any], settings: Settings) -> EnqueueOptions:
         """These options with others in their place. Raises `InvalidOption`."""
@@ -279,6 +282,7 @@ _CHECKS: dict[str, Callable[[Any, Settings], dict[str, Any]]] = {
     "keep": lambda value, _: {"keep": None if value is None else keep_of(value)},
     "meta": lambda value, _: {"meta": _meta(value)},
     "connection": lambda value, _: {"connection": value},
+    "secrets": lambda value, _: {"secrets": checked_secrets(value)},
     "group": _named("group", MAX_NAME),
     "group_policy": lambda value, _: {"group_policy": one_of("group_policy", value, GroupPolicy)},
     "coalesce": lambda value, _: {"coalesce": threshold_of(value)},

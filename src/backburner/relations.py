@@ -22,6 +22,8 @@ AfterFailed = Literal["cancel", "run"]
 """What becomes of a job when one that it comes after did not succeed."""
 After: TypeAlias = Job | str | Iterable[Job | str]
 
+LAUNCH = "launch"
+"""`blocked_on` of a job that waits for the process that was started for it."""
 PARENTS = "parents"
 """`blocked_on` of a job that comes after others."""
 WAIT = "wait"

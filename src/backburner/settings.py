@@ -72,6 +72,7 @@ class Settings:
     beat: float = _knob(5.0, "How often a worker renews its lease, seconds; at most a third of it", 0.001)
     poll: float = _knob(1.0, "How often an idle worker looks for jobs when nothing wakes it, seconds", 0.001)
     concurrency: int = _knob(10, "How many jobs one worker process runs at once", 1)
+    max_launched: int = _knob(8, "How many launched jobs may run on one machine at once", 1)
     grace: float = _knob(25.0, "How long running jobs may go on after a stop was asked for, seconds", 0)
     max_crashes: int = _knob(3, "How often a job may kill its process before it fails", 1)
     max_losses: int = _knob(10, "How often a job may lose its worker before it fails", 1)

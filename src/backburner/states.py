@@ -70,7 +70,7 @@ TRANSITIONS: dict[str, dict[JobState, frozenset[JobState]]] = {
 }
 """verb -> from -> to. Only the operator's verb `retry` leaves a final state; it also frees a held job, and one that
 waits for others. `cancel` of a failed job gives up a group that the job holds, and is refused otherwise; `claim` takes
-a parked job only as the head of its group."""
+a parked job only as the head of its group, and a launched one only in the process started for it."""
 
 
 def allowed(verb: str, state: JobState) -> frozenset[JobState]:

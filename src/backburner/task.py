@@ -43,6 +43,7 @@ class Enqueuer(Protocol):
     def sealed(self, job: NewJob) -> NewJob: ...
     def enqueue(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Job: ...
     async def aenqueue(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Job: ...
+    def launch(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Job: ...
 
 
 class Task(Generic[P, R]):
@@ -132,6 +133,17 @@ class Task(Generic[P, R]):
         if self.is_async:
             return Decision(value=await cast("Awaitable[Any]", self(*args, **kwargs)))
         return Decision(value=await asyncio.to_thread(self, *args, **kwargs))
+
+    def launch(self, *args: P.args, **kwargs: P.kwargs) -> Job:
+        """Store a call and start a process for it at once, on this machine, with no worker running.
+
+        Raises what `enqueue` raises, `TooManyLaunched` and `LaunchFailed`; then nothing is stored.
+        """
+        return self._enqueuer.launch(self, args, kwargs)
+
+    async def alaunch(self, *args: P.args, **kwargs: P.kwargs) -> Job:
+        """`launch` in a thread."""
+        return await asyncio.to_thread(self.launch, *args, **kwargs)
 
     def options(self, **options: Unpack[CallOptions]) -> Task[P, R]:
         """This task with other options for what is enqueued through it; the task itself stays as it is.

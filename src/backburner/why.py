@@ -8,7 +8,7 @@ from datetime import datetime
 from backburner.database import Database
 from backburner.errors import JobNotFound
 from backburner.job import Job
-from backburner.relations import PARENTS
+from backburner.relations import LAUNCH, PARENTS
 from backburner.states import JobState
 
 _COUNTED = 1_000
@@ -134,6 +134,8 @@ def _expiry(job: Job) -> list[str]:
 
 
 def _held(job: Job) -> str:
+    if job.blocked_on == LAUNCH:
+        return "It waits for the process that was started for it."
     if job.blocked_on == "unknown task":
         return f"Task name {job.task} is unknown to all live workers."
     why = job.error or job.reason

@@ -15,7 +15,7 @@ PAGES: dict[str, str] = dict(DOCS["pages"](main, ("backburner",), None))
 
 
 def test_all_commands_are_there() -> None:
-    said = "worker process jobs queues schedules workers reload lock web migrate clear doctor settings demo"
+    said = "worker process run jobs queues schedules workers reload lock web migrate clear doctor settings demo"
     groups = {
         "jobs": "list show retry cancel delete",
         "queues": "list pause resume limit",

@@ -24,8 +24,6 @@ ANY_DATABASE = {"jobs_everywhere", "database_url"}
 
 MISSING = {
     "enq_16",
-    "run_03",
-    "run_04",
     "run_05",
     "run_06",
     "run_18",

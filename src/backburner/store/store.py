@@ -39,6 +39,7 @@ from backburner.store.queues import Queues
 from backburner.store.reports import Reports
 from backburner.store.schedules import Schedules
 from backburner.store.schema import Schema
+from backburner.store.single import Single
 from backburner.store.upkeep import Upkeep
 from backburner.store.waits import Waits
 from backburner.store.workers import Workers
@@ -86,6 +87,7 @@ class Store:
         self.locks = Locks(self)
         self.queues = Queues(self)
         self.limits = Limits(self)
+        self.single = Single(self)
         self.groups = Groups(self)
         self.dependencies = Dependencies(self)
         self.schedules = Schedules(self)

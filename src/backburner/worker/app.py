@@ -50,29 +50,6 @@ def problem_of(error: BaseException) -> str:
     return f"{text} ({places[-1].filename}, line {places[-1].lineno})" if places else text
 
 
-def spec_of(jobs: Backburner) -> str | None:
-    """How another process can find this object; None when it is no module's attribute.
-
-    The modules of its tasks come first, then any other, and last the script that runs: that one must bear being
-    imported as well.
-    """
-    homes = [task.function.__module__ for task in jobs.registry]
-    found = [spec for name in dict.fromkeys([*homes, *sys.modules]) if (spec := _spec_in(name, jobs)) is not None]
-    return min(found, key=lambda spec: spec.startswith("/"), default=None)
-
-
-def _spec_in(module_name: str, jobs: Backburner) -> str | None:
-    module = sys.modules.get(module_name)
-    names = vars(module).items() if isinstance(module, ModuleType) else ()
-    name = next((name for name, value in list(names) if value is jobs), None)
-    if name is None:
-        return None
-    if module_name != "__main__":
-        return f"{module_name}:{name}"
-    file = getattr(module, "__file__", None)
-    return f"{Path(file).absolute()}:{name}" if file is not None else None
-
-
 def _from_path(place: str, setting: str, spec: str, example: str) -> ModuleType:
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))

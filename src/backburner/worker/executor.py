@@ -17,6 +17,7 @@ from backburner.capture import prints_to_log
 from backburner.captured import read as read_context
 from backburner.clock import boot_seconds
 from backburner.codec import CODEC, encode_result
+from backburner.console import ConsoleBar
 from backburner.context import JobContext, entered
 from backburner.hooks import Attempt
 from backburner.job import ClaimedJob
@@ -69,6 +70,8 @@ class Executor:
         self._begin, self._done, self._left, self._stop_worker = begin, done, left, stop_worker
         self._stranger = stranger
         self.loop = Loop()
+        self.shows = False
+        """Whether progress is drawn on the terminal as well."""
         self._away_slots = list(range(page.slots - 1, page.slots // 2 - 1, -1))
         self.paces: dict[str, Pace] = {}
 
@@ -171,7 +174,10 @@ class Executor:
         return Hooked(hooks, attempt, context, self.loop)
 
     def _context(self, job: ClaimedJob, options: RunOptions) -> JobContext:
-        return JobContext(job, self._reporter, only_items=options.items, now=self._clock.now)
+        made = JobContext(job, self._reporter, only_items=options.items, now=self._clock.now)
+        if self.shows:
+            made._console = ConsoleBar()
+        return made
 
     @contextmanager
     def _around(self, running: Running, options: RunOptions) -> Iterator[None]:

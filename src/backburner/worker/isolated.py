@@ -16,6 +16,7 @@ import msgspec
 from backburner.errors import StoreError
 from backburner.job import ClaimedJob
 from backburner.outcome import Settlement
+from backburner.secrets import keep_secrets
 from backburner.worker.app import load_app
 from backburner.worker.bench import Bench
 from backburner.worker.hooked import ProcessHooks
@@ -34,7 +35,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     line = socket.socket(fileno=int(number))
-    job = msgspec.json.decode(_read_line(line), type=ClaimedJob)
+    job, secrets = msgspec.json.decode(_read_line(line), type=tuple[ClaimedJob, dict[str, str]])
+    keep_secrets(secrets)
     jobs = load_app(app)
     ended: list[Settlement | None] = []
     # No isolation in here: this is the process of its own.

@@ -14,6 +14,7 @@ import msgspec
 from backburner.blame import Death, Limits, Orphan, judge
 from backburner.clock import Clock, boot_seconds
 from backburner.outcome import Settlement
+from backburner.secrets import launch_secrets
 from backburner.worker.reporter import Running
 
 ALIVE = b"."
@@ -54,7 +55,7 @@ class Isolation:
             )
             theirs.close()
             try:
-                ours.sendall(msgspec.json.encode(running.job) + b"\n")
+                ours.sendall(msgspec.json.encode((running.job, dict(launch_secrets()))) + b"\n")
                 verdict = self._listen(ours, running, process)
             except OSError:
                 verdict = None

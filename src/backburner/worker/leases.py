@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import socket
 import time
@@ -67,7 +66,7 @@ class Leases:
                 host=socket.gethostname(),
                 pid=one.pid,
                 label=options.label,
-                queues=json.dumps(options.queues) if options.queues else None,
+                queues=options.queues_text,
                 concurrency=options.concurrency,
                 version=VERSION,
                 started_at=now,

@@ -18,6 +18,7 @@ class WorkerOptions:
     `max_jobs`, `max_memory` and `max_time` end a process between jobs; its supervisor starts another.
     `burst` ends the worker when nothing is ready any more. `budget` is how many seconds after its start the
     worker, with all processes started again meanwhile, begins no more jobs; those under way may end.
+    `only` is the id of the one job that it takes. `shows` draws progress on the terminal.
     """
 
     queues: tuple[str, ...] = ()
@@ -32,10 +33,19 @@ class WorkerOptions:
     max_time: float | None = None
     burst: bool = False
     budget: float | None = None
+    only: str | None = None
+    shows: bool = False
     grace: float = 25.0
     lease: float = 30.0
     beat: float = 5.0
     poll: float = 1.0
+
+    @property
+    def queues_text(self) -> str | None:
+        """The queues as JSON; None for all."""
+        if self.only is not None:
+            return "[]"
+        return json.dumps(self.queues) if self.queues else None
 
     @property
     def priority_text(self) -> str | None:

@@ -13,10 +13,10 @@ from backburner.clock import boot_seconds
 from backburner.job import ClaimedJob
 from backburner.outcome import Settlement
 from backburner.progress import printable
+from backburner.spec import spec_of
 from backburner.states import JobState
 from backburner.store.dialects.base import HandOver
 from backburner.worker import verdict
-from backburner.worker.app import spec_of
 from backburner.worker.bench import Bench
 from backburner.worker.chores import Chores
 from backburner.worker.claimer import Claimer
@@ -29,12 +29,13 @@ from backburner.worker.lines import GroupKeeper, Lines
 from backburner.worker.options import WorkerOptions
 from backburner.worker.page import Page
 from backburner.worker.pool import Pool
-from backburner.worker.promoter import Expirer, Promoter, Unholder
+from backburner.worker.promoter import Expirer, Launches, Promoter, Unholder
 from backburner.worker.pruner import Pruner
 from backburner.worker.records import resident_bytes
 from backburner.worker.reporter import Running
 from backburner.worker.rescuer import Rescuer
 from backburner.worker.scheduler import Scheduler
+from backburner.worker.single import SingleClaimer
 from backburner.worker.strangers import Strangers
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class WorkerProcess:
             left=self._on_left, stop_worker=self.become_quiet, begin=self._begin,
             stranger=self._strangers.meet, stop_grace=STOP_GRACE, executor=executor,
         )  # fmt: skip
+        self.bench.executor.shows = options.shows
         self._hooks = ProcessHooks.of(jobs, worker_id, self.bench.executor.loop, isolated=False)
         self._ear = jobs.bell.ear(options.queues, options.priorities)
         self.pool = pool(options.concurrency, self.bench.executor.run, self._may_claim, self._ear.ring)
@@ -81,7 +83,7 @@ class WorkerProcess:
         )
         self._joiner = Joiner(self._store, jobs.bell, options.poll)
         self._lines = Lines(self._store, jobs.bell, jobs.registry, options)
-        self._claimer = Claimer(
+        self._claimer: Claimer | SingleClaimer = self._single() if options.only is not None else Claimer(
             self._store, options, self._my_id, self.pool, self._ear, self.bench.executor.short_tasks,
             self._to_wake, self._may_claim, self._hold, self._recover, self._give_back, self._lines,
             self._strangers, jobs.seams,
@@ -93,6 +95,7 @@ class WorkerProcess:
                 Promoter(self._store, jobs.bell, options.poll),
                 self._scheduler,
                 Expirer(self._store),
+                Launches(self._store, jobs.bell),
                 Unholder(self._store, jobs.bell, lambda: list(jobs.registry.runnable())),
                 self.rescuer,
                 GroupKeeper(self._store, jobs.bell),
@@ -100,6 +103,12 @@ class WorkerProcess:
                 Pruner(self._store, jobs.files, jobs.settings),
             ]
         )
+
+    def _single(self) -> SingleClaimer:
+        return SingleClaimer(
+            self._store, self.options.only or "", self._my_id, self.pool, self._jobs.registry, self._may_claim,
+            self._hold, self._recover,
+        )  # fmt: skip
 
     def prepare(self) -> None:
         """Let hooks know that this process will take jobs. Raises what they raise."""
@@ -195,7 +204,7 @@ class WorkerProcess:
         return self.id
 
     def _isolation(self, limits: Limits) -> Isolation | None:
-        app = self._jobs.app or spec_of(self._jobs)
+        app = self._jobs.app or spec_of(self._jobs, (task.function.__module__ for task in self._jobs.registry))
         if app is None:
             log.warning("jobs that ask for a process of their own run in threads: the app has no importable name")
             return None

@@ -39,6 +39,21 @@ class Expirer:
         return 0.0 if self._store.upkeep.expire() == BATCH else None
 
 
+class Launches:
+    """Queues launched jobs whose own process has not come for them."""
+
+    every = 15.0
+
+    def __init__(self, store: Store, bell: Bell) -> None:
+        self._store, self._bell = store, bell
+
+    def once(self) -> float | None:
+        """Free what has waited for too long."""
+        if self._store.single.release_launches():
+            self._bell.ring(())
+        return None
+
+
 class Unholder:
     """Queues jobs held for an unknown task that this worker knows."""
 
