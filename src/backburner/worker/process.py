@@ -83,11 +83,7 @@ class WorkerProcess:
         )
         self._joiner = Joiner(self._store, jobs.bell, options.poll)
         self._lines = Lines(self._store, jobs.bell, jobs.registry, options)
-        self._claimer: Claimer | SingleClaimer = self._single() if options.only is not None else Claimer(
-            self._store, options, self._my_id, self.pool, self._ear, self.bench.executor.short_tasks,
-            self._to_wake, self._may_claim, self._hold, self._recover, self._give_back, self._lines,
-            self._strangers, jobs.seams,
-        )  # fmt: skip
+        self._claimer = self._claims()
         self.rescuer = Rescuer(self._store, jobs.bell, self._my_id, page, limits, options.lease, jobs.seams)
         self._scheduler = Scheduler(self._store, jobs.bell, jobs.ids.new, jobs.schedules, options.poll)
         self._chores = Chores(
@@ -104,10 +100,16 @@ class WorkerProcess:
             ]
         )
 
-    def _single(self) -> SingleClaimer:
-        return SingleClaimer(
-            self._store, self.options.only or "", self._my_id, self.pool, self._jobs.registry, self._may_claim,
-            self._hold, self._recover,
+    def _claims(self) -> Claimer | SingleClaimer:
+        if self.options.only is not None:
+            return SingleClaimer(
+                self._store, self.options.only, self._my_id, self.pool, self._jobs.registry, self._may_claim,
+                self._hold, self._recover,
+            )  # fmt: skip
+        return Claimer(
+            self._store, self.options, self._my_id, self.pool, self._ear, self.bench.executor.short_tasks,
+            self._to_wake, self._may_claim, self._hold, self._recover, self._give_back, self._lines,
+            self._strangers, self._jobs.seams,
         )  # fmt: skip
 
     def prepare(self) -> None:
