@@ -63,9 +63,12 @@ class Groups(RuleBasedStateMachine):
     @rule(worker=st.integers(0, 1), free=st.integers(1, 3))
     def claim(self, worker: int, free: int) -> None:
         order = self.scene.order(self.workers[worker], free)
+        holders = {row.id for row in self.rows() if row.slot is not None}
         step = self.scene.store.groups.claim(order, self.scene.store.groups.arrivals(order), lambda task: None)
         for job in step.taken:
-            self.must_be_first(job)
+            # A holder goes on, also when it was put at the end of the line to be tried again by hand.
+            if job.id not in holders:
+                self.must_be_first(job)
             self.held.append((self.workers[worker], job))
 
     def must_be_first(self, job: ClaimedJob) -> None:
