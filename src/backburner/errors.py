@@ -270,8 +270,9 @@ class CircularWait(BackburnerError):
 
     def __init__(self, job_id: str, jobs: tuple[str, ...]) -> None:
         self.job_id, self.jobs = job_id, jobs
-        way = " waits for ".join(jobs) if len(jobs) > 1 else "it is the same job"
-        super().__init__(f"job {job_id} cannot wait for job {jobs[0]}: {way}. Let one of them go on without the other")
+        first, *others = jobs
+        way = " waits for ".join(jobs) if others else "it is the same job"
+        super().__init__(f"job {job_id} cannot wait for job {first}: {way}. Let one of them go on without the other")
 
 
 class JobFailed(BackburnerError):

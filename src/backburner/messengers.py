@@ -59,7 +59,7 @@ def signature(secret: str, seconds: int, body: bytes) -> str:
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """Whoever can redirect could send the notice anywhere."""
 
-    def redirect_request(self, *given: Any) -> None:
+    def redirect_request(self, req: Any, fp: Any, code: Any, msg: Any, headers: Any, newurl: Any) -> None:
         return None
 
 

@@ -94,9 +94,9 @@ def unique_key(task: str, identifier: str | None, args: str, scope: str | float,
     """The key of a unique job: its identifier, else its arguments, within its task."""
     what = identifier if identifier is not None else f"#{hashlib.sha256(args.encode()).hexdigest()}"
     name = f"u:{task}:{what}"
-    if isinstance(scope, float):
-        return Key(name, "until", conflict, now + timedelta(seconds=scope))
-    return Key(name, scope, conflict)
+    if isinstance(scope, str):
+        return Key(name, scope, conflict)
+    return Key(name, "until", conflict, now + timedelta(seconds=scope))
 
 
 def idempotency(task: str, owner: str | None, key: str, args: str) -> Key:
