@@ -97,11 +97,10 @@ class _Reader(pickle.Unpickler):
         return found
 
 
-def _member(kind: object, name: object) -> enum.Enum:
+def _member(kind: object, name: object) -> Any:
     if not isinstance(kind, enum.EnumMeta) or not isinstance(name, str):
         raise pickle.UnpicklingError("getattr is for members of an enum alone")
-    member: enum.Enum = kind[name]
-    return member
+    return kind[name]
 
 
 class _Named:
