@@ -55,7 +55,7 @@ class Address:
     def connection_options(self) -> dict[str, Any]:
         """What kombu hands on to the driver."""
         if self.scheme in rabbitmq.SCHEMES:
-            return rabbitmq.connection_options()
+            return rabbitmq.connection_options(ANSWER_SECONDS)
         if self.scheme in _REDIS:
             limits = {"socket_connect_timeout": CONNECT_SECONDS, "socket_timeout": ANSWER_SECONDS}
             return {**limits, "visibility_timeout": _RETURN_SECONDS, "socket_keepalive": True}

@@ -9,9 +9,9 @@ UNUSED_SECONDS = 24 * 3600
 """A queue that nobody uses for this long goes away."""
 
 
-def connection_options() -> dict[str, Any]:
-    """Publisher confirms: a publish returns when the broker has the message."""
-    return {"confirm_publish": True}
+def connection_options(answer_seconds: float) -> dict[str, Any]:
+    """Publisher confirms, so that a publish returns when the broker has the message; and no endless wait for others."""
+    return {"confirm_publish": True, "read_timeout": answer_seconds, "write_timeout": answer_seconds}
 
 
 def queue_arguments() -> dict[str, Any]:
