@@ -17,7 +17,7 @@ from backburner.clock import DatabaseClock
 from tests.broker.conftest import SLOW, Apps, Server, Workers
 from tests.broker.messages import heard, lies, sent
 from tests.broker.test_rings import call
-from tests.servers import free_port
+from tests.servers import RedisServer, free_port
 from tests.waiting import wait_until
 
 
@@ -111,6 +111,35 @@ def test_what_is_left_at_the_end_of_a_process_is_sent(url: str, broker: Server, 
     with_names = Backburner(url, broker=broker.url)
     lies(broker, with_names, 1, "end-of-process")
     with_names.close()
+
+
+def test_a_process_that_ends_after_its_broker_says_nothing_of_it(redis: RedisServer) -> None:
+    """kombu gives back at the end what was taken: of a broken connection that fails, and would be said at length."""
+    program = (
+        "from backburner.broker.address import Address\n"
+        "from backburner.broker.link import Link\n"
+        "from backburner.broker.rings import Place\n"
+        "from backburner.broker.shunned import Shunned\n"
+        f"link = Link.open(Address.of({redis.url!r}), 'ending', Shunned(), listens=True)\n"
+        "link.publish({('mails', 50): 1})\n"
+        "taken = []\n"
+        "link.listen(taken.append, str)\n"
+        "link.listen_to(Place('mails', 50))\n"
+        "while not taken:\n    link.drain(0.05)\n"
+        "print('taken', flush=True)\n"
+        "input()\n"
+        "link.close(broken=True)\n"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", program], text=True, **pipes) as process:  # type: ignore[call-overload]
+        assert process.stdout is not None
+        assert process.stdout.readline() == "taken\n"
+        redis.stop(crash=True)
+        try:
+            _, said = process.communicate("\n", timeout=60)
+        finally:
+            redis.start()
+    assert (process.returncode, said) == (0, "")
 
 
 def test_what_waits_for_the_broker_has_a_bound() -> None:

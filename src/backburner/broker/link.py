@@ -45,6 +45,7 @@ class Link:
         )  # fmt: skip
         self._declared: dict[Place, tuple[float, int]] = {}
         self._noticed: dict[Place, float] = {}
+        self._channel: Any = None
         self._consumer: Any = None
         self._beat_at = boot_seconds()
 
@@ -61,8 +62,16 @@ class Link:
 
     def close(self, *, broken: bool = False) -> None:
         """Never raises. Of a broken connection nothing is asked any more."""
+        if broken:
+            self._give_nothing_back()
         with suppress(Exception):
             self._connection.collect(CONNECT_SECONDS) if broken else self._connection.release()
+
+    def _give_nothing_back(self) -> None:
+        """Else kombu would try at the end of the process, with Redis, and say at length that it failed."""
+        with suppress(Exception):
+            self._channel.do_restore = False
+            self._channel.qos.restore_unacked_once()
 
     def _connect(self) -> None:
         self._connection.ensure_connection(
