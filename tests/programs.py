@@ -27,6 +27,16 @@ def find_postgresql() -> Path | None:
     return next((f for f in folders if (f / "initdb").exists() and (f / "postgres").exists()), None)
 
 
+def find_mariadb() -> Path | None:
+    """Return the folder with MariaDB's server, or None; its installer must be there too."""
+    if shutil.which("mariadb-install-db") is None:
+        return None
+    # The server's folder is on the PATH of administrators only.
+    folders = [Path(found).parent for found in [shutil.which("mariadbd")] if found]
+    folders += [Path("/usr/sbin"), Path("/usr/libexec"), Path("/usr/local/sbin")]
+    return next((folder for folder in folders if (folder / "mariadbd").exists()), None)
+
+
 def _version_in(folder: Path) -> int:
     digits = "".join(letter for letter in str(folder.parent.name) if letter.isdigit())
     return int(digits or 0)
@@ -60,6 +70,7 @@ def find_redis() -> Path | None:
 
 NEEDED: Mapping[str, Callable[[], Path | None]] = {
     "postgresql": find_postgresql,
+    "mariadb-server-core": find_mariadb,
     "chromium": find_chromium,
     "rabbitmq-server": find_rabbitmq,
     "redis-server": find_redis,
