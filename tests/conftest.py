@@ -8,7 +8,7 @@ from typing import NoReturn
 import pytest
 
 from tests.programs import find_chromium
-from tests.servers import PostgresServer, RabbitServer, RedisServer, ServerMissing
+from tests.servers import MariaDBServer, PostgresServer, RabbitServer, RedisServer, ServerMissing
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
@@ -22,6 +22,13 @@ def _leave_out(reason: str) -> NoReturn:
 def _postgres() -> PostgresServer:
     try:
         return PostgresServer()
+    except ServerMissing as missing:
+        _leave_out(str(missing))
+
+
+def _mariadb() -> MariaDBServer:
+    try:
+        return MariaDBServer()
     except ServerMissing as missing:
         _leave_out(str(missing))
 
@@ -62,6 +69,20 @@ def redis() -> Iterator[RedisServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDBServer]:
+    """The run's MariaDB server, shared by all tests of this process: do not stop or pause it."""
+    with _mariadb() as server:
+        yield server
+
+
+@pytest.fixture
+def own_mariadb() -> Iterator[MariaDBServer]:
+    """A started MariaDB server for this test alone, to be stopped, killed or paused at will (4 s)."""
+    with _mariadb() as server:
+        yield server
+
+
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
     """URL of an SQLite file that does not exist yet."""
@@ -76,7 +97,15 @@ def postgresql_url(postgres: PostgresServer) -> Iterator[str]:
     postgres.drop_database(url)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture
+def mariadb_url(mariadb: MariaDBServer) -> Iterator[str]:
+    """URL of a fresh empty MariaDB database, dropped after the test."""
+    url = mariadb.create_database()
+    yield url
+    mariadb.drop_database(url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def database_url(request: pytest.FixtureRequest) -> str:
     """URL of a fresh empty database: the test runs once per kind of database."""
     return str(request.getfixturevalue(f"{request.param}_url"))

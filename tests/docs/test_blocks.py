@@ -18,8 +18,18 @@ from tests.servers import free_port
 
 READER = Path(__file__).with_name("reader.py")
 LANGUAGES = {"python", "console", "sh", "text", "toml", "mermaid", "html", "ini", "sql", "json"}
-MARKS = ("raises", "prints", "run", "background", "exits", "needs postgresql", "generated", "end of generated")
-POSTGRESQL = re.compile(r"postgresql://app@localhost/app\b")
+MARKS = (
+    "raises",
+    "prints",
+    "run",
+    "background",
+    "exits",
+    "needs postgresql",
+    "needs mariadb",
+    "generated",
+    "end of generated",
+)
+SERVERS = {name: re.compile(rf"{name}://app@localhost/app\b") for name in ("postgresql", "mariadb")}
 PORT = re.compile(r"\b8000\b")
 
 PAGES = pages()
@@ -42,12 +52,14 @@ def step_of(block: Block) -> dict[str, Any] | None:
     return None
 
 
-def steps_of(page: Page, postgresql: str | None) -> list[dict[str, Any]]:
-    """All steps of a page. The page's example server and port become ones that are ours alone."""
+def steps_of(page: Page, urls: dict[str, str]) -> list[dict[str, Any]]:
+    """All steps of a page. The page's example servers and port become ones that are ours alone."""
     port = str(free_port())
     steps = [step for step in map(step_of, page.blocks) if step is not None]
     text = PORT.sub(port, json.dumps(steps))
-    return json.loads(POSTGRESQL.sub(postgresql, text) if postgresql else text)  # type: ignore[no-any-return]
+    for name, url in urls.items():
+        text = SERVERS[name].sub(url, text)
+    return json.loads(text)  # type: ignore[no-any-return]
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -61,10 +73,10 @@ def environment(folder: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if any(map(step_of, page.blocks))], ids=lambda page: page.name)
 def test_a_page_does_what_it_says(page: Page, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    needs = any(block.mark("needs postgresql") is not None for block in page.blocks)
-    url = str(request.getfixturevalue("postgresql_url")).replace("+psycopg", "") if needs else None
+    needed = [name for name in SERVERS if any(block.mark(f"needs {name}") is not None for block in page.blocks)]
+    urls = {name: re.sub(r"\+\w+", "", str(request.getfixturevalue(f"{name}_url"))) for name in needed}
     steps = tmp_path / "steps.json"
-    steps.write_text(json.dumps(steps_of(page, url)), encoding="utf-8")
+    steps.write_text(json.dumps(steps_of(page, urls)), encoding="utf-8")
     folder = tmp_path / "reader"
     folder.mkdir()
     done = subprocess.run(
@@ -83,8 +95,9 @@ def test_every_block_is_of_a_kind_that_is_checked(page: Page) -> None:
             assert mark.partition(":")[0] in MARKS, f"{block.place}: there is no mark {mark!r}"
         if block.language == "python":
             assert step_of(block) is not None, f"{block.place}: nobody runs this"
-        if POSTGRESQL.search(block.text) and block.language == "python":
-            assert block.mark("needs postgresql") is not None, f"{block.place}: mark it <!-- needs postgresql -->"
+        for name, url in SERVERS.items():
+            if url.search(block.text) and block.language == "python":
+                assert block.mark(f"needs {name}") is not None, f"{block.place}: mark it <!-- needs {name} -->"
 
 
 def wrong_setting(settings: dict[str, Any]) -> str | None:

@@ -23,6 +23,11 @@ def postgresql_kind(request: pytest.FixtureRequest) -> Kind:
     return databases.PostgreSQL(request.getfixturevalue("postgres"))
 
 
+@pytest.fixture(scope="session")
+def mariadb_kind(request: pytest.FixtureRequest) -> Kind:
+    return databases.MariaDB(request.getfixturevalue("mariadb"))
+
+
 @pytest.fixture
 def migrated_sqlite(sqlite_kind: Kind, tmp_path: Path) -> str:
     return sqlite_kind.migrated(tmp_path)
@@ -33,7 +38,12 @@ def migrated_postgresql(postgresql_kind: Kind, tmp_path: Path) -> str:
     return postgresql_kind.migrated(tmp_path)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture
+def migrated_mariadb(mariadb_kind: Kind, tmp_path: Path) -> str:
+    return mariadb_kind.migrated(tmp_path)
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def migrated_url(request: pytest.FixtureRequest) -> str:
     """URL of a database with all tables and no rows."""
     return str(request.getfixturevalue(f"migrated_{request.param}"))
@@ -92,3 +102,9 @@ def on_sqlite(opened: OpenStore, migrated_sqlite: str, clock: HandClock) -> Scen
 def on_postgresql(opened: OpenStore, migrated_postgresql: str, clock: HandClock) -> Scene:
     """For what only PostgreSQL has."""
     return Scene(opened(migrated_postgresql), clock)
+
+
+@pytest.fixture
+def on_mariadb(opened: OpenStore, migrated_mariadb: str, clock: HandClock) -> Scene:
+    """For what only MariaDB has."""
+    return Scene(opened(migrated_mariadb), clock)

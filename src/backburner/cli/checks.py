@@ -137,7 +137,8 @@ def wake_up(jobs: Backburner) -> Iterator[Finding]:
         yield _broker(jobs.settings.broker)
         return
     if jobs.store.dialect.name != "postgresql":
-        yield Finding("wake-up", Verdict.OK, "workers look for commits of other processes")
+        often = "once a second " if jobs.store.dialect.name == "mysql" else ""
+        yield Finding("wake-up", Verdict.OK, f"workers look {often}for commits of other processes")
         return
     # Two bells: one alone would tell its own ears without asking the database.
     listening, ringing = open_bell(jobs.store), open_bell(jobs.store)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backburner.notify.base import Bell, Ear
+from backburner.notify.polling import PollingBell
 from backburner.notify.postgresql import PostgreSQLBell
 from backburner.notify.sqlite import SQLiteBell
 from backburner.store.store import Store
@@ -14,4 +15,6 @@ def open_bell(store: Store) -> Bell:
     """The bell that fits the store's database."""
     if store.dialect.name == "postgresql":
         return PostgreSQLBell(store)
+    if store.dialect.name == "mysql":
+        return PollingBell()
     return SQLiteBell(store)

@@ -16,7 +16,6 @@ from sqlalchemy.exc import UnboundExecutionError
 from sqlalchemy.orm import Session, scoped_session
 
 from backburner.errors import ForeignTransaction, InvalidOption, SchemaMissing, TransactionMustRetry
-from backburner.ids import is_id
 from backburner.job import Job, NewJob
 from backburner.store import versions
 from backburner.store.channel import CoreChannel, DriverChannel
@@ -24,20 +23,21 @@ from backburner.store.dependencies import DEPENDENCY, dependency_rows
 from backburner.store.dialects.base import INSERTED, DriverConnection, Trouble, inserted_row
 from backburner.store.keys import Stored
 from backburner.store.session_ends import Ended, SessionEnds
-from backburner.store.types import to_microseconds
+from backburner.store.types import MYSQL
 
 if TYPE_CHECKING:
     from backburner.store.store import Store
 
 _ACCEPTED = (
     "Pass a SQLAlchemy Connection, Session, AsyncConnection or AsyncSession, or a DB-API connection such as "
-    "that of sqlite3 or psycopg"
+    "that of sqlite3, psycopg or PyMySQL"
 )
 _MUST_RETRY = {"40001", "40P01", "55P03"}
-_WHICH_DATABASE = (
-    "SELECT oid::text, extract(epoch FROM pg_postmaster_start_time())::text "
-    "FROM pg_database WHERE datname = current_database()"
-)
+_WHICH_DATABASE = {
+    "postgresql": "SELECT oid::text, extract(epoch FROM pg_postmaster_start_time())::text "
+    "FROM pg_database WHERE datname = current_database()",
+    "mysql": "SELECT @@hostname, @@port, @@datadir, DATABASE()",
+}
 _WHICH_FILE = "PRAGMA database_list"
 
 
@@ -129,7 +129,7 @@ class Callers:
         if self._knows(key):
             return
         wanted = self._store.dialect.name
-        if dialect is not None and dialect != wanted:
+        if dialect is not None and ("mysql" if dialect in MYSQL else dialect) != wanted:
             raise self._foreign(f"is a {dialect} connection")
         if wanted == "sqlite":
             self._same_file(fetch)
@@ -154,11 +154,12 @@ class Callers:
             raise self._foreign(f"leads to {theirs or 'a database in memory'}")
 
     def _same_server(self, fetch: Fetch) -> None:
-        theirs = tuple(map(str, next(iter(fetch(_WHICH_DATABASE)), ())))
+        query = _WHICH_DATABASE[self._store.dialect.name]
+        theirs = tuple(map(str, next(iter(fetch(query)), ())))
         if theirs == self._ours:
             return
         # The server may have been restarted since we asked.
-        self._ours = self._store.read(lambda c: tuple(map(str, c.exec_driver_sql(_WHICH_DATABASE).one())))
+        self._ours = self._store.read(lambda c: tuple(map(str, c.exec_driver_sql(query).one())))
         if theirs != self._ours:
             raise self._foreign("leads to another database or server")
 
@@ -172,14 +173,14 @@ class Callers:
 class Fetch:
     """A way to ask the caller's connection one question; `driver` is the connection of its driver."""
 
-    def __init__(self, driver: DriverConnection, ask: Callable[[str], list[tuple[Any, ...]]]) -> None:
+    def __init__(self, driver: DriverConnection, ask: Callable[..., list[tuple[Any, ...]]]) -> None:
         self.driver: DriverConnection = driver
         self._ask = ask
 
-    def __call__(self, query: str) -> list[tuple[Any, ...]]:
+    def __call__(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """The rows of the answer."""
         try:
-            return self._ask(query)
+            return self._ask(query, *values)
         except Exception as error:
             raise ForeignTransaction(
                 f"the connection handed over cannot tell which database it leads to: {error}"
@@ -241,13 +242,13 @@ class OnDriver:
 
     def _insert_jobs(self, jobs: Sequence[NewJob]) -> None:
         store, now = self._store, self._store.clock.now()
-        when = to_microseconds if store.dialect.name == "sqlite" else _unchanged
-        after = dependency_rows(jobs)
+        dialect, after = store.dialect, dependency_rows(jobs)
         if after:
             store.dependencies.check(jobs, self._owners)
-        self._insert("jobs", INSERTED, [inserted_row(job, now, when) for job in jobs])
+        self._insert("jobs", INSERTED, [inserted_row(job, now, dialect.stored_time, dialect.stored_id) for job in jobs])
         if after:
-            self._insert("dependencies", DEPENDENCY, after)
+            rows = [(dialect.stored_id(child), dialect.stored_id(parent), *rest) for child, parent, *rest in after]
+            self._insert("dependencies", DEPENDENCY, rows)
             store.dependencies.expect()
 
     def _insert(self, table: str, columns: Sequence[str], rows: Sequence[Any]) -> None:
@@ -262,10 +263,14 @@ class OnDriver:
                 cursor.executemany(statement, rows)
 
     def _owners(self, ids: Sequence[str]) -> dict[str, str | None]:
-        # Every id was found to be one where it was said: there is nothing to quote in them.
-        listed = ", ".join(f"'{job_id}'" for job_id in ids if is_id(job_id))
-        query = f"SELECT id, owner FROM {self._store.schema.qualified('jobs')} WHERE id IN ({listed})"
-        return {str(job_id): owner for job_id, owner in _fetch_dbapi(self._connection)(query)} if listed else {}
+        dialect, names = self._store.dialect, [f"id{place}" for place in range(len(ids))]
+        marks = ", ".join(_mark(self._style, place, name) for place, name in enumerate(names))
+        query = f"SELECT id, owner FROM {self._store.schema.qualified('jobs')} WHERE id IN ({marks})"
+        values: Any = [dialect.stored_id(job_id) for job_id in ids]
+        if self._style == "named":
+            values = dict(zip(names, values, strict=True))
+        rows = _fetch_dbapi(self._connection)(query, values) if ids else []
+        return {dialect.read_id(job_id): owner for job_id, owner in rows}
 
     def when_ended(self, jobs: Sequence[NewJob], tell: Ended) -> bool:
         return False
@@ -316,9 +321,9 @@ def _fetch_core(connection: Connection) -> Fetch:
 
 
 def _fetch_dbapi(connection: DriverConnection) -> Fetch:
-    def ask(query: str) -> list[tuple[Any, ...]]:
+    def ask(query: str, *values: Any) -> list[tuple[Any, ...]]:
         with closing(connection.cursor()) as cursor:
-            cursor.execute(query)
+            cursor.execute(query, *values)
             return [tuple(row.values()) if isinstance(row, Mapping) else tuple(row) for row in cursor.fetchall()]
 
     return Fetch(connection, ask)
@@ -337,7 +342,3 @@ def _paramstyle(connection: DriverConnection) -> str:
 def _mark(style: str, index: int, name: str) -> str:
     marks = {"qmark": "?", "numeric": f":{index + 1}", "numeric_dollar": f"${index + 1}", "named": f":{name}"}
     return marks.get(style, "%s")
-
-
-def _unchanged(moment: Any) -> Any:
-    return moment

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sqlalchemy import ClauseElement, Connection, Executable, Select
 
 from backburner.store.dialects.base import DriverConnection
-from backburner.store.types import to_microseconds
 
 if TYPE_CHECKING:
     from backburner.store.store import Store
 
 _SAVEPOINT = "backburner"
 _NO_TRANSACTION = "25P01"
+_NO_SAVEPOINT = 1305
 
 
 class Channel(Protocol):
@@ -75,7 +75,9 @@ class DriverChannel:
         self.driver = connection
         # Of the same kind as our own, whichever driver the caller's is: only the style of parameters differs.
         self._dialect = type(store.engine.dialect)(paramstyle=style)  # type: ignore[call-arg]
-        self._when: Callable[[datetime], Any] = to_microseconds if store.dialect.name == "sqlite" else _unchanged
+        self._when = store.dialect.stored_time
+        # MySQL's ids are bytes: what a value is to be is said by the type of what it is compared with.
+        self._typed = store.dialect.name == "mysql"
 
     def rows(self, query: Select[Any]) -> list[dict[str, Any]]:
         text, bind = self._compiled(query, {})
@@ -122,10 +124,15 @@ class DriverChannel:
             dialect=self._dialect, column_keys=list(row) or None, compile_kwargs={"render_postcompile": True}
         )
         fixed = compiled.params
+        typed: dict[str, Callable[[Any], Any]] = {}
+        if self._typed:
+            expanded = compiled._post_compile_expanded_state
+            typed = {**compiled._bind_processors, **(expanded.processors if expanded else {})}
         names = compiled.positiontup if compiled.positional else list(fixed)
 
         def bind(values: Mapping[str, Any]) -> Any:
-            found = [self._stored(values.get(name, fixed[name])) for name in names]
+            said = [(name, values.get(name, fixed[name])) for name in names]
+            found = [typed[name](value) if name in typed else self._stored(value) for name, value in said]
             return found if compiled.positional else dict(zip(names, found, strict=True))
 
         return str(compiled), bind
@@ -138,7 +145,7 @@ class DriverChannel:
 
 
 @contextmanager
-def savepoint(channel: Channel, *, single_writer: bool) -> Iterator[None]:
+def savepoint(channel: Channel, *, single_writer: bool, probed: bool) -> Iterator[None]:
     """All that is done inside is there in the caller's transaction, or nothing; its transaction goes on."""
     if single_writer:
         _begun(channel)
@@ -146,9 +153,14 @@ def savepoint(channel: Channel, *, single_writer: bool) -> Iterator[None]:
     end, undo = release, [f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}", release]
     try:
         channel.say(f"SAVEPOINT {_SAVEPOINT}")
+        if probed:
+            # MySQL forgets a savepoint outside of a transaction without a word: letting go of it tells.
+            channel.say(release)
+            channel.say(f"SAVEPOINT {_SAVEPOINT}")
     except Exception as error:
         orig = getattr(error, "orig", None) or error
-        if _NO_TRANSACTION not in (getattr(orig, "sqlstate", None), getattr(orig, "pgcode", None)):
+        codes = (getattr(orig, "sqlstate", None), getattr(orig, "pgcode", None), *getattr(orig, "args", ())[:1])
+        if _NO_TRANSACTION not in codes and _NO_SAVEPOINT not in codes:
             raise
         # The connection commits each statement by itself: then these belong together all the same.
         channel.say("BEGIN")
@@ -174,7 +186,3 @@ def _begun(channel: Channel) -> None:
     by_itself = getattr(driver, "isolation_level", None) is None or getattr(driver, "autocommit", None) is True
     if not by_itself and getattr(driver, "in_transaction", True) is False:
         channel.say("BEGIN IMMEDIATE")
-
-
-def _unchanged(moment: datetime) -> datetime:
-    return moment

@@ -117,7 +117,7 @@ class Claims:
             if s.record is not None
         ]
         if rows:
-            connection.execute(self._store.dialect.upsert(t).on_conflict_do_nothing(), rows)
+            connection.execute(self._store.dialect.insert_new(t), rows)
 
     def owned(self, worker: str) -> list[tuple[str, int, int]]:
         """(id, position, attempt) of every job this worker owns according to the database."""
@@ -144,9 +144,8 @@ class Claims:
 
     def ready_queues(self, lane: Lane) -> list[str]:
         """The names of queues with queued jobs: one index probe per queue, however many jobs wait."""
-        jobs = self._store.schema.qualified("jobs")
-        ready = "state = 'queued' AND group_name IS NULL"
-        arrived = "state = 'queued' AND group_name IS NOT NULL"
+        jobs, dialect = self._store.schema.qualified("jobs"), self._store.dialect
+        ready, arrived = dialect.queued_alone, dialect.queued_in_group
         query = f"""
             WITH RECURSIVE names(queue) AS (
                 SELECT (SELECT min(queue) FROM {jobs} WHERE {ready})
@@ -160,4 +159,4 @@ class Claims:
                 FROM more WHERE more.queue IS NOT NULL
             ) SELECT queue FROM names WHERE queue IS NOT NULL
             UNION SELECT queue FROM more WHERE queue IS NOT NULL ORDER BY 1"""
-        return lane.run(lambda c: [row[0] for row in c.execute(query).fetchall()], read_only=True)
+        return lane.run(lambda c: [row[0] for row in dialect.rows(c, query)], read_only=True)

@@ -4,18 +4,40 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, Identity, Integer, SmallInteger, String, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, Computed, Double, Identity, Integer, SmallInteger, String, text
 
-from backburner.store.types import Id, Utc
+from backburner.store.types import Id, LongText, Utc
 
 _KEY = 420
 """Characters of a key: its kind, a task's name and an identifier, each of up to 200."""
 
 
+_COUNTED = BigInteger().with_variant(Integer, "sqlite")
+"""A key that the database counts up; SQLite does so for this one type."""
+
+
 def position(clustered: bool) -> Column[Any]:
     if clustered:
-        return Column("position", Integer, primary_key=True, autoincrement=True)
+        return Column("position", _COUNTED, primary_key=True, autoincrement=True)
     return Column("position", BigInteger, Identity(), nullable=False)
+
+
+def condition_columns() -> list[Column[Any]]:
+    """What stands on MySQL for the conditions of partial indexes, which it does not have.
+
+    Each is NULL wherever the condition of its index does not hold, so a change of state writes only the indexes
+    that it enters or leaves. Stored, not virtual: cleaning up behind an index never has to work them out again.
+    """
+    grouped = "CASE WHEN group_name IS NULL THEN 0 ELSE 1 END"
+    in_line = "state = 'queued' OR (state = 'blocked' AND blocked_on = 'group')"
+    conditions: tuple[tuple[str, Any, str], ...] = (
+        ("ready", SmallInteger, f"CASE WHEN state = 'queued' THEN {grouped} END"),
+        ("in_line", SmallInteger, f"CASE WHEN group_name IS NOT NULL AND ({in_line}) THEN 1 END"),
+        ("due_at", Utc, "CASE WHEN state IN ('scheduled', 'retrying') THEN run_at END"),
+        ("expiring_at", Utc, "CASE WHEN finished_at IS NULL THEN expires_at END"),
+        ("ended_as", String(12), "CASE WHEN finished_at IS NOT NULL THEN state END"),
+    )
+    return [Column(name, kind, Computed(value, persisted=True)) for name, kind, value in conditions]
 
 
 def job_columns(clustered: bool) -> list[Column[Any]]:
@@ -42,16 +64,16 @@ def job_columns(clustered: bool) -> list[Column[Any]]:
         Column("settled_by", Id),
         # What it is.
         Column("task", String(200), nullable=False),
-        Column("args", Text, nullable=False),
+        Column("args", LongText, nullable=False),
         Column("codec", String(20), nullable=False),
         Column("title", String(500)),
         Column("identifier", String(200)),
         Column("owner", String(200)),
         Column("visibility", String(20), nullable=False),
-        Column("tags", Text),
-        Column("meta", Text),
-        Column("context", Text),
-        Column("options", Text),
+        Column("tags", LongText),
+        Column("meta", LongText),
+        Column("context", LongText),
+        Column("options", LongText),
         # Of the columns that say what is called, where and for whom; where rows are signed.
         Column("mac", String(64)),
         # How it went.
@@ -59,9 +81,9 @@ def job_columns(clustered: bool) -> list[Column[Any]]:
         Column("started_at", Utc),
         Column("finished_at", Utc),
         Column("keep_until", Utc),
-        Column("result", Text),
-        Column("reason", Text),
-        Column("error", Text),
+        Column("result", LongText),
+        Column("reason", LongText),
+        Column("error", LongText),
         # Groups, dependencies, limits and keys.
         Column("blocked_on", String(20)),
         Column("parents_left", Integer, nullable=False, server_default="0"),
@@ -83,13 +105,13 @@ def progress_columns() -> list[Column[Any]]:
         Column("total", Double),
         Column("unit", String(40)),
         Column("stage", String(200)),
-        Column("message", Text),
+        Column("message", LongText),
         Column("failed", Integer, nullable=False),
-        Column("links", Text),
+        Column("links", LongText),
         Column("began_at", Utc),
         Column("updated_at", Utc, nullable=False),
         # A checkpoint outlives its attempt: the next one goes on from it.
-        Column("checkpoint", Text),
+        Column("checkpoint", LongText),
     ]
 
 
@@ -99,19 +121,19 @@ def log_columns() -> list[Column[Any]]:
         Column("start", BigInteger, primary_key=True, autoincrement=False),
         Column("attempt", Integer, primary_key=True, autoincrement=False),
         Column("at", Utc, nullable=False),
-        Column("text", Text, nullable=False),
+        Column("text", LongText, nullable=False),
     ]
 
 
 def message_columns() -> list[Column[Any]]:
     return [
-        Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+        Column("number", _COUNTED, primary_key=True, autoincrement=True),
         Column("job", Id, nullable=False),
         Column("attempt", Integer, nullable=False),
         Column("ordinal", Integer, nullable=False),
         Column("at", Utc, nullable=False),
         Column("level", String(10), nullable=False),
-        Column("text", Text, nullable=False),
+        Column("text", LongText, nullable=False),
     ]
 
 
@@ -121,7 +143,7 @@ def failed_item_columns() -> list[Column[Any]]:
         Column("key", String(200), primary_key=True),
         Column("attempt", Integer, nullable=False),
         Column("at", Utc, nullable=False),
-        Column("error", Text, nullable=False),
+        Column("error", LongText, nullable=False),
     ]
 
 
@@ -135,10 +157,10 @@ def attempt_columns() -> list[Column[Any]]:
         Column("pid", Integer, nullable=False),
         Column("started_at", Utc, nullable=False),
         Column("finished_at", Utc, nullable=False),
-        Column("reason", Text),
+        Column("reason", LongText),
         Column("error_type", String(200)),
-        Column("error", Text),
-        Column("traceback", Text),
+        Column("error", LongText),
+        Column("traceback", LongText),
         Column("memory_before", BigInteger),
         Column("memory_after", BigInteger),
         Column("memory_peak", BigInteger),
@@ -152,7 +174,7 @@ def worker_columns() -> list[Column[Any]]:
         Column("host", String(200), nullable=False),
         Column("pid", Integer, nullable=False),
         Column("label", String(100)),
-        Column("queues", Text),
+        Column("queues", LongText),
         Column("priorities", String(20)),
         Column("concurrency", Integer, nullable=False),
         Column("version", String(40), nullable=False),
@@ -162,10 +184,10 @@ def worker_columns() -> list[Column[Any]]:
         # What somebody asked of it: stop, reload; its supervisor reads it at each beat.
         Column("told", String(20)),
         # Names of the tasks it knows, as a JSON list; none until it has said so.
-        Column("tasks", Text),
+        Column("tasks", LongText),
         Column("dead_at", Utc),
         Column("ended_at", Utc),
-        Column("reason", Text),
+        Column("reason", LongText),
     ]
 
 
@@ -225,8 +247,8 @@ def schedule_columns() -> list[Column[Any]]:
     return [
         Column("name", String(200), primary_key=True),
         Column("task", String(200), nullable=False),
-        Column("args", Text, nullable=False),
-        Column("options", Text),
+        Column("args", LongText, nullable=False),
+        Column("options", LongText),
         # cron or every, and its expression or seconds.
         Column("kind", String(10), nullable=False),
         Column("spec", String(200), nullable=False),
@@ -245,7 +267,7 @@ def schedule_columns() -> list[Column[Any]]:
         Column("reason", String(500)),
         # Of the definition; of those that it took the place of; when a worker last had it in its code.
         Column("digest", String(64)),
-        Column("replaced", Text),
+        Column("replaced", LongText),
         Column("seen_at", Utc),
     ]
 
@@ -265,7 +287,7 @@ def file_columns() -> list[Column[Any]]:
         Column("name", String(300), nullable=False),
         Column("media_type", String(100), nullable=False),
         Column("size", BigInteger, nullable=False),
-        Column("place", Text, nullable=False),
+        Column("place", LongText, nullable=False),
         Column("created_at", Utc, nullable=False),
         Column("expires_at", Utc),
     ]

@@ -1,7 +1,11 @@
-"""Conditions of partial indexes, written into statements as the indexes say them: only then are they used."""
+"""Conditions of partial indexes, written into statements as the indexes say them: only then are they used.
+
+MySQL has no partial indexes. There a stored column stands for each condition, and statements name that column.
+"""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, bindparam, or_
@@ -22,15 +26,42 @@ def state_in(t: Any, *states: str) -> ColumnElement[bool]:
 
 def queued_alone(t: Any) -> ColumnElement[bool]:
     """Queued, and of no group."""
-    return and_(state_is(t, "queued"), t.group_name.is_(None))
+    return t.ready == 0 if "ready" in t else and_(state_is(t, "queued"), t.group_name.is_(None))
 
 
 def queued_in_group(t: Any) -> ColumnElement[bool]:
     """Queued, and of a group."""
-    return and_(state_is(t, "queued"), t.group_name.is_not(None))
+    return t.ready == 1 if "ready" in t else and_(state_is(t, "queued"), t.group_name.is_not(None))
 
 
 def in_line(t: Any) -> ColumnElement[bool]:
     """In the line of its group: queued or parked."""
+    if "in_line" in t:
+        return t.in_line == 1  # type: ignore[no-any-return]
     parked = or_(t.state == "queued", t.blocked_on == GROUP)
     return and_(t.group_name.is_not(None), state_in(t, "queued", "blocked"), parked)
+
+
+def waits_for_time(t: Any) -> ColumnElement[bool]:
+    """Scheduled or retrying: queued at `due_time`."""
+    return t.due_at.is_not(None) if "due_at" in t else state_in(t, "scheduled", "retrying")
+
+
+def due_time(t: Any) -> ColumnElement[Any]:
+    """When a job that `waits_for_time` is queued."""
+    return t.due_at if "due_at" in t else t.run_at  # type: ignore[no-any-return]
+
+
+def expired(t: Any, now: datetime) -> ColumnElement[bool]:
+    """Not finished, and too late to start."""
+    if "expiring_at" in t:
+        return t.expiring_at <= now  # type: ignore[no-any-return]
+    return and_(t.expires_at <= now, t.expires_at.is_not(None), t.finished_at.is_(None))
+
+
+def ended(t: Any, *states: str) -> ColumnElement[bool]:
+    """Finished, in one of these states."""
+    column = t.ended_as if "ended_as" in t else t.state
+    # One state is asked for by =: then the index gives the order of what comes behind it.
+    fitting = column == states[0] if len(states) == 1 else column.in_(states)
+    return and_(fitting, t.finished_at.is_not(None))

@@ -41,6 +41,13 @@ class OldSnapshot:
     age: float
 
 
+_VERSION = {
+    "sqlite": ("SELECT sqlite_version()", "SQLite"),
+    "postgresql": ("SHOW server_version", "PostgreSQL"),
+    "mysql": ("SELECT version()", "MySQL"),
+}
+
+
 class Health:
     """Asks what a store is in; every method but `file` may raise `StoreUnavailable`."""
 
@@ -71,13 +78,12 @@ class Health:
 
     def server(self) -> tuple[str, float]:
         """Name and version of the database, and how long the question took, in seconds."""
-        if self._store.dialect.single_writer:
-            query, name = "SELECT sqlite_version()", "SQLite"
-        else:
-            query, name = "SHOW server_version", "PostgreSQL"
+        query, name = _VERSION[self._store.dialect.name]
         self._ask(query)
         asked = boot_seconds()
         version = self._ask(query)[0][0]
+        if "MariaDB" in str(version):
+            name, version = "MariaDB", str(version).partition("-")[0]
         return f"{name} {str(version).split()[0]}", boot_seconds() - asked
 
     def time(self) -> datetime:
@@ -93,7 +99,7 @@ class Health:
 
         A server shows the sessions of other users only to roles that may see them.
         """
-        if self._store.dialect.single_writer:
+        if self._store.dialect.name != "postgresql":
             return []
         query = (
             "SELECT pid, coalesce(application_name, ''), coalesce(state, ''), "

@@ -27,7 +27,7 @@ from backburner.outcome import AttemptRecord, NoticeWrite
 from backburner.relations import PARENTS
 from backburner.states import FINAL, WAITING, JobState, allowed
 from backburner.store.channel import Channel
-from backburner.store.conditions import queued_alone
+from backburner.store.conditions import ended, queued_alone
 from backburner.store.dialects.base import INSERTED, first_state
 from backburner.store.job_rows import job_of, job_of_row, job_select
 
@@ -202,8 +202,8 @@ class Jobs:
                 .where(t.c.id == job_id)
                 .values(
                     state=JobState.BLOCKED if left else JobState.QUEUED, blocked_on=PARENTS if left else None,
-                    parents_left=left, position=self._store.dialect.next_position(), run_at=now, expires_at=None,
-                    tries=0, crashes=0, losses=0, result=None, reason=None, error=None,
+                    parents_left=left, position=self._store.dialect.next_position(connection), run_at=now,
+                    expires_at=None, tries=0, crashes=0, losses=0, result=None, reason=None, error=None,
                     cancel_requested=False, started_at=None, finished_at=None, keep_until=None,
                 )
             )  # fmt: skip
@@ -269,8 +269,7 @@ class Jobs:
         if row["attempt"] == 0 or row["finished_at"] is None:
             return
         connection.execute(
-            self._store.dialect.upsert(t)
-            .values(
+            self._store.dialect.insert_new(t).values(
                 job=row["id"],
                 attempt=row["attempt"],
                 outcome=row["state"],
@@ -282,16 +281,14 @@ class Jobs:
                 reason=row["reason"],
                 error=row["error"],
             )
-            .on_conflict_do_nothing()
         )
 
     def _conditions(self, which: JobFilter) -> list[ColumnElement[bool]]:
         t = self._t.c
         found: list[ColumnElement[bool]] = []
         if which.states is not None:
-            found.append(t.state.in_(sorted(which.states)))
-            if which.states <= FINAL:
-                found.append(t.finished_at.is_not(None))
+            states = sorted(which.states)
+            found.append(ended(t, *states) if which.states <= FINAL else t.state.in_(states))
         exact = (
             (t.task, which.task),
             (t.queue, which.queue),

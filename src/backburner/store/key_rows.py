@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from backburner.states import WAITING, JobState
-from backburner.store.channel import Channel
+from backburner.states import FINAL, WAITING, JobState
+from backburner.store.channel import Channel, CoreChannel
 from backburner.store.conflicts import KeyRow, Known
 
 if TYPE_CHECKING:
@@ -35,16 +35,34 @@ class KeyRows:
             query = select(k.name, k.job, k.scope, over, k.digest).where(k.name.in_(names[start : start + PAGE]))
             if lock:
                 query = query.order_by(k.name).with_for_update(skip_locked=skip_locked)
+            elif self._store.dialect.snapshots:
+                # Only a lock shows the present; an INSERT that met the key holds as much already.
+                query = query.order_by(k.name).with_for_update(read=True)
             for row in channel.rows(query):
                 found[row["name"]] = KeyRow(str(row["job"]), row["scope"], bool(row["over"]), row["digest"])
         return found
 
     def known(self, channel: Channel, ids: Sequence[str]) -> dict[str, Known]:
+        """What is known of those of these jobs that are stored."""
+        found = self._known(channel, ids, lock=False)
+        if self._store.dialect.snapshots and ids:
+            # Ours shows the present without a lock, theirs what they wrote themselves; what has ended stays so.
+            ours = self._store.read(lambda connection: self._known(CoreChannel(connection), ids, lock=False))
+            found |= {job: one for job, one in ours.items() if job not in found or found[job].state not in FINAL}
+        return found
+
+    def known_locked(self, channel: Channel, ids: Sequence[str]) -> dict[str, Known]:
+        """The same of jobs that `lock` has locked: as they are now."""
+        return self._known(channel, ids, lock=self._store.dialect.snapshots)
+
+    def _known(self, channel: Channel, ids: Sequence[str], *, lock: bool) -> dict[str, Known]:
         found: dict[str, Known] = {}
         t = self._t.c
         for start in range(0, len(ids), PAGE):
             part = ids[start : start + PAGE]
             query = select(t.id, t.state, t.queue, t.group_name, t.blocked_on).where(t.id.in_(part))
+            if lock:
+                query = query.order_by(t.id).with_for_update()
             for row in channel.rows(query):
                 known = Known(JobState(row["state"]), row["queue"], row["group_name"], row["blocked_on"])
                 found[str(row["id"])] = known

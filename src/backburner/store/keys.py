@@ -7,7 +7,7 @@ jobs by id; whoever comes from a job leaves out keys that somebody else has lock
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -81,11 +81,12 @@ class Keys:
 
     def insert_on(self, channel: Channel, jobs: Sequence[NewJob], insert_all: Insert) -> Stored:
         """`put` in the caller's transaction, which goes on whatever becomes of it; `insert_all` inserts."""
+        dialect = self._store.dialect
         if not any(job.keys for job in jobs):
             insert_all(jobs)
             return Stored(jobs)
         with (
-            savepoint(channel, single_writer=self._store.dialect.single_writer),
+            savepoint(channel, single_writer=dialect.single_writer, probed=dialect.name == "mysql"),
             self._patiently(channel, _names(jobs), ours=False),
         ):
             return self._write(channel, jobs, insert_all, frozenset())
@@ -200,7 +201,8 @@ class Keys:
         } & {job_id for job_id, job in known.items() if job.state in WAITING}
         locked = self._look.lock(channel, sorted(eager))
         if eager:
-            known |= self._look.known(channel, sorted(eager))
+            known |= self._look.known(channel, sorted(eager - set(locked)))
+            known |= self._look.known_locked(channel, sorted(locked))
             known |= self._look.with_parents(channel, {job_id: known[job_id] for job_id in locked})
         decided = Conflicts(rows, known, frozenset(locked), mine)
         for job in jobs:
@@ -283,16 +285,19 @@ class Keys:
     def _patiently(self, channel: Channel, names: tuple[str, ...], *, ours: bool) -> Iterator[None]:
         """Wait for others, but not for ever. Raises `KeyBusy`."""
         dialect = self._store.dialect
-        limit = dialect.limit_lock_wait(WAIT)
-        before = channel.say(limit)[0][0] if limit is not None else None
+        answers = [channel.say(text) for text in dialect.limit_lock_wait(WAIT)]
+        restored = dialect.restore_lock_wait(answers[0][0][0]) if answers else None
         try:
             yield
         except Exception as error:
+            if restored is not None and dialect.lock_wait_stays:
+                with suppress(Exception):
+                    channel.say(restored)
             if dialect.waited_in_vain(error):
                 raise KeyBusy(names, WAIT) from error
             raise
-        if before is not None and not ours:
-            channel.say(dialect.restore_lock_wait(before))
+        if restored is not None and (dialect.lock_wait_stays or not ours):
+            channel.say(restored)
 
 
 def _row(name: str, job_id: str, key: Key) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class Locks:
             now = self._store.clock.now()
             mine = {"holder": holder, "note": note, "until": now + timedelta(seconds=lease)}
             while True:
-                connection.execute(self._store.dialect.upsert(t).values(name=name, **mine).on_conflict_do_nothing())
+                connection.execute(self._store.dialect.insert_new(t).values(name=name, **mine))
                 takeable = or_(t.c.holder == holder, t.c.until < now)
                 connection.execute(update(t).where(t.c.name == name, takeable).values(**mine))
                 row = connection.execute(select(t).where(t.c.name == name)).first()

@@ -11,6 +11,7 @@ from sqlalchemy.sql import ColumnElement
 
 from backburner.progress import FailedItem, LogLine, Message, Progress, ProgressWrite
 from backburner.states import JobState
+from backburner.store.types import characters
 
 if TYPE_CHECKING:
     from backburner.store.store import Store
@@ -100,7 +101,7 @@ class ProgressRows:
     def trim_log(self, job_id: str, below: int) -> None:
         """Drop output that ends before an offset: the log keeps its tail."""
         t = self._s.log
-        before = (t.c.start < below, t.c.start + func.length(t.c.text) <= below)
+        before = (t.c.start < below, t.c.start + characters(t.c.text) <= below)
         self._store.run(lambda c: c.execute(delete(t).where(t.c.job == job_id, *before)))
 
     def _upsert(self, connection: Connection, writes: Sequence[ProgressWrite]) -> None:
@@ -125,23 +126,23 @@ class ProgressRows:
             }
             for write in writes
         ]  # fmt: skip
-        statement = self._store.dialect.upsert(t)
-        new = statement.excluded
-        changes: dict[str, ColumnElement[Any]] = {name: new[name] for name in rows[0] if name != "job"}
-        changes |= {name: func.coalesce(new[name], t.c[name]) for name in kept}
-        same = t.c.attempt == new["attempt"]
-        changes |= {name: case((same, t.c[name]), else_=new[name]) for name in kept_within_attempt}
-        connection.execute(
-            statement.on_conflict_do_update(index_elements=["job"], set_=changes, where=t.c.attempt <= new["attempt"]),
-            rows,
-        )
+
+        def changes(new: Any) -> dict[str, ColumnElement[Any]]:
+            found: dict[str, ColumnElement[Any]] = {n: new[n] for n in rows[0] if n not in {"job", "attempt"}}
+            found |= {name: func.coalesce(new[name], t.c[name]) for name in kept}
+            same = t.c.attempt == new["attempt"]
+            found |= {name: case((same, t.c[name]), else_=new[name]) for name in kept_within_attempt}
+            return found | {"attempt": new["attempt"]}
+
+        statement = self._store.dialect.upsert(t, ["job"], changes, lambda new: t.c.attempt <= new["attempt"])
+        connection.execute(statement, rows)
 
     def _append(
         self, connection: Connection, table: Any, entries: Sequence[tuple[ProgressWrite, dict[str, Any]]]
     ) -> None:
         if entries:
             rows = [{"job": write.job, "attempt": write.attempt} | entry for write, entry in entries]
-            connection.execute(self._store.dialect.upsert(table).on_conflict_do_nothing(), rows)
+            connection.execute(self._store.dialect.insert_new(table), rows)
 
     def _fail_items(self, connection: Connection, writes: Sequence[ProgressWrite]) -> None:
         t = self._s.failed_items
@@ -154,15 +155,10 @@ class ProgressRows:
             for item in write.failed_items
         ]
         if rows:
-            statement = self._store.dialect.upsert(t)
-            new = statement.excluded
-            connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=["job", "key"],
-                    set_={"attempt": new["attempt"], "at": new["at"], "error": new["error"]},
-                ),
-                rows,
+            statement = self._store.dialect.upsert(
+                t, ["job", "key"], lambda new: {name: new[name] for name in ("attempt", "at", "error")}
             )
+            connection.execute(statement, rows)
 
 
 def _row(progress: Progress) -> dict[str, Any]:

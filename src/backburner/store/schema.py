@@ -18,14 +18,16 @@ class Schema:
     """The tables under one schema name and table prefix, for one database.
 
     SQLite clusters `jobs` on `position` (its rowid) and keeps `id` as a unique index. PostgreSQL needs no
-    index on `position`: each full index is written again by every change of state, so there are few.
+    index on `position`: each full index is written again by every change of state, so there are few. MySQL
+    clusters as SQLite does, and has columns in the place of its partial indexes' conditions.
     """
 
     def __init__(self, dialect: str, schema: str | None = None, prefix: str = "backburner_") -> None:
         self.name, self.prefix, self.dialect = schema, prefix, dialect
         self.metadata = MetaData(schema=schema)
         clustered = dialect != "postgresql"
-        self.jobs = self._table("jobs", *columns.job_columns(clustered), *self._job_indexes())
+        conditions = columns.condition_columns() if dialect == "mysql" else []
+        self.jobs = self._table("jobs", *columns.job_columns(clustered), *conditions, *self._job_indexes())
         self.progress = self._table("progress", *columns.progress_columns())
         self.log = self._table("log", *columns.log_columns())
         self.messages = self._table(
@@ -47,7 +49,11 @@ class Schema:
         self.dependencies = self._table(
             "dependencies",
             *columns.dependency_columns(),
-            Index(f"{prefix}dependencies_open", "parent", **_where("met_at IS NULL")),
+            Index(
+                f"{prefix}dependencies_open",
+                *(("met_at", "parent") if dialect == "mysql" else ("parent",)),
+                **_where("met_at IS NULL"),
+            ),
         )
         self.milestones = self._table("milestones", *columns.milestone_columns())
         self.schedules = self._table(
@@ -63,8 +69,9 @@ class Schema:
 
     def qualified(self, table: str) -> str:
         """The quoted name of a table for statements written as text."""
-        name = f'"{self.prefix}{table}"'
-        return f'"{self.name}".{name}' if self.name else name
+        mark = "`" if self.dialect == "mysql" else '"'
+        name = f"{mark}{self.prefix}{table}{mark}"
+        return f"{mark}{self.name}{mark}.{name}" if self.name else name
 
     @property
     def version_table(self) -> str:
@@ -81,27 +88,36 @@ class Schema:
             options = _where(where) if where else {}
             return Index(f"{self.prefix}jobs_{name}", *columns, unique=unique, **options)
 
+        ready, arrived = "state = 'queued' AND group_name IS NULL", "state = 'queued' AND group_name IS NOT NULL"
+        late = "expires_at IS NOT NULL AND finished_at IS NULL"
+        line = ("group_name", "priority", "position")
+        if self.dialect == "mysql":
+            by_condition = [
+                index("ready", "ready", "queue", "priority", "position"),
+                index("due", "due_at"),
+                index("expiring", "expiring_at"),
+                index("ended", "ended_as", "finished_at"),
+                index("group", "in_line", *line),
+            ]
+        else:
+            by_condition = [
+                index("ready", "queue", "priority", "position", where=ready),
+                # Jobs of groups apart: however many wait, claims of others do not see them.
+                index("arrived", "queue", "priority", "position", where=arrived),
+                index("due", "run_at", where="state IN ('scheduled', 'retrying')"),
+                index("expiring", "expires_at", where=late),
+                index("ended", "state", "finished_at", where="finished_at IS NOT NULL"),
+                index("group", *line, where="group_name IS NOT NULL AND state IN ('queued', 'blocked')"),
+            ]
         return [
-            index("ready", "queue", "priority", "position", where="state = 'queued' AND group_name IS NULL"),
-            # Jobs of groups apart: however many wait, claims of others do not see them.
-            index("arrived", "queue", "priority", "position", where="state = 'queued' AND group_name IS NOT NULL"),
-            index("due", "run_at", where="state IN ('scheduled', 'retrying')"),
+            *by_condition,
             index("owned", "worker", where="worker IS NOT NULL"),
-            index("expiring", "expires_at", where="expires_at IS NOT NULL AND finished_at IS NULL"),
-            index("ended", "state", "finished_at", where="finished_at IS NOT NULL"),
             index("kept", "keep_until", where="keep_until IS NOT NULL"),
             # Not of unfinished jobs: each of their changes of state would write it again, at a quarter of the
             # speed (docs/decisions/0002).
             index("task", "task", "id", where="finished_at IS NOT NULL"),
             index("held", "blocked_on", where="blocked_on IS NOT NULL"),
             index("slot", "slot", where="slot IS NOT NULL", unique=True),
-            index(
-                "group",
-                "group_name",
-                "priority",
-                "position",
-                where="group_name IS NOT NULL AND state IN ('queued', 'blocked')",
-            ),
             index("identifier", "identifier", where="identifier IS NOT NULL"),
             index("owner", "owner", "id", where="owner IS NOT NULL"),
             index("batch", "batch", where="batch IS NOT NULL"),

@@ -67,11 +67,12 @@ class Store:
     ) -> None:
         self.url = _parse(url)
         kind = dialects.of(self.url)
-        _require(kind.package, kind.extra, self.url)
+        driver, package = kind.driver_of(self.url)
+        _require(package, kind.extra, self.url)
         self.schema = Schema(kind.name, schema, prefix)
         self.dialect = kind(self.schema)
         self.pooled = pooled
-        self.engine = self.dialect.engine(self.url.set(drivername=kind.driver), pooled=pooled)
+        self.engine = self.dialect.engine(self.url.set(drivername=driver), pooled=pooled)
         self.clock = DatabaseClock()
         self._connections = Connections(self.engine, self.dialect, self.shown_url)
         self._auto_migrate = self.dialect.single_writer if auto_migrate is None else auto_migrate

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, select, update
 
 from backburner.states import WAITING, JobState
-from backburner.store.conditions import state_in
+from backburner.store.conditions import due_time, ended, expired, waits_for_time
 
 if TYPE_CHECKING:
     from backburner.store.store import Store
@@ -36,8 +36,8 @@ class Upkeep:
         t, now = self._t.c, self._store.clock.now()
         due = (
             select(t.id, t.queue, t.priority)
-            .where(state_in(t, "scheduled", "retrying"), t.run_at <= now)
-            .order_by(t.run_at)
+            .where(waits_for_time(t), due_time(t) <= now)
+            .order_by(due_time(t))
             .limit(BATCH)
             .with_for_update(skip_locked=True)
         )
@@ -60,18 +60,13 @@ class Upkeep:
     def next_due(self) -> datetime | None:
         """When the next scheduled or retrying job is due; None when there is none."""
         t = self._t.c
-        query = select(func.min(t.run_at)).where(state_in(t, "scheduled", "retrying"))
+        query = select(func.min(due_time(t))).where(waits_for_time(t))
         return self._store.read(lambda c: c.execute(query).scalar())
 
     def expire(self) -> int:
         """Skip waiting jobs whose `expires` has passed."""
         t, now = self._t.c, self._store.clock.now()
-        late = (
-            select(t.id)
-            .where(t.expires_at <= now, t.expires_at.is_not(None), t.finished_at.is_(None), t.state.in_(WAITING))
-            .limit(BATCH)
-            .with_for_update(skip_locked=True)
-        )
+        late = select(t.id).where(expired(t, now), t.state.in_(WAITING)).limit(BATCH).with_for_update(skip_locked=True)
         change = update(self._t).values(
             state=JobState.SKIPPED, finished_at=now, reason=EXPIRED, blocked_on=None, slot=None
         )
@@ -131,8 +126,7 @@ class Upkeep:
         t = self._t.c
         before = self._store.clock.now() - timedelta(seconds=keep)
         return select(t.id).where(
-            t.state == state,
-            t.finished_at.is_not(None),
+            ended(t, state),
             t.finished_at < before,
             t.keep_until.is_(None),
             # A failed job that holds its group is waited for: a person decides.

@@ -7,13 +7,17 @@ Alembic is imported only when there is something to migrate.
 
 from __future__ import annotations
 
+import hashlib
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, inspect, text
 
+from backburner.errors import StoreUnavailable
 from backburner.store.schema import Schema
 
 KNOWN = ("1001",)
@@ -23,6 +27,9 @@ NEEDED = KNOWN[-1]
 
 _LOCK_KEY = 0x6261636B62726E72
 """The advisory lock that one migration at a time holds: "backbrnr" in ASCII."""
+
+_WAIT_SECONDS = 25
+"""How long one migration waits for another one where no table's lock has a time-out that ends it."""
 
 
 def found(connection: Connection, schema: Schema) -> str | None:
@@ -44,13 +51,36 @@ def can_work_with(version: str) -> bool:
 
 
 def upgrade(connection: Connection, schema: Schema) -> None:
-    """Bring the tables to `NEEDED` in the connection's transaction; waits for a lock at most 5 seconds."""
+    """Bring the tables to `NEEDED` in the connection's transaction; waits for a lock at most 5 seconds.
+
+    MySQL commits each statement that makes a table by itself. The version is written last, and a migration takes up
+    what an earlier try of it left: who was interrupted does it again.
+    """
     if connection.dialect.name == "postgresql":
         connection.execute(text("SET LOCAL lock_timeout = '5s'"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
     if schema.name and connection.dialect.name == "postgresql":
         connection.execute(text(_create_schema(schema)))
-    _alembic("upgrade", _config(schema, connection=connection), NEEDED)
+    with _mysql_lock(connection, schema) if connection.dialect.name == "mysql" else nullcontext():
+        _alembic("upgrade", _config(schema, connection.engine, connection=connection), NEEDED)
+
+
+@contextmanager
+def _mysql_lock(connection: Connection, schema: Schema) -> Iterator[None]:
+    """One migration at a time: a lock of the session, which ends with the connection whatever happens."""
+    database = schema.name or connection.engine.url.database
+    # Up to 64 characters.
+    name = f"backburner-{hashlib.sha256(f'{database}.{schema.prefix}'.encode()).hexdigest()[:32]}"
+    asked = {"name": name, "seconds": _WAIT_SECONDS}
+    if not connection.execute(text("SELECT GET_LOCK(:name, :seconds)"), asked).scalar():
+        raise StoreUnavailable(
+            f"another process is making the tables and did not end within {_WAIT_SECONDS} s. Try again"
+        )
+    try:
+        yield
+    finally:
+        with suppress(Exception):
+            connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": name})
 
 
 def as_sql(engine: Engine, schema: Schema, version: str | None) -> str:
@@ -60,7 +90,7 @@ def as_sql(engine: Engine, schema: Schema, version: str | None) -> str:
     buffer = io.StringIO()
     if schema.name and engine.dialect.name == "postgresql":
         buffer.write(_create_schema(schema) + ";\n\n")
-    config = _config(schema, dialect=engine.dialect, buffer=buffer)
+    config = _config(schema, engine, dialect=engine.dialect, buffer=buffer)
     span = NEEDED if version is None else f"{version}:{NEEDED}"
     _alembic("upgrade", config, span, sql=True)
     return buffer.getvalue()
@@ -70,12 +100,13 @@ def _create_schema(schema: Schema) -> str:
     return f'CREATE SCHEMA IF NOT EXISTS "{schema.name}"'
 
 
-def _config(schema: Schema, **attributes: Any) -> Any:
+def _config(schema: Schema, engine: Engine, **attributes: Any) -> Any:
     config = import_module("alembic.config").Config(
         stdout=io.StringIO(), output_buffer=attributes.pop("buffer", None), attributes=attributes
     )
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
     config.attributes["schema"] = schema
+    config.attributes["mariadb"] = getattr(engine.dialect, "is_mariadb", False)
     return config
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
 from backburner.blame import Orphan
 from backburner.outcome import Settlement
@@ -70,13 +70,11 @@ class Workers:
         With each comes what it was told, see `tell`. A lapsed lease revives, as long as nobody has noticed.
         """
         t, now = self._t, self._store.clock.now()
-        statement = (
-            update(t)
-            .where(t.c.id.in_(sorted(ids)), t.c.dead_at.is_(None))
-            .values(beat_at=now, lease_until=now + timedelta(seconds=lease))
-            .returning(t.c.id, t.c.told)
-        )
-        return {row.id: row.told for row in self._store.run(lambda c: c.execute(statement).all(), BEAT)}
+        mine = and_(t.c.id.in_(sorted(ids)), t.c.dead_at.is_(None))
+        beat = {"beat_at": now, "lease_until": now + timedelta(seconds=lease)}
+        changed = self._store.dialect.update_returning
+        rows = self._store.run(lambda c: changed(c, t, mine, beat, (t.c.id, t.c.told)), BEAT)
+        return {row.id: row.told for row in rows}
 
     def tell(self, ids: Sequence[str], word: str) -> list[str]:
         """Ask something of living workers, which hear it with their next beat; those who were not told before.
@@ -212,4 +210,5 @@ class Workers:
         """Forget workers that ended before a time."""
         t: Any = self._t
         old = select(t.c.id).where(t.c.dead_at < before).limit(limit)
-        return self._store.run(lambda c: c.execute(t.delete().where(t.c.id.in_(old))).rowcount)
+        ids = self._store.read(lambda c: c.execute(old).scalars().all())
+        return self._store.run(lambda c: c.execute(t.delete().where(t.c.id.in_(ids))).rowcount) if ids else 0

@@ -6,10 +6,16 @@ from sqlalchemy import URL
 
 from backburner.errors import InvalidUrl
 from backburner.store.dialects.base import Dialect
+from backburner.store.dialects.mysql import MySQL
 from backburner.store.dialects.postgresql import PostgreSQL
 from backburner.store.dialects.sqlite import SQLite
 
-_DIALECTS: dict[str, type[Dialect]] = {"sqlite": SQLite, "postgresql": PostgreSQL}
+_DIALECTS: dict[str, type[Dialect]] = {
+    "sqlite": SQLite,
+    "postgresql": PostgreSQL,
+    "mysql": MySQL,
+    "mariadb": MySQL,
+}
 
 
 def of(url: URL) -> type[Dialect]:

@@ -7,13 +7,13 @@ fast as through SQLAlchemy on SQLite. All else is SQLAlchemy Core and the same f
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from enum import Enum, auto
 from typing import Any, NamedTuple, TypeAlias
 
-from sqlalchemy import URL, ColumnElement, Engine, Table
+from sqlalchemy import URL, ColumnElement, Connection, Engine, Row, Table, update
 
 from backburner.job import ClaimedJob, NewJob
 from backburner.outcome import Settlement
@@ -23,6 +23,10 @@ from backburner.store.schema import Schema
 
 DriverConnection: TypeAlias = Any
 """A connection of the database's own driver (psycopg, sqlite3): their protocols share no useful type."""
+
+
+Change: TypeAlias = Callable[[Any], Any]
+"""From the columns of a row that was to be inserted to what becomes of the row that is there."""
 
 
 class Trouble(Enum):
@@ -90,9 +94,21 @@ class Dialect(ABC):
     package: str
     extra: str | None = None
     single_writer = False
+    # The limit of a lock wait belongs to the session: the end of a transaction does not take it back.
+    lock_wait_stays = False
+    # A caller's transaction sees, by default, what was there when it began to look.
+    snapshots = False
+    # As statements of text say them; Core has them in `conditions`.
+    queued_alone = "state = 'queued' AND group_name IS NULL"
+    queued_in_group = "state = 'queued' AND group_name IS NOT NULL"
 
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
+
+    @classmethod
+    def driver_of(cls, url: URL) -> tuple[str, str]:
+        """SQLAlchemy's name of the driver that a URL asks for, and the package it comes from."""
+        return cls.driver, cls.package
 
     @abstractmethod
     def engine(self, url: URL, *, pooled: bool = False) -> Engine:
@@ -101,9 +117,26 @@ class Dialect(ABC):
         `pooled`: a pooler hands them around between transactions, so nothing may be left in a session.
         """
 
+    def stored_time(self, moment: datetime) -> Any:
+        """A time as the driver is given it by hand."""
+        return moment
+
+    def stored_id(self, job_id: str) -> Any:
+        """An id as the driver is given it by hand."""
+        return job_id
+
+    def read_id(self, stored: Any) -> str:
+        """The id that the driver brought."""
+        return str(stored)
+
     def held(self, connection: DriverConnection) -> None:
         """Prepare a connection that one role keeps: each statement commits by itself."""
         return
+
+    def rows(self, connection: DriverConnection, statement: str, values: Sequence[Any] = ()) -> Sequence[Any]:
+        """The rows that a statement of text brings, over the driver's own connection."""
+        found: Sequence[Any] = connection.execute(statement, values).fetchall()
+        return found
 
     @abstractmethod
     def read_time(self, connection: DriverConnection) -> datetime:
@@ -140,27 +173,43 @@ class Dialect(ABC):
         return []
 
     @abstractmethod
-    def next_position(self) -> ColumnElement[int]:
-        """A new position behind all others, as an expression for an UPDATE."""
+    def next_position(self, connection: Connection) -> ColumnElement[int] | int:
+        """A new position behind all others, for an UPDATE on this connection in its transaction."""
 
     @abstractmethod
-    def upsert(self, table: Table) -> Any:
-        """An INSERT that knows `on_conflict_do_update` and `on_conflict_do_nothing`."""
+    def upsert(self, table: Table, keys: Sequence[str], changes: Change, where: Change | None = None) -> Any:
+        """An INSERT that changes the row of the same `keys` instead, if there is one.
+
+        `changes(new)` and `where(new)` get the columns of the row that was to be inserted. `changes` names last
+        what `where`, or other changes, ask for: some databases assign one after the other.
+        """
 
     @abstractmethod
     def insert_new(self, table: Table) -> Any:
         """An INSERT that leaves rows that are there already as they are."""
 
+    def update_returning(
+        self,
+        connection: Connection,
+        table: Table,
+        where: ColumnElement[bool],
+        values: Mapping[str, Any],
+        columns: Sequence[Any],
+    ) -> Sequence[Row[Any]]:
+        """Change rows; what these columns, which are not changed, have in them. The first is the table's key."""
+        return connection.execute(update(table).where(where).values(**values).returning(*columns)).all()
+
     @abstractmethod
     def trouble(self, error: BaseException) -> Trouble:
         """What an error of the driver, or of SQLAlchemy around it, means."""
 
-    def limit_lock_wait(self, seconds: float) -> str | None:
-        """A statement after which a transaction waits no longer than that for a lock; it answers what was before.
+    def limit_lock_wait(self, seconds: float) -> Sequence[str]:
+        """Statements after which a transaction waits no longer than that for a lock; the first answers what was
+        before.
 
         What is shorter already stays. None where transactions do not wait for each other's rows.
         """
-        return None
+        return ()
 
     def restore_lock_wait(self, before: object) -> str:
         """The statement that takes the limit back."""
@@ -219,10 +268,12 @@ INSERTED = (
 """The columns an enqueue writes, in the order of `inserted_row`."""
 
 
-def inserted_row(job: NewJob, now: datetime, when: Callable[[datetime], Any]) -> tuple[Any, ...]:
-    """The values of `INSERTED` for one job; `when` turns a time into what the driver stores."""
+def inserted_row(
+    job: NewJob, now: datetime, when: Callable[[datetime], Any], key: Callable[[str], Any]
+) -> tuple[Any, ...]:
+    """The values of `INSERTED` for one job; `when` turns a time, `key` an id into what the driver stores."""
     return (
-        job.id, first_state(job, now), job.queue, job.priority, when(job.run_at),
+        key(job.id), first_state(job, now), job.queue, job.priority, when(job.run_at),
         None if job.expires_at is None else when(job.expires_at), job.max_attempts, job.repeatable, job.task,
         job.args, job.codec, job.title, job.identifier, job.owner, job.visibility, job.tags, job.meta,
         job.context, job.options, when(job.created_at), job.group_name, job.group_policy, job.threshold,

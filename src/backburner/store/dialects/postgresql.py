@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import URL, ColumnElement, Engine, Table, create_engine, event, func
+from sqlalchemy import URL, ColumnElement, Connection, Engine, Table, create_engine, event, func
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
@@ -21,6 +21,7 @@ from backburner.store.dialects.base import (
     CLAIMED,
     INSERTED,
     KEEPS_SLOT,
+    Change,
     ClaimOrder,
     Dialect,
     DriverConnection,
@@ -97,7 +98,7 @@ class PostgreSQL(Dialect):
         return nullcontext()
 
     def insert(self, connection: DriverConnection, jobs: Sequence[NewJob], now: datetime) -> None:
-        rows = [inserted_row(job, now, _same) for job in jobs]
+        rows = [inserted_row(job, now, _same, str) for job in jobs]
         if len(rows) == 1:
             connection.execute(self._insert, rows[0])
             return
@@ -163,12 +164,15 @@ class PostgreSQL(Dialect):
         ).fetchall()
         return [ClaimedJob._make(row) for row in rows]
 
-    def next_position(self) -> ColumnElement[int]:
+    def next_position(self, connection: Connection) -> ColumnElement[int]:
         jobs = self.schema.qualified("jobs")
         return func.nextval(func.pg_get_serial_sequence(jobs, "position"))
 
-    def upsert(self, table: Table) -> Any:
-        return postgresql.insert(table)
+    def upsert(self, table: Table, keys: Sequence[str], changes: Change, where: Change | None = None) -> Any:
+        statement = postgresql.insert(table)
+        new = statement.excluded
+        condition = None if where is None else where(new)
+        return statement.on_conflict_do_update(index_elements=keys, set_=changes(new), where=condition)
 
     def insert_new(self, table: Table) -> Any:
         return postgresql.insert(table).on_conflict_do_nothing()
@@ -192,13 +196,11 @@ class PostgreSQL(Dialect):
             return Trouble.LOST
         return Trouble.OTHER
 
-    def limit_lock_wait(self, seconds: float) -> str | None:
+    def limit_lock_wait(self, seconds: float) -> Sequence[str]:
         limit = f"{round(seconds * 1000)}ms"
         now = "current_setting('lock_timeout')"
-        return (
-            f"SELECT {now}, set_config('lock_timeout', CASE WHEN {now} <> '0' AND {now}::interval < "
-            f"'{limit}'::interval THEN {now} ELSE '{limit}' END, true)"
-        )
+        least = f"CASE WHEN {now} <> '0' AND {now}::interval < '{limit}'::interval THEN {now} ELSE '{limit}' END"
+        return (f"SELECT {now}, set_config('lock_timeout', {least}, true)",)
 
     def restore_lock_wait(self, before: object) -> str:
         return f"SELECT set_config('lock_timeout', '{before}', true)"

@@ -21,6 +21,7 @@ from backburner.job import ClaimedJob, NewJob
 from backburner.outcome import Settlement
 from backburner.store.dialects import sqlite_statements as statements
 from backburner.store.dialects.base import (
+    Change,
     ClaimOrder,
     Dialect,
     DriverConnection,
@@ -83,6 +84,9 @@ class SQLite(Dialect):
         event.listen(engine, "begin", _begin)
         return engine
 
+    def stored_time(self, moment: datetime) -> int:
+        return to_microseconds(moment)
+
     def read_time(self, connection: DriverConnection) -> datetime:
         # All processes of one SQLite file share this machine's clock.
         return datetime.now(UTC)
@@ -108,7 +112,7 @@ class SQLite(Dialect):
             self._turn.release()
 
     def insert(self, connection: DriverConnection, jobs: Sequence[NewJob], now: datetime) -> None:
-        connection.executemany(self._insert, [inserted_row(job, now, to_microseconds) for job in jobs])
+        connection.executemany(self._insert, [inserted_row(job, now, to_microseconds, str) for job in jobs])
 
     def claim(self, connection: DriverConnection, order: ClaimOrder) -> list[ClaimedJob]:
         now, refused = to_microseconds(order.now), json.dumps(list(order.refused))
@@ -150,12 +154,15 @@ class SQLite(Dialect):
         while self._lives:
             os.close(self._lives.popitem()[1])
 
-    def next_position(self) -> ColumnElement[int]:
+    def next_position(self, connection: Connection) -> ColumnElement[int]:
         jobs = self.schema.jobs.alias()
         return select(func.max(jobs.c.position) + 1).scalar_subquery()
 
-    def upsert(self, table: Table) -> Any:
-        return sqlite.insert(table)
+    def upsert(self, table: Table, keys: Sequence[str], changes: Change, where: Change | None = None) -> Any:
+        statement = sqlite.insert(table)
+        new = statement.excluded
+        condition = None if where is None else where(new)
+        return statement.on_conflict_do_update(index_elements=keys, set_=changes(new), where=condition)
 
     def insert_new(self, table: Table) -> Any:
         return sqlite.insert(table).on_conflict_do_nothing()

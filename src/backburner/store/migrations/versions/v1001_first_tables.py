@@ -7,7 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import context, op
-from sqlalchemy.dialects import postgresql
+
+from backburner.store.migrations.builder import LONG_TEXT, Builder
 
 revision = "1001"
 down_revision = None
@@ -18,11 +19,8 @@ def upgrade() -> None:
     Tables(schema.name, schema.prefix, schema.dialect).create()
 
 
-class Tables:
+class Tables(Builder):
     """The tables of this version, written down once more: later changes of the code must not change them."""
-
-    def __init__(self, schema: str | None, prefix: str, dialect: str) -> None:
-        self.schema, self.prefix, self.on_postgresql = schema, prefix, dialect == "postgresql"
 
     def create(self) -> None:
         self.jobs()
@@ -41,40 +39,29 @@ class Tables:
         if self.on_postgresql:
             self.tune()
 
-    def table(self, name: str, *columns: sa.Column[Any] | sa.Constraint) -> None:
-        op.create_table(self.prefix + name, *columns, schema=self.schema)
+    def conditions(self) -> list[sa.Column[Any]]:
+        """On MySQL columns stand for the conditions of partial indexes."""
+        if not self.on_mysql:
+            return []
+        grouped = "CASE WHEN group_name IS NULL THEN 0 ELSE 1 END"
+        line = "state = 'queued' OR (state = 'blocked' AND blocked_on = 'group')"
 
-    def index(self, table: str, name: str, *columns: str, where: str | None = None, unique: bool = False) -> None:
-        condition: dict[str, Any] = {}
-        if where:
-            condition = {"postgresql_where": sa.text(where), "sqlite_where": sa.text(where)}
-        op.create_index(
-            f"{self.prefix}{table}_{name}",
-            self.prefix + table,
-            list(columns),
-            unique=unique,
-            schema=self.schema,
-            **condition,
-        )
+        def stored(value: str) -> sa.Computed:
+            return sa.Computed(f"CASE WHEN {value} END", persisted=True)
 
-    def id(self, name: str, **options: Any) -> sa.Column[Any]:
-        kind: sa.types.TypeEngine[Any] = sa.Uuid(as_uuid=False) if self.on_postgresql else sa.String(36)
-        return sa.Column(name, kind, **options)
-
-    def time(self, name: str, **options: Any) -> sa.Column[Any]:
-        kind: sa.types.TypeEngine[Any] = postgresql.TIMESTAMP(timezone=True) if self.on_postgresql else sa.BigInteger()
-        return sa.Column(name, kind, **options)
-
-    def number(self, name: str) -> sa.Column[Any]:
-        if self.on_postgresql:
-            return sa.Column(name, sa.BigInteger, primary_key=True, autoincrement=True)
-        return sa.Column(name, sa.Integer, primary_key=True, autoincrement=True)
+        return [
+            sa.Column("ready", sa.SmallInteger, stored(f"state = 'queued' THEN {grouped}")),
+            sa.Column("in_line", sa.SmallInteger, stored(f"group_name IS NOT NULL AND ({line}) THEN 1")),
+            self.time("due_at", stored("state IN ('scheduled', 'retrying') THEN run_at")),
+            self.time("expiring_at", stored("finished_at IS NULL THEN expires_at")),
+            sa.Column("ended_as", sa.String(12), stored("finished_at IS NOT NULL THEN state")),
+        ]
 
     def jobs(self) -> None:
         position = (
             sa.Column("position", sa.BigInteger, sa.Identity(), nullable=False)
             if self.on_postgresql
-            else sa.Column("position", sa.Integer, primary_key=True, autoincrement=True)
+            else self.number("position")
         )
         column: Callable[..., sa.Column[Any]] = sa.Column
         self.table(
@@ -98,24 +85,24 @@ class Tables:
             column("settled_attempt", sa.Integer),
             self.id("settled_by"),
             column("task", sa.String(200), nullable=False),
-            column("args", sa.Text, nullable=False),
+            column("args", LONG_TEXT, nullable=False),
             column("codec", sa.String(20), nullable=False),
             column("title", sa.String(500)),
             column("identifier", sa.String(200)),
             column("owner", sa.String(200)),
             column("visibility", sa.String(20), nullable=False),
-            column("tags", sa.Text),
-            column("meta", sa.Text),
-            column("context", sa.Text),
-            column("options", sa.Text),
+            column("tags", LONG_TEXT),
+            column("meta", LONG_TEXT),
+            column("context", LONG_TEXT),
+            column("options", LONG_TEXT),
             column("mac", sa.String(64)),
             self.time("created_at", nullable=False),
             self.time("started_at"),
             self.time("finished_at"),
             self.time("keep_until"),
-            column("result", sa.Text),
-            column("reason", sa.Text),
-            column("error", sa.Text),
+            column("result", LONG_TEXT),
+            column("reason", LONG_TEXT),
+            column("error", LONG_TEXT),
             column("blocked_on", sa.String(20)),
             column("parents_left", sa.Integer, nullable=False, server_default="0"),
             column("group_name", sa.String(200)),
@@ -125,23 +112,32 @@ class Tables:
             column("rate_key", sa.String(200)),
             self.id("batch"),
             column("unique_key", sa.String(420)),
+            *self.conditions(),
         )
-        self.index("jobs", "ready", "queue", "priority", "position", where="state = 'queued' AND group_name IS NULL")
-        self.index(
-            "jobs", "arrived", "queue", "priority", "position", where="state = 'queued' AND group_name IS NOT NULL"
-        )
-        self.index("jobs", "due", "run_at", where="state IN ('scheduled', 'retrying')")
+        self.job_indexes()
+
+    def job_indexes(self) -> None:
+        """Of what live jobs need; on MySQL a column in front stands for the condition."""
+        ready, arrived = "state = 'queued' AND group_name IS NULL", "state = 'queued' AND group_name IS NOT NULL"
+        line = ("group_name", "priority", "position")
+        if self.on_mysql:
+            self.index("jobs", "ready", "ready", "queue", "priority", "position")
+            self.index("jobs", "due", "due_at")
+            self.index("jobs", "expiring", "expiring_at")
+            self.index("jobs", "ended", "ended_as", "finished_at")
+            self.index("jobs", "group", "in_line", *line)
+        else:
+            self.index("jobs", "ready", "queue", "priority", "position", where=ready)
+            self.index("jobs", "arrived", "queue", "priority", "position", where=arrived)
+            self.index("jobs", "due", "run_at", where="state IN ('scheduled', 'retrying')")
+            self.index("jobs", "expiring", "expires_at", where="expires_at IS NOT NULL AND finished_at IS NULL")
+            self.index("jobs", "ended", "state", "finished_at", where="finished_at IS NOT NULL")
+            self.index("jobs", "group", *line, where="group_name IS NOT NULL AND state IN ('queued', 'blocked')")
         self.index("jobs", "owned", "worker", where="worker IS NOT NULL")
-        self.index("jobs", "expiring", "expires_at", where="expires_at IS NOT NULL AND finished_at IS NULL")
-        self.index("jobs", "ended", "state", "finished_at", where="finished_at IS NOT NULL")
         self.index("jobs", "kept", "keep_until", where="keep_until IS NOT NULL")
         self.index("jobs", "task", "task", "id", where="finished_at IS NOT NULL")
         self.index("jobs", "held", "blocked_on", where="blocked_on IS NOT NULL")
         self.index("jobs", "slot", "slot", where="slot IS NOT NULL", unique=True)
-        self.index(
-            "jobs", "group", "group_name", "priority", "position",
-            where="group_name IS NOT NULL AND state IN ('queued', 'blocked')",
-        )  # fmt: skip
         self.index("jobs", "identifier", "identifier", where="identifier IS NOT NULL")
         self.index("jobs", "owner", "owner", "id", where="owner IS NOT NULL")
         self.index("jobs", "batch", "batch", where="batch IS NOT NULL")
@@ -155,12 +151,12 @@ class Tables:
             sa.Column("total", sa.Double),
             sa.Column("unit", sa.String(40)),
             sa.Column("stage", sa.String(200)),
-            sa.Column("message", sa.Text),
+            sa.Column("message", LONG_TEXT),
             sa.Column("failed", sa.Integer, nullable=False),
-            sa.Column("links", sa.Text),
+            sa.Column("links", LONG_TEXT),
             self.time("began_at"),
             self.time("updated_at", nullable=False),
-            sa.Column("checkpoint", sa.Text),
+            sa.Column("checkpoint", LONG_TEXT),
         )
 
     def log(self) -> None:
@@ -170,7 +166,7 @@ class Tables:
             sa.Column("start", sa.BigInteger, primary_key=True, autoincrement=False),
             sa.Column("attempt", sa.Integer, primary_key=True, autoincrement=False),
             self.time("at", nullable=False),
-            sa.Column("text", sa.Text, nullable=False),
+            sa.Column("text", LONG_TEXT, nullable=False),
         )
 
     def messages(self) -> None:
@@ -182,7 +178,7 @@ class Tables:
             sa.Column("ordinal", sa.Integer, nullable=False),
             self.time("at", nullable=False),
             sa.Column("level", sa.String(10), nullable=False),
-            sa.Column("text", sa.Text, nullable=False),
+            sa.Column("text", LONG_TEXT, nullable=False),
         )
         self.index("messages", "said", "job", "attempt", "ordinal", unique=True)
 
@@ -193,7 +189,7 @@ class Tables:
             sa.Column("key", sa.String(200), primary_key=True),
             sa.Column("attempt", sa.Integer, nullable=False),
             self.time("at", nullable=False),
-            sa.Column("error", sa.Text, nullable=False),
+            sa.Column("error", LONG_TEXT, nullable=False),
         )
 
     def attempts(self) -> None:
@@ -207,10 +203,10 @@ class Tables:
             sa.Column("pid", sa.Integer, nullable=False),
             self.time("started_at", nullable=False),
             self.time("finished_at", nullable=False),
-            sa.Column("reason", sa.Text),
+            sa.Column("reason", LONG_TEXT),
             sa.Column("error_type", sa.String(200)),
-            sa.Column("error", sa.Text),
-            sa.Column("traceback", sa.Text),
+            sa.Column("error", LONG_TEXT),
+            sa.Column("traceback", LONG_TEXT),
             sa.Column("memory_before", sa.BigInteger),
             sa.Column("memory_after", sa.BigInteger),
             sa.Column("memory_peak", sa.BigInteger),
@@ -224,7 +220,7 @@ class Tables:
             sa.Column("host", sa.String(200), nullable=False),
             sa.Column("pid", sa.Integer, nullable=False),
             sa.Column("label", sa.String(100)),
-            sa.Column("queues", sa.Text),
+            sa.Column("queues", LONG_TEXT),
             sa.Column("priorities", sa.String(20)),
             sa.Column("concurrency", sa.Integer, nullable=False),
             sa.Column("version", sa.String(40), nullable=False),
@@ -232,10 +228,10 @@ class Tables:
             self.time("beat_at", nullable=False),
             self.time("lease_until", nullable=False),
             sa.Column("told", sa.String(20)),
-            sa.Column("tasks", sa.Text),
+            sa.Column("tasks", LONG_TEXT),
             self.time("dead_at"),
             self.time("ended_at"),
-            sa.Column("reason", sa.Text),
+            sa.Column("reason", LONG_TEXT),
         )
 
     def locks(self) -> None:
@@ -281,7 +277,8 @@ class Tables:
             sa.Column("policy", sa.String(10), nullable=False),
             self.time("met_at"),
         )
-        self.index("dependencies", "open", "parent", where="met_at IS NULL")
+        open_ones = ("met_at", "parent") if self.on_mysql else ("parent",)
+        self.index("dependencies", "open", *open_ones, where="met_at IS NULL")
         self.table(
             "milestones",
             self.id("job", primary_key=True),
@@ -296,8 +293,8 @@ class Tables:
             "schedules",
             column("name", sa.String(200), primary_key=True),
             column("task", sa.String(200), nullable=False),
-            column("args", sa.Text, nullable=False),
-            column("options", sa.Text),
+            column("args", LONG_TEXT, nullable=False),
+            column("options", LONG_TEXT),
             column("kind", sa.String(10), nullable=False),
             column("spec", sa.String(200), nullable=False),
             column("zone", sa.String(100), nullable=False),
@@ -311,7 +308,7 @@ class Tables:
             column("disabled", sa.Boolean, nullable=False, server_default=sa.text("false")),
             self.time("paused_at"),
             *(column(name, sa.String(size)) for name, size in (("paused_by", 200), ("reason", 500), ("digest", 64))),
-            column("replaced", sa.Text),
+            column("replaced", LONG_TEXT),
             self.time("seen_at"),
         )
         self.index("schedules", "next", "next_at")
@@ -331,7 +328,7 @@ class Tables:
             sa.Column("name", sa.String(300), nullable=False),
             sa.Column("media_type", sa.String(100), nullable=False),
             sa.Column("size", sa.BigInteger, nullable=False),
-            sa.Column("place", sa.Text, nullable=False),
+            sa.Column("place", LONG_TEXT, nullable=False),
             self.time("created_at", nullable=False),
             self.time("expires_at"),
         )

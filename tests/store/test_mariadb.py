@@ -1,0 +1,218 @@
+"""What only MariaDB and MySQL have: collations, types, half migrations, settings of a session, URLs."""
+
+import sys
+from contextlib import closing
+from datetime import UTC, datetime
+
+import pymysql
+import pytest
+from sqlalchemy import String, Text, text
+
+from backburner.errors import MissingExtra, StoreUnavailable
+from backburner.states import JobState
+from backburner.store import versions
+from backburner.store.dialects.base import Trouble
+from backburner.store.dialects.mysql import TextTooLong
+from backburner.store.lane import OTHER
+from backburner.store.store import Store
+from tests.servers import MariaDBServer
+from tests.store.conftest import OpenStore
+from tests.store.scene import HandClock, Scene, end
+
+DIFFERENT = ["straße", "strasse", "Strasse", "STRASSE", "stràsse", "strasse ", "strasse\t", "strasse\0", "ﬆrasse"]
+
+
+def test_texts_that_look_alike_are_different(on_mariadb: Scene) -> None:
+    """By bytes: neither case, nor accents, nor blanks at the end make two names one."""
+    queues = [f"{number}" for number in range(3)]
+    on_mariadb.store.limits.make([f"task:{name}" for name in DIFFERENT])
+    for name in DIFFERENT:
+        on_mariadb.store.queues.pause(name, None, None, None)
+        on_mariadb.one(queue=queues[0], identifier=name, group_name=name)
+    assert {row.name for row in on_mariadb.store.queues.all()} == set(DIFFERENT)
+    for name in DIFFERENT:
+        assert on_mariadb.store.jobs.unfinished_identifiers([name], include_running=True) == {name}
+
+
+def test_every_text_is_compared_by_bytes(on_mariadb: Scene) -> None:
+    query = text(
+        "SELECT table_name, column_name, collation_name FROM information_schema.columns "
+        "WHERE table_schema = DATABASE() AND collation_name IS NOT NULL AND table_name <> 'backburner_version'"
+    )
+    with on_mariadb.store.engine.connect() as connection:
+        found = connection.execute(query).all()
+    texts = [
+        column
+        for table in on_mariadb.store.schema.metadata.tables.values()
+        for column in table.c
+        if isinstance(column.type, String | Text)
+    ]
+    assert len(found) == len(texts) > 60
+    assert {row[2] for row in found} == {"utf8mb4_nopad_bin"}
+
+
+def test_what_the_server_is_set_to_does_not_matter(
+    mariadb: MariaDBServer, migrated_mariadb: str, opened: OpenStore, clock: HandClock
+) -> None:
+    """A server with another time zone, weak checks, another isolation and character set."""
+    odd = {
+        "time_zone": "'-07:00'", "sql_mode": "'ANSI_QUOTES,NO_BACKSLASH_ESCAPES'", "tx_isolation": "'SERIALIZABLE'",
+        "character_set_server": "latin1", "autocommit": "0",
+    }  # fmt: skip
+    with closing(mariadb.connect()) as connection, connection.cursor() as cursor:
+        before = {}
+        for name in odd:
+            cursor.execute(f"SELECT @@GLOBAL.{name}")
+            ((value,),) = cursor.fetchall()
+            before[name] = f"'{value}'" if isinstance(value, str) else str(value)
+        try:
+            for name, value in odd.items():
+                cursor.execute(f"SET GLOBAL {name} = {value}")
+            scene = Scene(opened(migrated_mariadb), clock)
+            worker = scene.worker()
+            job = scene.running(worker, title="\\ '\" 😀")
+            scene.settle(worker, end(job, result='"\\n😀"'))
+            found = scene.get(job.id)
+            assert (found.title, found.result_text, found.created_at) == ("\\ '\" 😀", '"\\n😀"', clock.now())
+            asked = datetime.now(UTC)
+            lane = scene.store.lane(OTHER)
+            told = lane.run(scene.store.dialect.read_time, read_only=True)
+            assert abs((told - asked).total_seconds()) < 600, "in UTC, whatever the zone of the server"
+            query = text("SELECT @@tx_isolation, @@time_zone, @@innodb_lock_wait_timeout")
+            with scene.store.engine.connect() as core:
+                assert tuple(core.execute(query).one()) == ("READ-COMMITTED", "+00:00", 10)
+        finally:
+            for name, value in before.items():
+                cursor.execute(f"SET GLOBAL {name} = {value}")
+
+
+@pytest.mark.parametrize("made", [1, 7, 20, 33])
+def test_half_a_migration_is_taken_up(mariadb_url: str, opened: OpenStore, made: int) -> None:
+    """Each of its statements is committed by itself: what was made stays, the rest follows."""
+    store = opened(mariadb_url)
+    statements = [part for part in store.migration_sql().split(";") if "CREATE" in part or "INSERT" in part]
+    assert len(statements) > 34
+    assert "INSERT INTO backburner_version" in statements[-1]
+    with store.engine.begin() as connection:
+        for statement in statements[:made]:
+            connection.exec_driver_sql(statement.replace("%", "%%"))
+    assert store.version() is None
+    store.migrate()
+    assert store.version() == versions.NEEDED
+    scene = Scene(store, HandClock())
+    assert scene.state(scene.one()) == "queued"
+
+
+def test_printed_statements_work_by_hand(mariadb: MariaDBServer, mariadb_url: str, opened: OpenStore) -> None:
+    store = opened(mariadb_url)
+    with closing(mariadb.connect(mariadb_url.rpartition("/")[2])) as connection, connection.cursor() as cursor:
+        for statement in store.migration_sql().split(";"):
+            if statement.strip():
+                cursor.execute(statement)
+    scene = Scene(store, HandClock())
+    assert scene.state(scene.one()) == "queued"
+    assert store.migration_sql() == ""
+
+
+def test_one_migration_at_a_time(mariadb_url: str, opened: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, other = opened(mariadb_url), opened(mariadb_url)
+    monkeypatch.setattr(versions, "_WAIT_SECONDS", 0)
+    with store.engine.connect() as connection, versions._mysql_lock(connection, store.schema):
+        with pytest.raises(StoreUnavailable, match="another process is making the tables"):
+            other.migrate()
+        assert other.version() is None
+    other.migrate()
+    assert other.version() == versions.NEEDED
+
+
+def test_a_database_of_its_own(mariadb: MariaDBServer, mariadb_url: str, opened: OpenStore) -> None:
+    """`schema` is a database beside the one that the URL names."""
+    yard = mariadb.create_database("Back yard")
+    scene = Scene(opened(mariadb_url, auto_migrate=True, schema="Back yard", prefix="b_"), HandClock())
+    worker, job = scene.worker(), scene.one()
+    claimed = scene.claim(worker)
+    assert scene.finish(worker, claimed) == {job}
+    scene.store.jobs.retry(job)
+    scene.store.migrate()
+    mariadb.drop_database(yard)
+
+
+def test_a_text_that_no_server_takes(on_mariadb: Scene) -> None:
+    worker = on_mariadb.worker()
+    job = on_mariadb.running(worker)
+    with pytest.raises(ValueError, match="15,728,640 at most"):
+        on_mariadb.settle(worker, end(job, result="ž" * (8 * 2**20)))
+    with pytest.raises(TextTooLong):
+        on_mariadb.one(args="x" * (16 * 2**20))
+    assert on_mariadb.state(job.id) == "running"
+    fits = "x" * (15 * 2**20)
+    assert on_mariadb.settle(worker, end(job, result=fits)) == {job.id}
+    assert on_mariadb.get(job.id).result_text == fits
+
+
+def test_what_is_too_long_for_a_column_is_refused_not_cut(on_mariadb: Scene) -> None:
+    worker = on_mariadb.worker()
+    job = on_mariadb.running(worker)
+    with pytest.raises(ValueError, match="Data too long"):
+        on_mariadb.settle(worker, end(job, JobState.BLOCKED, blocked_on="x" * 21))
+    assert on_mariadb.state(job.id) == "running"
+
+
+def test_positions_go_on_after_a_retry(on_mariadb: Scene) -> None:
+    """A job that is retried gets a number of the counter, so no later insert meets it."""
+    first = on_mariadb.ended()
+    for _ in range(3):
+        on_mariadb.store.jobs.retry(first)
+        retried = on_mariadb.get(first).position
+        following = on_mariadb.get(on_mariadb.one()).position
+        assert retried < following
+        worker = on_mariadb.worker()
+        on_mariadb.finish(worker, on_mariadb.claim(worker))
+
+
+@pytest.mark.parametrize(
+    ("statement", "trouble"),
+    [
+        ("SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213", Trouble.BUSY),
+        ("SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1205", Trouble.BUSY),
+        ("SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1020", Trouble.BUSY),
+        ("SIGNAL SQLSTATE '70100' SET MYSQL_ERRNO = 1927", Trouble.LOST),
+        ("SIGNAL SQLSTATE '08S01' SET MYSQL_ERRNO = 1053", Trouble.LOST),
+        ("SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1290", Trouble.LOST),
+        ("INSERT INTO backburner_groups VALUES (repeat('x', 201))", Trouble.VALUE),
+        ("INSERT INTO backburner_groups VALUES (x'ff')", Trouble.VALUE),
+        ("KILL CONNECTION_ID()", Trouble.LOST),
+        ("SELEC 1", Trouble.OTHER),
+        ("INSERT INTO backburner_groups VALUES ('a'), ('a')", Trouble.OTHER),
+    ],
+)
+def test_what_an_error_means(on_mariadb: Scene, statement: str, trouble: Trouble) -> None:
+    lane = on_mariadb.store.engine.raw_connection()
+    with pytest.raises(pymysql.Error) as caught, closing(lane.cursor()) as cursor:
+        cursor.execute(statement)
+    assert on_mariadb.store.dialect.trouble(caught.value) is trouble
+    lane.invalidate()
+
+
+def test_a_closed_connection_is_lost(on_mariadb: Scene, mariadb: MariaDBServer) -> None:
+    connection = mariadb.connect()
+    connection.close()
+    with pytest.raises(pymysql.Error) as caught:
+        connection.cursor().execute("SELECT 1")
+    assert on_mariadb.store.dialect.trouble(caught.value) is Trouble.LOST
+
+
+@pytest.mark.parametrize("scheme", ["mysql", "mariadb", "mysql+pymysql", "mariadb+pymysql", "mysql+aiomysql"])
+def test_schemes_that_lead_to_it(migrated_mariadb: str, opened: OpenStore, scheme: str) -> None:
+    store = opened(f"{scheme}://{migrated_mariadb.partition('://')[2]}")
+    scene = Scene(store, HandClock())
+    assert scene.state(scene.one()) == "queued"
+    assert (store.engine.driver, store.dialect.name) == ("pymysql", "mysql")
+
+
+@pytest.mark.parametrize(("scheme", "package"), [("mysql", "pymysql"), ("mysql+mysqldb", "MySQLdb")])
+def test_a_driver_that_is_missing(monkeypatch: pytest.MonkeyPatch, scheme: str, package: str) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=rf"{package}.*backburner\[mysql\]"):
+        Store(f"{scheme}://root@127.0.0.1/x")
