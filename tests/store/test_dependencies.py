@@ -364,6 +364,7 @@ def test_it_does_not_walk_over_finished_jobs(scene: Scene, door: str, statement:
     plan = plan_of(scene.store, doors[door], after=statement)
     assert "Seq Scan on backburner_jobs" not in plan, plan
     assert "SCAN parent" not in plan, plan
+    assert " ALL by" not in plan, plan
 
 
 def many(scene: Scene, count: int) -> None:
@@ -374,3 +375,5 @@ def many(scene: Scene, count: int) -> None:
     assert len(scene.finish(worker, claimed)) == count
     if scene.store.dialect.name == "postgresql":
         scene.lane.run(lambda c: c.execute("ANALYZE"), atomic=False)
+    if scene.store.dialect.name == "mysql":
+        scene.lane.run(lambda c: scene.store.dialect.rows(c, "ANALYZE TABLE backburner_jobs"), atomic=False)

@@ -138,7 +138,7 @@ class MySQL(Dialect):
 
     def rows(self, connection: DriverConnection, statement: str, values: Sequence[Any] = ()) -> Sequence[Any]:
         with closing(connection.cursor()) as cursor:
-            cursor.execute(statement, values)
+            cursor.execute(statement, values or None)
             found: Sequence[Any] = cursor.fetchall()
             return found
 
