@@ -39,9 +39,7 @@ class Sender:
     def add(self, key: Key, jobs: int) -> None:
         """Ring for so many jobs, soon."""
         with self._lock:
-            if key not in self._pending and len(self._pending) >= MOST_PLACES:
-                key = _ANYWHERE
-            self._pending[key] = self._pending.get(key, 0) + jobs
+            self._count(key, jobs)
             if self._thread is None and not self._closing.is_set():
                 self._thread = threading.Thread(target=self._send, name="backburner-broker", daemon=True)
                 self._thread.start()
@@ -85,11 +83,19 @@ class Sender:
                 return
             self._closing.wait(_PAUSE_SECONDS)
 
+    def _count(self, key: Key, jobs: int) -> None:
+        if key not in self._pending and len(self._pending) >= MOST_PLACES:
+            key = _ANYWHERE
+        self._pending[key] = self._pending.get(key, 0) + jobs
+
     def _take(self) -> None:
         with self._lock:
             self._under_way, self._pending = self._pending, {}
 
     def _keep(self) -> None:
-        kept, self._under_way = self._under_way, {}
-        for key, jobs in kept.items():
-            self.add(key, jobs)
+        # In one go: in between, fewer would seem to wait.
+        with self._lock:
+            kept, self._under_way = self._under_way, {}
+            for key, jobs in kept.items():
+                self._count(key, jobs)
+        self._rang.set()
