@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from backburner import Backburner
+from backburner.broker import ear
 from backburner.broker.sender import MOST_PLACES, Sender
 from backburner.broker.state import Watched
 from backburner.cli.checks import Verdict, wake_up
@@ -21,7 +22,11 @@ from tests.servers import RedisServer, free_port
 from tests.waiting import wait_until
 
 
-def test_a_stopped_broker_is_seen_and_jobs_run_by_the_poll(app: Apps, start: Workers, broker: Server) -> None:
+def test_a_stopped_broker_is_seen_and_jobs_run_by_the_poll_until_it_is_back(
+    app: Apps, start: Workers, broker: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # While it is connected it looks so rarely that only a ring can be the reason for a run.
+    monkeypatch.setattr(ear, "PATIENCE", 1000.0)
     jobs, working = app(), app()
     worker = replace(SLOW, poll=0.2)
     start(working, worker)
@@ -46,16 +51,8 @@ def test_a_stopped_broker_is_seen_and_jobs_run_by_the_poll(app: Apps, start: Wor
     assert state is not None
     assert (state.connected, state.away_since, state.waiting) == (True, None, 0)
     assert state.error, "what it said last stays to be read"
-
-
-def test_after_an_outage_rings_are_heard_again(app: Apps, start: Workers, broker: Server) -> None:
-    jobs, working = app(), app()
-    start(working)
-    heard(working)
-    assert call(jobs, 1).wait(15.0)
-    broker.restart()
     for number in range(3):
-        assert call(jobs, number).wait(25.0)
+        assert call(jobs, number).wait(15.0), "rings are heard again"
 
 
 def test_a_broker_that_was_never_there_stops_nobody(app: Apps, start: Workers) -> None:
@@ -100,16 +97,16 @@ def test_a_process_that_dies_between_commit_and_message_loses_no_job(app: Apps, 
     assert job.wait(15.0)
 
 
-def test_what_is_left_at_the_end_of_a_process_is_sent(url: str, broker: Server, tmp_path: Path) -> None:
+def test_what_is_left_at_the_end_of_a_process_is_sent(url: str, redis: RedisServer, tmp_path: Path) -> None:
     program = (
         "from backburner import Backburner\n"
-        f"jobs = Backburner({url!r}, broker={broker.url!r}, table_prefix='backburner_')\n"
+        f"jobs = Backburner({url!r}, broker={redis.url!r}, table_prefix='backburner_')\n"
         "@jobs.task(name='add')\ndef add(a): ...\n"
         "add.options(queue='end-of-process').enqueue(1)\n"
     )
     subprocess.run([sys.executable, "-c", program], timeout=60, check=True, cwd=tmp_path)
-    with_names = Backburner(url, broker=broker.url)
-    lies(broker, with_names, 1, "end-of-process")
+    with_names = Backburner(url, broker=redis.url)
+    lies(redis, with_names, 1, "end-of-process")
     with_names.close()
 
 
