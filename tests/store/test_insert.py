@@ -43,7 +43,7 @@ def full(scene: Scene) -> NewJob:
 def expected(job: NewJob) -> Job:
     fields = job._asdict() | {"state": JobState.SCHEDULED, "tags": ("red", "a b"), "position": 1}
     fields["group"] = fields.pop("group_name")
-    del fields["keys"], fields["parents"], fields["parents_left"]
+    del fields["keys"], fields["parents"], fields["parents_left"], fields["mac"]
     return Job(**fields)
 
 
