@@ -1,10 +1,12 @@
 """How fast a backlog is worked off: Backburner beside the bare driver on the same tables.
 
-    python -m benchmarks.drain [--database sqlite|postgresql] [--jobs N] [--processes N] [--rounds N]
+    python -m benchmarks.drain [--database sqlite|postgresql] [--broker rabbitmq|redis] [--jobs N] [--processes N]
+        [--rounds N]
 
 The raw loop claims and finishes in batches, with the two shortest statements that are still fenced, and
 runs nothing: what the machine, the database and the driver allow on the shipped schema. Backburner runs as
-shipped: supervisor, leases, typed arguments, contexts, results kept, full durability. Rounds alternate.
+shipped: supervisor, leases, typed arguments, contexts, results kept, full durability; with `--broker`, its workers
+listen to one. Rounds alternate.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from typing import Any
 from backburner.job import NewJob
 from backburner.store.store import Store
 from benchmarks.noop import jobs_at
-from tests.servers import PostgresServer
+from tests.servers import PostgresServer, RabbitServer, RedisServer
 
 RAW_BATCH = {"sqlite": 100, "postgresql": 200}
 
@@ -40,11 +42,11 @@ def main() -> None:
         processes = options.processes or (2 if database == "postgresql" else 1)
         with ExitStack() as stack:
             raw, ours = [], []
-            fresh = new_url(database, stack)
+            fresh, broker = new_url(database, stack), _broker(options.broker, stack)
             for _ in range(options.rounds):
                 raw.append(raw_drain(fresh(), options.jobs, processes))
-                ours.append(backburner_drain(fresh(), options.jobs, processes))
-        print(_report(database, processes, options.jobs, raw, ours))
+                ours.append(backburner_drain(fresh(), options.jobs, processes, broker))
+        print(_report(database, options.broker, processes, options.jobs, raw, ours))
 
 
 def raw_drain(url: str, jobs: int, processes: int) -> float:
@@ -64,14 +66,18 @@ def raw_drain(url: str, jobs: int, processes: int) -> float:
     return jobs / (time.perf_counter() - begin)
 
 
-def backburner_drain(url: str, jobs: int, processes: int) -> float:
-    """Jobs per second of a worker as shipped, from the first start to the last end in the database."""
+def backburner_drain(url: str, jobs: int, processes: int, broker: str | None = None) -> float:
+    """Jobs per second of a worker as shipped, from the first start to the last end in the database.
+
+    `broker` is the URL of one that the worker is to listen to.
+    """
     store = _filled(url, jobs)
     worker = subprocess.run(
         [sys.executable, "-m", "benchmarks.noop", url, str(processes)],
         check=False,
         capture_output=True,
         text=True,
+        env=os.environ | ({"BACKBURNER_BROKER": broker} if broker else {}),
     )
     if worker.returncode != 0:
         raise RuntimeError(f"the worker ended with {worker.returncode}: {worker.stderr[-2000:]}")
@@ -185,10 +191,20 @@ def new_url(database: str, stack: ExitStack) -> Callable[[], str]:
     return lambda: f"sqlite:///{folder / f'{next(count)}.db'}"
 
 
-def _report(database: str, processes: int, jobs: int, raw: list[float], ours: list[float]) -> str:
+def _broker(name: str | None, stack: ExitStack) -> str | None:
+    """URL of a fresh broker."""
+    if name is None:
+        return None
+    server: RabbitServer | RedisServer = RabbitServer() if name == "rabbitmq" else RedisServer()
+    stack.enter_context(server)
+    return server.url
+
+
+def _report(database: str, broker: str | None, processes: int, jobs: int, raw: list[float], ours: list[float]) -> str:
     ratios = [b / a for a, b in zip(raw, ours, strict=True)]
     result = {
         "database": database,
+        "broker": broker,
         "processes": processes,
         "jobs": jobs,
         "raw": round(statistics.median(raw)),
@@ -206,6 +222,7 @@ def _report(database: str, processes: int, jobs: int, raw: list[float], ours: li
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Drain a backlog: Backburner beside the bare driver")
     parser.add_argument("--database", action="append", choices=["sqlite", "postgresql"])
+    parser.add_argument("--broker", choices=["rabbitmq", "redis"], help="the workers listen to this one")
     parser.add_argument("--jobs", type=int, default=100_000)
     parser.add_argument("--processes", type=int)
     parser.add_argument("--rounds", type=int, default=3)
