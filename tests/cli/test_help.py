@@ -17,7 +17,7 @@ PAGES: dict[str, str] = dict(DOCS["pages"](main, ("backburner",), None))
 def test_all_commands_are_there() -> None:
     said = "worker process run jobs queues schedules workers reload lock web migrate clear doctor settings demo"
     groups = {
-        "jobs": "list show retry cancel delete",
+        "jobs": "list show edit retry cancel delete",
         "queues": "list pause resume limit",
         "schedules": "list show run pause resume add remove",
         "workers": "list quiet stop",

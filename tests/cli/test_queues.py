@@ -13,7 +13,7 @@ def test_a_pause_is_said_and_listed(shop: Shop) -> None:
     assert (found["paused"], found["reason"]) == (True, "month end")
     assert found["paused_until"] is not None
     assert "@" in found["paused_by"]
-    assert "month end" in shop.run("queues", "list").stdout
+    assert "month end" in shop.run("queues", "list", COLUMNS="200").stdout
 
 
 def test_resume_says_whether_there_was_a_pause(shop: Shop) -> None:

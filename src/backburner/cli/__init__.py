@@ -13,7 +13,7 @@ COMMANDS = {
     "worker": Entry("backburner.cli.worker", "Run jobs until told to stop."),
     "process": Entry("backburner.cli.process", "Run what is ready, then end; for cron."),
     "run": Entry("backburner.cli.run", "Run one stored job now, here."),
-    "jobs": Entry("backburner.cli.jobs", "List, show, retry, cancel and delete jobs."),
+    "jobs": Entry("backburner.cli.jobs", "List, show, edit, retry, cancel and delete jobs."),
     "queues": Entry("backburner.cli.queues", "List, pause, resume and limit queues."),
     "schedules": Entry("backburner.cli.schedules", "List, show, run, pause, add and remove schedules."),
     "workers": Entry("backburner.cli.workers", "List workers, let them rest, stop them."),

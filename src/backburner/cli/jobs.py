@@ -191,7 +191,7 @@ def edit(context: click.Context, job_id: str, args: str | None, again: bool) -> 
     \b
     Examples:
       backburner jobs edit 019a3f2e-5b1c-7d24-9c41-6a1b2c3d4e5f
-      backburner jobs edit 019a3f2e-5b1c-7d24-9c41-6a1b2c3d4e5f --args '{"month": "2026-11"}' --retry
+      backburner jobs edit ID --args '{"month": "2026-11"}' --retry
     """
     jobs = open_app(call_of(context))
     if args is None:
