@@ -1,7 +1,6 @@
 """How fast a backlog is worked off: Backburner beside the bare driver on the same tables.
 
-    python -m benchmarks.drain [--database sqlite|postgresql] [--broker rabbitmq|redis] [--jobs N] [--processes N]
-        [--rounds N]
+from tests.servers import MariaDBServer, PostgresServer, RabbitServer, RedisServer
 
 The raw loop claims and finishes in batches, with the two shortest statements that are still fenced, and
 runs nothing: what the machine, the database and the driver allow on the shipped schema. Backburner runs as
@@ -29,17 +28,18 @@ from typing import Any
 
 from backburner.job import NewJob
 from backburner.store.store import Store
+from backburner.store.types import to_bytes
 from benchmarks.noop import jobs_at
-from tests.servers import PostgresServer, RabbitServer, RedisServer
+from tests.servers import MariaDBServer, PostgresServer, RabbitServer, RedisServer
 
-RAW_BATCH = {"sqlite": 100, "postgresql": 200}
+RAW_BATCH = {"sqlite": 100, "postgresql": 200, "mysql": 200}
 
 
 def main() -> None:
     """Measure and print one table per database."""
     options = _options()
-    for database in options.database or ("postgresql", "sqlite"):
-        processes = options.processes or (2 if database == "postgresql" else 1)
+    for database in options.database or ("postgresql", "mariadb", "sqlite"):
+        processes = options.processes or (1 if database == "sqlite" else 2)
         with ExitStack() as stack:
             raw, ours = [], []
             fresh, broker = new_url(database, stack), _broker(options.broker, stack)
@@ -116,7 +116,7 @@ def _raw_loop(url: str, barrier: Any) -> None:
     store.ready()
     lane = store.lane(0)
     name = store.schema.qualified("jobs")
-    step = _raw_postgresql(name) if store.dialect.name == "postgresql" else _raw_sqlite(name)
+    step = {"postgresql": _raw_postgresql, "mysql": _raw_mariadb, "sqlite": _raw_sqlite}[store.dialect.name](name)
     barrier.wait()
     # On PostgreSQL each statement is a transaction; SQLite's lane begins one, and the step ends it.
     while lane.run(step, atomic=False):
@@ -155,6 +155,39 @@ def _raw_postgresql(jobs: str) -> Callable[[Any], int]:
     return step
 
 
+def _raw_mariadb(jobs: str) -> Callable[[Any], int]:
+    me = to_bytes("018f0000-0000-7000-8000-000000000001")
+    look = (
+        f"SELECT position, id, attempt, task, args FROM {jobs} WHERE ready = 0 AND queue = 'default' "
+        "ORDER BY priority, position LIMIT %s FOR UPDATE SKIP LOCKED"
+    )
+    claim = (
+        f"UPDATE {jobs} SET state = 'running', attempt = attempt + 1, worker = %s, started_at = %s WHERE position IN %s"
+    )
+    # One result for all, so that the batch needs no values of its own.
+    finish = (
+        f"UPDATE {jobs} SET state = 'succeeded', worker = NULL, settled_attempt = attempt, settled_by = %s, "
+        "finished_at = %s, result = 'null' WHERE (position, attempt) IN %s AND position IN %s AND state = 'running'"
+    )
+
+    def step(connection: Any) -> int:
+        now = datetime.now(UTC).replace(tzinfo=None)
+        with connection.cursor() as cursor:
+            connection.begin()
+            positions = []
+            cursor.execute(look, (RAW_BATCH["mysql"],))
+            rows = cursor.fetchall()
+            if rows:
+                positions = [row[0] for row in rows]
+                cursor.execute(claim, (me, now, positions))
+            connection.commit()
+            if rows:
+                cursor.execute(finish, (me, now, [(row[0], row[2] + 1) for row in rows], positions))
+        return len(rows)
+
+    return step
+
+
 def _raw_sqlite(jobs: str) -> Callable[[Any], int]:
     claim = (
         f"UPDATE {jobs} SET state = 'running', attempt = attempt + 1, worker = 'me', started_at = ? "
@@ -186,6 +219,9 @@ def new_url(database: str, stack: ExitStack) -> Callable[[], str]:
     if database == "postgresql":
         server = stack.enter_context(PostgresServer(fsync=True))
         return lambda: server.create_database()
+    if database == "mariadb":
+        mariadb = stack.enter_context(MariaDBServer(fsync=True))
+        return lambda: mariadb.create_database()
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     count = iter(range(1_000_000))
     return lambda: f"sqlite:///{folder / f'{next(count)}.db'}"
@@ -221,7 +257,7 @@ def _report(database: str, broker: str | None, processes: int, jobs: int, raw: l
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Drain a backlog: Backburner beside the bare driver")
-    parser.add_argument("--database", action="append", choices=["sqlite", "postgresql"])
+    parser.add_argument("--database", action="append", choices=["sqlite", "postgresql", "mariadb"])
     parser.add_argument("--broker", choices=["rabbitmq", "redis"], help="the workers listen to this one")
     parser.add_argument("--jobs", type=int, default=100_000)
     parser.add_argument("--processes", type=int)

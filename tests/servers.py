@@ -171,6 +171,8 @@ class MariaDBServer(PrivateServer):
             shutil.which("mariadb-install-db") or "mariadb-install-db",
             *("--no-defaults", f"--datadir={self.folder / 'cluster'}", "--auth-root-authentication-method=normal"),
             *("--skip-test-db", "--skip-name-resolve", "--innodb-log-file-size=16M"),
+            # Each server removes, when it starts, what it takes for its own left-overs in that folder.
+            f"--tmpdir={self.folder}",
         )
 
     def _command(self) -> Sequence[str]:
@@ -180,6 +182,7 @@ class MariaDBServer(PrivateServer):
             "port": str(self.port),
             "socket": str(self.folder / "socket"),
             "pid-file": str(self.folder / "pid"),
+            "tmpdir": str(self.folder),
             "max-connections": "200",
             "innodb-buffer-pool-size": "128M",
             "innodb-log-file-size": "64M" if self.fsync else "16M",

@@ -20,7 +20,12 @@ def api_postgresql(request: pytest.FixtureRequest) -> Kind:
     return databases.PostgreSQL(request.getfixturevalue("postgres"))
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(scope="session")
+def api_mariadb(request: pytest.FixtureRequest) -> Kind:
+    return databases.MariaDB(request.getfixturevalue("mariadb"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """URL of a database with all tables and no rows."""
     kind: Kind = request.getfixturevalue(f"api_{request.param}")

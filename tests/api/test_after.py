@@ -1,15 +1,14 @@
 """`after=`: stored with its job, wherever that goes, and refused when there is no such parent."""
 
-import sqlite3
 from typing import Any
 
-import psycopg
 import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
 from backburner import Backburner, JobState, Task
 from backburner.errors import UnknownParent
+from tests.api.drivers import driver
 from tests.api.rings import Rings
 
 S = JobState
@@ -23,12 +22,6 @@ def work(jobs: Backburner) -> Task[[int], None]:
 
     jobs.store.ready()
     return work
-
-
-def driver(url: str) -> Any:
-    if url.startswith("sqlite"):
-        return sqlite3.connect(url.removeprefix("sqlite:///"))
-    return psycopg.connect(url.replace("+psycopg", ""))
 
 
 def core(url: str) -> Any:
@@ -114,14 +107,18 @@ def test_workers_are_told_of_parents_that_were_done(
     assert job.refresh().state is S.QUEUED
 
 
-def test_a_transaction_that_sees_an_old_database_may_name_a_newer_parent(postgresql_url: str) -> None:
-    made = Backburner(postgresql_url)
+@pytest.mark.parametrize("server", ["postgresql", "mariadb"])
+def test_a_transaction_that_sees_an_old_database_may_name_a_newer_parent(
+    server: str, request: pytest.FixtureRequest
+) -> None:
+    url = request.getfixturevalue(f"{server}_url")
+    made = Backburner(url)
 
     @made.task
     def late(n: int) -> None: ...
 
     made.store.migrate()
-    engine = create_engine(postgresql_url, isolation_level="REPEATABLE READ")
+    engine = create_engine(url, isolation_level="REPEATABLE READ")
     with engine.connect() as connection:
         connection.exec_driver_sql("SELECT 1 FROM backburner_jobs")
         first = late.enqueue(1)

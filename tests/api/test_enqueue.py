@@ -190,6 +190,10 @@ def test_a_lost_answer_neither_loses_nor_doubles_a_job(jobs: Backburner, monkeyp
 
 
 def _lost(jobs: Backburner) -> Exception:
+    if jobs.store.dialect.name == "mysql":
+        import pymysql
+
+        return pymysql.OperationalError(2013, "the connection is lost")
     if jobs.store.dialect.name == "postgresql":
         import psycopg
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg.rows import dict_row
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
@@ -22,8 +21,9 @@ from backburner.errors import (
     TransactionMustRetry,
     WaitInsideTransaction,
 )
+from tests.api.drivers import asynchronous, driver, driver_with_dict_rows
 from tests.api.rings import Rings
-from tests.servers import PostgresServer
+from tests.servers import MariaDBServer, PostgresServer
 
 Open = Callable[[str], Any]
 
@@ -39,21 +39,6 @@ def work(jobs: Backburner) -> Task[[int], None]:
 
 def plain(url: str) -> str:
     return url.replace("+psycopg", "")
-
-
-def driver(url: str) -> Any:
-    """A connection of the driver itself."""
-    if url.startswith("sqlite"):
-        return sqlite3.connect(url.removeprefix("sqlite:///"))
-    return psycopg.connect(plain(url))
-
-
-def driver_with_dict_rows(url: str) -> Any:
-    if url.startswith("sqlite"):
-        connection = driver(url)
-        connection.row_factory = lambda cursor, row: {d[0]: v for d, v in zip(cursor.description, row, strict=True)}
-        return connection
-    return psycopg.connect(plain(url), row_factory=dict_row)
 
 
 def core(url: str) -> Any:
@@ -203,7 +188,8 @@ def test_another_database_is_refused(
         other = f"sqlite:///{tmp_path / 'other.db'}"
         Backburner(other).store.ready()
     else:
-        server: PostgresServer = request.getfixturevalue("postgres")
+        name = "mariadb" if database_url.startswith("mariadb") else "postgres"
+        server: PostgresServer | MariaDBServer = request.getfixturevalue(name)
         other = server.create_database()
     with opened(open_it, other) as connection:
         with pytest.raises(ForeignTransaction), jobs.transaction(connection):
@@ -235,10 +221,6 @@ def test_what_is_no_connection_is_refused(jobs: Backburner, work: Task[[int], No
         with pytest.raises(InvalidOption, match="connection"):
             work.options(connection=wrong).enqueue(1)
     assert jobs.find() == []
-
-
-def asynchronous(url: str) -> str:
-    return url.replace("sqlite:", "sqlite+aiosqlite:")
 
 
 def test_an_async_session_commits_and_rolls_back_jobs(

@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from backburner import Backburner, JobState, Task
 from backburner.errors import DuplicateJob, IdempotencyMismatch
+from tests.api.drivers import asynchronous
 from tests.api.rings import Rings
-from tests.api.test_transaction import ALL, asynchronous, core, opened
+from tests.api.test_transaction import ALL, core, opened
 
 Open = Callable[[str], Any]
 

@@ -18,7 +18,7 @@ def run(module: str, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("database", ["sqlite", "postgresql", "mariadb"])
 def test_the_drain_is_measured_beside_the_raw_loop(database: str) -> None:
     figures = json.loads(run("benchmarks.drain", "--small", "--database", database))
     assert figures["database"] == database

@@ -175,7 +175,7 @@ class Groups(RuleBasedStateMachine):
         assert all(row.blocked_on is None for row in self.rows() if row.state not in WAITING)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def groups(request: pytest.FixtureRequest, tmp_path: Path) -> type[Groups]:
     kind: Kind = request.getfixturevalue(f"{request.param}_kind")
     return type("ReadyGroups", (Groups,), {"kind": kind, "folder": tmp_path})

@@ -1,14 +1,16 @@
 """What only MariaDB and MySQL have: collations, types, half migrations, settings of a session, URLs."""
 
 import sys
+import threading
 from contextlib import closing
 from datetime import UTC, datetime
 
 import pymysql
 import pytest
-from sqlalchemy import String, Text, text
+from sqlalchemy import String, Text, create_engine, text
 
-from backburner.errors import MissingExtra, StoreUnavailable
+from backburner.errors import MissingExtra, StoreUnavailable, TransactionMustRetry
+from backburner.job import JobFilter, Key, NewJob
 from backburner.states import JobState
 from backburner.store import versions
 from backburner.store.dialects.base import Trouble
@@ -17,7 +19,7 @@ from backburner.store.lane import OTHER
 from backburner.store.store import Store
 from tests.servers import MariaDBServer
 from tests.store.conftest import OpenStore
-from tests.store.scene import HandClock, Scene, end
+from tests.store.scene import Crew, HandClock, Scene, end
 
 DIFFERENT = ["straße", "strasse", "Strasse", "STRASSE", "stràsse", "strasse ", "strasse\t", "strasse\0", "ﬆrasse"]
 
@@ -216,3 +218,99 @@ def test_a_driver_that_is_missing(monkeypatch: pytest.MonkeyPatch, scheme: str, 
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=rf"{package}.*backburner\[mysql\]"):
         Store(f"{scheme}://root@127.0.0.1/x")
+
+
+def unique(scene: Scene, name: str = "u:t:1") -> NewJob:
+    return scene.job(keys=(Key(name, "live", "existing"),), unique_key=name)
+
+
+def test_a_transaction_that_sees_the_past_finds_the_winner(on_mariadb: Scene, migrated_mariadb: str) -> None:
+    """REPEATABLE READ, the server's default: what was committed since the first look is there all the same."""
+    store, winner = on_mariadb.store, unique(on_mariadb)
+    engine = create_engine(migrated_mariadb)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM backburner_keys")).scalar() == 0
+        store.inserts.put([winner], 100)
+        job = unique(on_mariadb)
+        stored = store.callers.of(connection).insert([job], 100)
+        connection.commit()
+    engine.dispose()
+    assert stored.instead == {job.id: winner.id}
+    assert store.jobs.ids(JobFilter(), 10) == [winner.id]
+
+
+def test_a_transaction_that_sees_the_past_knows_that_the_winner_is_done(
+    on_mariadb: Scene, migrated_mariadb: str
+) -> None:
+    store, first, worker = on_mariadb.store, unique(on_mariadb), on_mariadb.worker()
+    store.inserts.put([first], 100)
+    engine = create_engine(migrated_mariadb)
+    with engine.connect() as connection:
+        connection.execute(text("SELECT count(*) FROM backburner_jobs")).scalar()
+        on_mariadb.finish(worker, on_mariadb.claim(worker))
+        job = unique(on_mariadb)
+        assert store.callers.of(connection).insert([job], 100).instead == {}
+        connection.commit()
+    engine.dispose()
+    assert on_mariadb.state(job.id) == "queued"
+
+
+@pytest.mark.parametrize("autocommit", [True, False])
+def test_keys_over_a_driver_that_commits_by_itself(
+    mariadb: MariaDBServer, on_mariadb: Scene, migrated_mariadb: str, autocommit: bool
+) -> None:
+    """A savepoint outside of a transaction is forgotten without a word: then one is begun for what belongs together."""
+    store, first = on_mariadb.store, unique(on_mariadb)
+    with closing(mariadb.connect(migrated_mariadb.rpartition("/")[2])) as connection:
+        connection.autocommit(autocommit)
+        with closing(connection.cursor()) as cursor:
+            cursor.execute("SELECT @@innodb_lock_wait_timeout")
+            before = cursor.fetchall()
+            store.callers.of(connection).insert([first], 100)
+            loser = unique(on_mariadb)
+            assert store.callers.of(connection).insert([loser], 100).instead == {loser.id: first.id}
+            assert (store.jobs.states([first.id]) != {}) is autocommit
+            connection.commit()
+            cursor.execute("SELECT @@innodb_lock_wait_timeout")
+            assert cursor.fetchall() == before
+    assert store.jobs.ids(JobFilter(), 10) == [first.id]
+
+
+def test_a_lock_wait_that_ended_means_run_the_transaction_again(on_mariadb: Scene, migrated_mariadb: str) -> None:
+    engine, job = create_engine(migrated_mariadb), on_mariadb.job()
+    with engine.connect() as early, engine.connect() as late:
+        on_mariadb.store.callers.of(early).insert([job], 100)
+        late.execute(text("SET SESSION innodb_lock_wait_timeout = 1"))
+        with pytest.raises(TransactionMustRetry, match="Lock wait timeout"):
+            on_mariadb.store.callers.of(late).insert([job], 100)
+        late.rollback()
+        early.commit()
+    engine.dispose()
+    assert on_mariadb.state(job.id) == "queued"
+
+
+def test_a_deadlock_means_run_the_transaction_again(on_mariadb: Scene, migrated_mariadb: str) -> None:
+    """Two that store the same two jobs, each in its own order: one of them has to begin again."""
+    engine, jobs, told = create_engine(migrated_mariadb), [on_mariadb.job(), on_mariadb.job()], list[str]()
+    both = threading.Barrier(2)
+
+    def store_all(order: list[NewJob]) -> None:
+        with engine.connect() as connection:
+            target = on_mariadb.store.callers.of(connection)
+            target.insert(order[:1], 100)
+            both.wait(10)
+            try:
+                target.insert(order[1:], 100)
+                connection.commit()
+            except TransactionMustRetry as error:
+                told.append(str(error))
+                connection.rollback()
+
+    crew = Crew()
+    crew.add(store_all, jobs)
+    crew.add(store_all, jobs[::-1])
+    crew.start().join()
+    engine.dispose()
+    assert len(told) == 1
+    assert "Deadlock" in told[0]
+    assert len(on_mariadb.store.jobs.ids(JobFilter(), 10)) == 2

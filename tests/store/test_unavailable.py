@@ -9,21 +9,27 @@ from backburner.errors import InvalidUrl, StoreUnavailable
 from backburner.job import JobFilter
 from backburner.store.lane import FINISH
 from backburner.store.store import Store
-from tests.servers import PostgresServer, free_port
+from tests.servers import MariaDBServer, PostgresServer, ServerMissing, free_port
 from tests.store.conftest import OpenStore
 from tests.store.scene import Crew, HandClock, Scene
 from tests.waiting import wait_until
 
+Server = PostgresServer | MariaDBServer
 
-@pytest.fixture(scope="module")
-def mortal() -> Iterator[PostgresServer]:
-    """A server to be stopped and paused; one for all these tests."""
-    with PostgresServer() as server:
+
+@pytest.fixture(scope="module", params=[PostgresServer, MariaDBServer])
+def mortal(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A server to be stopped and paused; one of each kind for all these tests."""
+    try:
+        server: Server = request.param()
+    except ServerMissing as missing:
+        pytest.skip(str(missing))
+    with server:
         yield server
 
 
 @pytest.fixture
-def scene(mortal: PostgresServer, opened: OpenStore) -> Iterator[Scene]:
+def scene(mortal: Server, opened: OpenStore) -> Iterator[Scene]:
     if not mortal.running:
         mortal.start()
     url = mortal.create_database()
@@ -36,8 +42,9 @@ def scene(mortal: PostgresServer, opened: OpenStore) -> Iterator[Scene]:
     mortal.drop_database(url)
 
 
-def test_nobody_listens() -> None:
-    store = Store(f"postgresql://someone:s3cret@127.0.0.1:{free_port()}/jobs")
+@pytest.mark.parametrize("scheme", ["postgresql", "mariadb"])
+def test_nobody_listens(scheme: str) -> None:
+    store = Store(f"{scheme}://someone:s3cret@127.0.0.1:{free_port()}/jobs")
     doors: list[Callable[[], object]] = [
         store.ready,
         lambda: store.lane(0),
@@ -50,13 +57,13 @@ def test_nobody_listens() -> None:
     store.close()
 
 
-def test_a_database_that_is_not_there(mortal: PostgresServer) -> None:
-    with pytest.raises(StoreUnavailable, match='"nowhere" does not exist'):
+def test_a_database_that_is_not_there(mortal: Server) -> None:
+    with pytest.raises(StoreUnavailable, match="(?i)\"nowhere\" does not exist|unknown database 'nowhere'"):
         Store(mortal.url("nowhere")).ready()
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
-def test_stopped_and_started_again(scene: Scene, mortal: PostgresServer, mode: str) -> None:
+def test_stopped_and_started_again(scene: Scene, mortal: Server, mode: str) -> None:
     worker, job_id = scene.worker(), scene.one()
     lane = scene.store.lane(FINISH)
     (claimed,) = scene.claim(worker)
@@ -68,7 +75,7 @@ def test_stopped_and_started_again(scene: Scene, mortal: PostgresServer, mode: s
         lambda: scene.store.workers.beat([worker], 30),
         lambda: scene.store.read_clock(lane),
     ]
-    lane.run(lambda connection: connection.execute("SELECT 1"))
+    lane.run(lambda connection: scene.store.dialect.rows(connection, "SELECT 1"))
     mortal.stop(mode)  # type: ignore[arg-type]
     for door in doors * 2:
         with pytest.raises(StoreUnavailable):
@@ -80,7 +87,7 @@ def test_stopped_and_started_again(scene: Scene, mortal: PostgresServer, mode: s
     assert scene.state(job_id) == "succeeded"
 
 
-def test_a_restart_between_two_calls_is_at_worst_one_error_each(scene: Scene, mortal: PostgresServer) -> None:
+def test_a_restart_between_two_calls_is_at_worst_one_error_each(scene: Scene, mortal: Server) -> None:
     """Connections that died unseen are replaced at the first error; the second call works."""
     worker, job_id = scene.worker(), scene.one()
     (claimed,) = scene.claim(worker)
@@ -107,22 +114,24 @@ def test_a_backend_ended_by_the_operator(scene: Scene) -> None:
     worker = scene.worker()
     scene.one()
     lane = scene.lane
-    pid = lane.run(lambda connection: connection.info.backend_pid)
+    rows, on_postgresql = scene.store.dialect.rows, scene.store.dialect.name == "postgresql"
+    who = "SELECT pg_backend_pid()" if on_postgresql else "SELECT CONNECTION_ID()"
+    number = lane.run(lambda connection: rows(connection, who), atomic=False)[0][0]
     with scene.store.engine.connect() as connection:
-        connection.exec_driver_sql(f"SELECT pg_terminate_backend({pid})")
+        connection.exec_driver_sql(f"SELECT pg_terminate_backend({number})" if on_postgresql else f"KILL {number}")
     with pytest.raises(StoreUnavailable):
         scene.claim(worker)
     assert len(scene.claim(worker)) == 1
 
 
-def test_a_call_that_hangs_can_be_abandoned(scene: Scene, mortal: PostgresServer) -> None:
+def test_a_call_that_hangs_can_be_abandoned(scene: Scene, mortal: Server) -> None:
     """The server is there and does not answer: a watchdog ends the call from another thread."""
     worker, lane, errors = scene.worker(), scene.lane, list[StoreUnavailable]()
     scene.claim(worker)
 
     def hang() -> None:
         with pytest.raises(StoreUnavailable) as caught:
-            lane.run(lambda connection: connection.execute("SELECT 1"), atomic=False)
+            lane.run(lambda connection: scene.store.dialect.rows(connection, "SELECT 1"), atomic=False)
         errors.append(caught.value)
 
     mortal.pause()

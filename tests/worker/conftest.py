@@ -13,6 +13,19 @@ from tests.store.databases import Kind
 from tests.worker.app import build
 from tests.worker.world import World
 
+ON_MARIADB_TOO = {"test_points", "test_child_death", "test_tree_death", "test_lines", "test_waiting", "test_embedded"}
+"""Files whose worlds are on MariaDB as well: what dies, what is claimed in steps, what waits. The others would
+find no more there than the tests of the store do, and a third of the time of this group.
+"""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A `world` once per kind of database."""
+    if "world" in metafunc.fixturenames:
+        too = metafunc.module.__name__.rpartition(".")[2] in ON_MARIADB_TOO
+        kinds = ["sqlite", "postgresql", *(["mariadb"] if too else [])]
+        metafunc.parametrize("world", kinds, indirect=True)
+
 
 @pytest.fixture(scope="session")
 def worker_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Kind:
@@ -32,7 +45,12 @@ def _world(url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     made.close()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(scope="session")
+def worker_mariadb(request: pytest.FixtureRequest) -> Kind:
+    return databases.MariaDB(request.getfixturevalue("mariadb"))
+
+
+@pytest.fixture
 def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """Once per kind of database."""
     kind: Kind = request.getfixturevalue(f"worker_{request.param}")
