@@ -76,6 +76,7 @@ class Settings:
     grace: float = _knob(25.0, "How long running jobs may go on after a stop was asked for, seconds", 0)
     max_crashes: int = _knob(3, "How often a job may kill its process before it fails", 1)
     max_losses: int = _knob(10, "How often a job may lose its worker before it fails", 1)
+    cleaning: bool = _knob(default=True, text="Workers delete jobs that have been kept long enough")
     keep_succeeded: float = _knob(30 * _DAY, "How long succeeded jobs are kept, seconds; 0: for ever", 0)
     keep_skipped: float = _knob(30 * _DAY, "How long skipped jobs are kept, seconds; 0: for ever", 0)
     keep_failed: float = _knob(60 * _DAY, "How long failed jobs are kept, seconds; 0: for ever", 0)

@@ -1,12 +1,17 @@
 """Chores: promote, expire, unhold, prune; each does its own and nothing more."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+from backburner.errors import JobNotFound
+from backburner.files import open_files
 from backburner.job import JobFilter
+from backburner.settings import Settings
 from backburner.states import FINAL, JobState
 from backburner.store.upkeep import BATCH, EXPIRED, UNKNOWN_TASK
+from backburner.worker.pruner import Pruner
 from tests.store.scene import Scene, end
 from tests.store.test_delete import full_job, rows
 
@@ -210,3 +215,14 @@ def test_prune_kept_never_touches_what_is_not_finished(scene: Scene) -> None:
     scene.clock.move(1)
     assert scene.store.upkeep.prune_kept() == 0
     assert scene.state(job.id) == "queued"
+
+
+def test_cleaning_has_a_switch_of_its_own(scene: Scene, tmp_path: Path) -> None:
+    job = scene.ended()
+    scene.clock.move(100)
+    files = open_files(str(tmp_path / "files"), scene.ids)
+    Pruner(scene.store, files, Settings(cleaning=False, keep_succeeded=10.0)).once()
+    assert scene.state(job) is JobState.SUCCEEDED
+    Pruner(scene.store, files, Settings(keep_succeeded=10.0)).once()
+    with pytest.raises(JobNotFound):
+        scene.get(job)

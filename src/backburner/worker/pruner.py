@@ -23,12 +23,15 @@ class Pruner:
     def __init__(self, store: Store, files: FileStore, settings: Settings) -> None:
         self._store, self._files = store, files
         self._next_key = ""
+        self._cleaning = settings.cleaning
         self._keep = {state: float(getattr(settings, f"keep_{state}")) for state in sorted(FINAL)}
 
     def once(self) -> float | None:
         """Prune a batch of each state."""
-        more = [self._prune(state, keep) for state, keep in self._keep.items() if keep > 0]
-        more.append(self._store.upkeep.prune_kept() == BATCH)
+        more = []
+        if self._cleaning:
+            more = [self._prune(state, keep) for state, keep in self._keep.items() if keep > 0]
+            more.append(self._store.upkeep.prune_kept() == BATCH)
         self._prune_files()
         self._prune_keys()
         self._store.workers.prune(self._store.clock.now() - _WORKERS_KEPT, BATCH)
