@@ -23,7 +23,7 @@ from sqlalchemy import update
 from backburner.ids import Ids
 from backburner.job import NewJob
 from backburner.store.store import Store
-from benchmarks.drain import new_url
+from benchmarks.drain import new_url, rate
 
 _ROWS = 5000
 
@@ -55,14 +55,10 @@ def _measured(url: str, fill: Callable[[Store, argparse.Namespace], int], option
     )
     if worker.returncode != 0:
         raise RuntimeError(f"the worker ended with {worker.returncode}: {worker.stderr[-2000:]}")
-    t = store.schema.qualified("jobs")
-    query = f"SELECT count(*), min(started_at), max(finished_at) FROM {t} WHERE state = 'succeeded'"
-    done, first, last = store.read(lambda c: c.exec_driver_sql(query).one())
-    store.close()
-    if done != expected:
-        raise RuntimeError(f"{done} of {expected} jobs succeeded")
-    seconds = (last - first) / 1e6 if isinstance(first, int) else (last - first).total_seconds()
-    return float(done / seconds)
+    try:
+        return rate(store, expected)
+    finally:
+        store.close()
 
 
 def _none(store: Store, options: argparse.Namespace) -> int:
