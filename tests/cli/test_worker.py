@@ -179,7 +179,7 @@ def test_a_file_names_the_app(file: str, text: str, sqlite_url: str, tmp_path: P
     ("url", "problem"),
     [
         ("nonsense", "is no database URL"),
-        ("oracle://x/y", "'oracle' is not supported. Use one of: postgresql, sqlite"),
+        ("oracle://x/y", "'oracle' is not supported. Use one of: mariadb, mysql, postgresql, sqlite"),
         ("sqlite:////no/such/folder/jobs.db", "the folder /no/such/folder does not exist"),
         ("sqlite://", "a database in memory is gone with its connection"),
     ],
