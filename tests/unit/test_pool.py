@@ -37,7 +37,9 @@ class Bodies:
 
     def _run(self, job: ClaimedJob, slot: int) -> bool:
         self.slots[job.id] = slot
-        if not self._away:
+        if self._away:
+            self.pool.goes_on()
+        else:
             self._ends[job.id].wait(30)
         return self._away
 
@@ -85,3 +87,20 @@ def test_a_body_on_the_loop_that_is_written_off_leaves_a_pool_that_becomes_idle(
     bodies.pool.left(away)
     assert bodies.pool.idle
     assert bodies.pool.free == 1
+
+
+def test_a_body_that_ends_elsewhere_before_its_thread_is_back() -> None:
+    """As an async task does that has nothing to wait for: its place must not be given away twice."""
+    taken: list[str] = []
+
+    def run(job: ClaimedJob, slot: int) -> bool:
+        taken.append(job.id)
+        pool.goes_on()
+        pool.left(1)
+        return True
+
+    pool = Pool(1, run, lambda: True, lambda: None)
+    pool.add([claimed(number) for number in range(5)], 1)
+    wait_until(lambda: len(taken) == 5, "all of them run")
+    wait_until(lambda: pool.idle, "nothing runs any more")
+    assert pool.free == 1

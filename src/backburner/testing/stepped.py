@@ -51,6 +51,10 @@ class WaitingPool(Pool):
     def add(self, jobs: Iterable[ClaimedJob], wake: int) -> None:
         super().add(jobs, 0)
 
+    def goes_on(self) -> None:
+        # The one who steps waits for it: nothing else runs meanwhile.
+        return
+
     def left(self, slot: int) -> None:
         self.came_back.set()
 

@@ -33,6 +33,7 @@ class Bench:
         done: Callable[[ClaimedJob, Settlement | None], None],
         deaf: Callable[[Running], None] = lambda _: None,
         left: Callable[[int], None] = lambda _: None,
+        goes_on: Callable[[], None] = lambda: None,
         stop_worker: Callable[[str], None] = lambda _: None,
         stranger: Callable[[ClaimedJob], Settlement] = verdict.unknown_task,
         begin: Callable[[ClaimedJob], bool] = lambda _: True,
@@ -51,7 +52,9 @@ class Bench:
             deaf=deaf,
             grace=stop_grace,
         )
-        self.executor = executor(jobs, page, self.reporter, worker, isolation, begin, done, left, stop_worker, stranger)
+        self.executor = executor(
+            jobs, page, self.reporter, worker, isolation, begin, done, left, goes_on, stop_worker, stranger
+        )
 
     def _encode(self, context: JobContext, result: Any) -> str:
         task = self._registry.get(context.task or "")

@@ -58,6 +58,7 @@ class Executor:
         begin: Callable[[ClaimedJob], bool],
         done: Callable[[ClaimedJob, Settlement | None], None],
         left: Callable[[int], None],
+        goes_on: Callable[[], None],
         stop_worker: Callable[[str], None],
         stranger: Callable[[ClaimedJob], Settlement],
     ) -> None:
@@ -67,7 +68,8 @@ class Executor:
         self._seal = Seal(secret) if secret is not None else None
         self._seams, self._notifiers, self._captured = jobs.seams, jobs.notifiers, jobs.captured
         self._page, self._reporter, self._isolation = page, reporter, isolation
-        self._begin, self._done, self._left, self._stop_worker = begin, done, left, stop_worker
+        self._begin, self._done, self._stop_worker = begin, done, stop_worker
+        self._left, self._goes_on = left, goes_on
         self._stranger = stranger
         self.loop = Loop()
         self.shows = False
@@ -137,6 +139,7 @@ class Executor:
         self._page.begin(slot, job.id, job.attempt, guarded, running.started)
         self._reporter.begin(running)
         if on_loop:
+            self._goes_on()
             running.stop = self.loop.start(lambda: self._on_loop(running, task, options, body), slot)
             if context._stop is not None:
                 # It was told to stop before there was something to stop.

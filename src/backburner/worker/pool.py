@@ -14,7 +14,8 @@ class Pool:
     """Up to `size` bodies at the same time; async ones count too, while they run on the loop.
 
     `run(job, slot)` runs one job in the calling thread, whose slot is below `size`; when it answers True the job
-    went on elsewhere (the loop, in a slot from `size` on) and its place stays taken until `left(slot)` is called.
+    went on elsewhere (the loop, in a slot from `size` on). Then it has called `goes_on()` before that, and its place
+    stays taken until `left(slot)` is called.
     `room()` is called when there is room for another.
     """
 
@@ -76,6 +77,11 @@ class Pool:
             while True:
                 jobs.append(self._ready.popleft())
         return jobs
+
+    def goes_on(self) -> None:
+        """The body of the calling thread is about to go on elsewhere. Said before: it may end there at once."""
+        with self._lock:
+            self._away += 1
 
     def left(self, slot: int) -> None:
         """A body that went on elsewhere has ended."""
@@ -150,7 +156,6 @@ class Pool:
     def _hand_over(self, slot: int, signal: threading.Semaphore) -> None:
         """The body went on elsewhere and keeps its place: this thread rests when there is no other."""
         with self._lock:
-            self._away += 1
             if self._closed or self._active + self._away + len(self._lost) <= self.size:
                 return
             self._active -= 1

@@ -71,7 +71,7 @@ class WorkerProcess:
         self._strangers = Strangers(self._store, jobs.registry, self._my_id)
         self.bench = Bench(
             jobs, page, self._my_id, isolation=self._isolation(limits), done=self._done, deaf=self._on_deaf,
-            left=self._on_left, stop_worker=self.become_quiet, begin=self._begin,
+            left=self._on_left, goes_on=self._on_goes_on, stop_worker=self.become_quiet, begin=self._begin,
             stranger=self._strangers.meet, stop_grace=STOP_GRACE, executor=executor,
         )  # fmt: skip
         self.bench.executor.shows = options.shows
@@ -301,6 +301,9 @@ class WorkerProcess:
         for job_id, position, attempt in self._store.claims.owned(self.id):
             if job_id not in held and job_id not in self._held:
                 self.finisher.add(Settlement(job_id, position, attempt, JobState.QUEUED))
+
+    def _on_goes_on(self) -> None:
+        self.pool.goes_on()
 
     def _on_left(self, slot: int) -> None:
         self.pool.left(slot)
