@@ -79,7 +79,9 @@ class Groups:
             mine = self._lock(connection, names, wait=False)
             return self._step(connection, mine, order.worker, lambda row: serves(row) and room.admits(row))
 
-        return self._store.run(work, CLAIM)
+        step = self._store.run(work, CLAIM)
+        # A row may have been cleaned away since it was made: a worker that ends when it finds nothing must find it.
+        return self._store.run(work, CLAIM) if self._made_again(names) and not step.taken else step
 
     def advance(self, names: Iterable[str]) -> set[str]:
         """Queue the next ones of these groups, where nobody holds them; the queues that got one."""
@@ -294,11 +296,23 @@ class Groups:
             self._known.clear()
         self._known.update(new)
 
+    def _made_again(self, names: Sequence[str]) -> bool:
+        """Make the rows of those that could not be locked; True when any was gone."""
+        unlocked = set(names) - self._known
+        if not unlocked:
+            return False
+        groups = self._store.schema.groups.c
+        query = select(groups.name).where(groups.name.in_(unlocked))
+        there = set(self._store.read(lambda c: c.execute(query).scalars().all()))
+        self._known.update(there)
+        self._make(sorted(unlocked))
+        return unlocked != there
+
     def _lock(self, connection: Connection, names: Sequence[str], *, wait: bool) -> list[str]:
         groups = self._store.schema.groups.c
         query = select(groups.name).where(groups.name.in_(names)).order_by(groups.name)
         locked = list(connection.execute(query.with_for_update(skip_locked=not wait)).scalars())
         if len(locked) < len(names):
-            # Locked by others, or cleaned away meanwhile: the next look makes them again.
+            # Locked by others, or cleaned away meanwhile: see `_made_again`.
             self._known.difference_update(set(names) - set(locked))
         return locked
