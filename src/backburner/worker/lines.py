@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from backburner.clock import boot_seconds
@@ -159,7 +159,7 @@ class GroupKeeper:
 
     every = 5.0
 
-    def __init__(self, store: Store, bell: Bell, every: Callable[[], float] | None = None) -> None:
+    def __init__(self, store: Store, bell: Bell) -> None:
         self._store, self._bell = store, bell
         self._after = ""
 
