@@ -103,6 +103,28 @@ def test_hooks_of_app_queue_and_task_run_inside_each_other(
     ]  # fmt: skip
 
 
+class Elsewhere(Hook):
+    """Has something done in a thread, as clients of files and databases do."""
+
+    async def before(self, attempt: Attempt) -> None:
+        await asyncio.to_thread(lambda: None)
+
+    async def after(self, attempt: Attempt) -> None:
+        await asyncio.to_thread(lambda: None)
+
+
+def test_more_async_hooks_at_once_than_the_loop_has_threads(jobs: Backburner) -> None:
+    """Each waits for a thread of the loop: whoever waits for the hook must not take those."""
+    many = 40
+
+    @jobs.task(hooks=[Elsewhere()])
+    async def work() -> None: ...
+
+    ids = jobs.enqueue_many(work, [()] * many)
+    with Worker(jobs, WorkerOptions(concurrency=many, poll=0.05, grace=0.1)):
+        assert all(jobs.wait(job_id, 30) for job_id in ids)
+
+
 def test_a_hook_given_twice_runs_once(jobs: Backburner) -> None:
     heard: list[str] = []
     hook = jobs.hooks.add(Recorder("app", heard))

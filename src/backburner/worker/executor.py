@@ -71,10 +71,10 @@ class Executor:
         self._begin, self._done, self._stop_worker = begin, done, stop_worker
         self._left, self._goes_on = left, goes_on
         self._stranger = stranger
-        self.loop = Loop()
         self.shows = False
         """Whether progress is drawn on the terminal as well."""
         self._away_slots = list(range(page.slots - 1, page.slots // 2 - 1, -1))
+        self.loop = Loop(len(self._away_slots))
         self.paces: dict[str, Pace] = {}
 
     def short_tasks(self) -> list[str]:
@@ -228,7 +228,7 @@ class Executor:
                 self._conclude(running, task, options, value, error)
             else:
                 # What it reported may have to wait for the database, and hooks for anything: not on the loop.
-                await asyncio.to_thread(self._conclude, running, task, options, value, error)
+                await self.loop.beside(partial(self._conclude, running, task, options, value, error))
         finally:
             self._away_slots.append(running.slot)
             self._left(running.slot)

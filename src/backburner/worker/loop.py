@@ -7,13 +7,19 @@ import contextvars
 import inspect
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 
 class Loop:
-    """Started with the first async job."""
+    """Started with the first async job. `threads` is how many calls may run beside it at a time.
 
-    def __init__(self) -> None:
+    These are no threads of the loop's own: an app's `asyncio.to_thread` takes those, and may need one to end a call.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._beside = ThreadPoolExecutor(threads, "backburner-beside")
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -34,7 +40,9 @@ class Loop:
 
         def cancel() -> None:
             cancelled.set()
-            loop.call_soon_threadsafe(lambda: [task.cancel() for task in holder])
+            # A loop that has ended has dropped it.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(lambda: [task.cancel() for task in holder])
 
         loop.call_soon_threadsafe(begin)
         return cancel
@@ -64,15 +72,27 @@ class Loop:
         return value
 
     async def beside(self, function: Callable[[], Any]) -> Any:
-        """Run a function in a thread; context variables that it sets are set here as well."""
-        context = contextvars.copy_context()
-        try:
-            return await asyncio.get_running_loop().run_in_executor(None, context.run, function)
-        finally:
-            adopt(context)
+        """Run a function in a thread; context variables that it sets are set here as well.
+
+        Whoever is cancelled meanwhile hears of it when the function has ended: a thread cannot be stopped.
+        """
+        context, stopped = contextvars.copy_context(), None
+        doing = asyncio.get_running_loop().run_in_executor(self._beside, context.run, function)
+        while not doing.done():
+            try:
+                await asyncio.wait([doing])
+            except asyncio.CancelledError as error:
+                stopped = error
+        adopt(context)
+        if stopped is not None:
+            # What it raised is of no interest any more, and need not be told as forgotten.
+            doing.exception()
+            raise stopped
+        return doing.result()
 
     def close(self) -> None:
         """Stop the loop; what still runs there is dropped."""
+        self._beside.shutdown(wait=False, cancel_futures=True)
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
 
@@ -80,8 +100,15 @@ class Loop:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="backburner-loop", daemon=True).start()
+                threading.Thread(target=_run, args=(self._loop,), name="backburner-loop", daemon=True).start()
             return self._loop
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
 
 
 def adopt(context: contextvars.Context) -> None:
