@@ -43,6 +43,7 @@ class Lines:
         self._busy: set[str] = set()
         self._deep: set[str] = set()
         self._rows: dict[str, tuple[float, int]] = {}
+        self._rows_most = _ROWS_KEPT
         self._capped_queues: set[str] = set()
         self._asked_at = float("-inf")
         self._made = False
@@ -127,6 +128,10 @@ class Lines:
             if job.group_name is not None:
                 since, count = self._rows.get(job.group_name, (boot_seconds(), 0))
                 self._rows[job.group_name] = (since, count + 1)
+        if len(self._rows) > self._rows_most:
+            over = boot_seconds() - ROW_SECONDS
+            self._rows = {group: row for group, row in self._rows.items() if row[0] > over}
+            self._rows_most = max(_ROWS_KEPT, 2 * len(self._rows))
 
     def _may_go_on(self, group: str) -> bool:
         since, count = self._rows.get(group, (boot_seconds(), 0))
@@ -134,8 +139,6 @@ class Lines:
             return True
         # From now on it stands in line with all others, and then may go on in a row again.
         self._rows.pop(group, None)
-        if len(self._rows) > _ROWS_KEPT:
-            self._rows.clear()
         return False
 
     def _cap(self, name: str) -> int | None:
