@@ -59,7 +59,7 @@ class Control:
 
     def __init__(self, database: Database, registry: Registry, watch: JobWatch) -> None:
         self._database, self._registry, self._watch = database, registry, watch
-        self._why = Why(database)
+        self._why = Why(database, registry)
 
     def get(self, job_id: str) -> Job:
         """One job as it is now."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from backburner.errors import DuplicateTask, UnknownTask
+from backburner.run_options import Cap
 from backburner.task import Task
 
 
@@ -41,6 +42,17 @@ class Registry:
         if found is None:
             raise UnknownTask(name, tuple(task.name for task in self))
         return found
+
+    def cap_of(self, name: str) -> Cap | None:
+        """How many jobs may run at once of the task of that name or alias; None when it has no such limit."""
+        task = self._tasks.get(name)
+        if task is None or task.defaults.max_running is None:
+            return None
+        return Cap((task.name, *task.aliases), task.defaults.max_running)
+
+    def capped(self) -> list[str]:
+        """Every name and alias of tasks of which only so many jobs may run at once."""
+        return [name for name, task in self._tasks.items() if task.defaults.max_running is not None]
 
     def names(self) -> tuple[str, ...]:
         """Every name that the app's tasks answer to, aliases included, in alphabetical order."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from backburner.errors import DecodeError, InvalidOption
 from backburner.outcome import seconds_of
@@ -21,6 +21,13 @@ OVERRIDES = ("timeout", "stall_timeout", "isolate", "keep", "notify_after")
 
 NOTIFIED = "notified"
 """In the stored `options` of a job that somebody was told of: it is done once, also after a retry by hand."""
+
+
+class Cap(NamedTuple):
+    """At most `most` jobs of one task run at the same time; `names` are its name, first, and its aliases."""
+
+    names: tuple[str, ...]
+    most: int
 
 
 @dataclass(frozen=True, slots=True)

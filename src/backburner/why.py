@@ -8,6 +8,7 @@ from datetime import datetime
 from backburner.database import Database
 from backburner.errors import JobNotFound
 from backburner.job import Job
+from backburner.registry import Registry
 from backburner.relations import LAUNCH, PARENTS
 from backburner.states import JobState
 
@@ -20,8 +21,8 @@ _SHOWN = 10
 class Why:
     """Explains waiting jobs from what is stored of them, of their queue and of the workers."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, registry: Registry) -> None:
+        self._database, self._registry = database, registry
 
     def sentences(self, job: Job) -> list[str]:
         """The reasons, the weightiest first; none for a job that runs or is done."""
@@ -71,6 +72,9 @@ class Why:
         live = [worker for worker in store.workers.live() if worker.lease_until >= now]
         if not live:
             return ["No worker is running."]
+        live = [worker for worker in live if worker.told is None]
+        if not live:
+            return ["Every live worker was told to take nothing more."]
         of_queue = [worker for worker in live if worker.queues is None or job.queue in json.loads(worker.queues)]
         if not of_queue:
             return [f"No live worker takes queue {job.queue}."]
@@ -110,10 +114,18 @@ class Why:
         return found
 
     def _cap(self, job: Job) -> list[str]:
-        most = self._database.store.limits.capped_queues().get(job.queue)
-        if most is None or self._database.store.limits.running(f"queue:{job.queue}") < most:
-            return []
-        return [f"Queue {job.queue} may run {most} at once, and does."]
+        """Whether as many run as may, of its task or of its queue."""
+        limits, found = self._database.store.limits, []
+        cap = self._registry.cap_of(job.task)
+        if cap is not None and limits.running("task", cap.names) >= cap.most:
+            jobs = "1 job" if cap.most == 1 else f"{cap.most:,} jobs"
+            found.append(
+                f"At most {jobs} of task {cap.names[0]} may run at once, and {'does' if cap.most == 1 else 'do'}."
+            )
+        most = limits.capped_queues().get(job.queue)
+        if most is not None and limits.running("queue", (job.queue,)) >= most:
+            found.append(f"Queue {job.queue} may run {most} at once, and does.")
+        return found
 
     def _line(self, job: Job) -> str:
         place = self._database.store.jobs.position_in_line(job, _COUNTED)

@@ -89,6 +89,41 @@ def test_run_09_no_more_at_once_than_the_cap_on_all_workers_together(
     assert len(workers) == 2
 
 
+def test_run_09_jobs_under_an_older_name_of_the_task_count_too(
+    jobs: Backburner, start_worker: StartWorker, sqlite_url: str
+) -> None:
+    gate, before = Gate(), Backburner(sqlite_url)
+
+    @before.task(name="weighty", queue="heavy")
+    def weighty() -> None: ...
+
+    waiting = [weighty.enqueue() for _ in range(3)]
+    before.close()
+
+    @jobs.task(name="heavy", aliases=["weighty"], queue="heavy", max_running=2)
+    def heavy() -> None:
+        gate()
+
+    @jobs.task(name="light", queue="heavy", priority=90)
+    def light() -> None: ...
+
+    waiting += [heavy.enqueue() for _ in range(3)]
+    for _ in range(2):
+        start_worker()
+    wait_until(lambda: gate.inside >= 2, "two of them run")
+    for _ in range(5):
+        assert done(light.enqueue()).state is JobState.SUCCEEDED
+    assert gate.inside == 2
+    for job in waiting:
+        if job.refresh().state is JobState.QUEUED:
+            assert "At most 2 jobs of task heavy may run at once, and do." in jobs.control.why_not_running(
+                job.refresh()
+            )
+    gate.open.set()
+    assert [done(job).state for job in waiting] == [JobState.SUCCEEDED] * 6
+    assert gate.most == 2
+
+
 def test_run_09_no_more_at_once_than_the_worker_is_told(jobs: Backburner, start_worker: StartWorker) -> None:
     gate = Gate()
     heavy = waiting_task(jobs, gate, None)

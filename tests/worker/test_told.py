@@ -83,7 +83,9 @@ def test_a_quiet_worker_takes_nothing_and_stays_until_it_is_replaced(world: Worl
     world.ends(held)
     beat = world.jobs.workers.list()[0].beat_at
     wait_until(lambda: world.jobs.workers.list()[0].beat_at > beat, "one more beat")
-    assert world.job(waiting).state is JobState.QUEUED
+    found = world.job(waiting)
+    assert found.state is JobState.QUEUED
+    assert "Every live worker was told to take nothing more." in world.jobs.control.why_not_running(found)
     assert tree.children() == [worker.pid]
     assert world.jobs.workers.reload() == [worker.id]
     world.ends(waiting)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import Connection, Row, and_, bindparam, or_, select, update
 
 from backburner.job import ClaimedJob
+from backburner.run_options import Cap
 from backburner.states import WAITING, JobState
 from backburner.store.conditions import GROUP, in_line, queued_in_group
 from backburner.store.dialects.base import ClaimOrder
@@ -61,7 +62,7 @@ class Groups:
         )  # fmt: skip
         return list(dict.fromkeys(self._store.read(lambda c: c.execute(query).scalars().all())))
 
-    def claim(self, order: ClaimOrder, names: Sequence[str], caps: Callable[[str], int | None]) -> Step:
+    def claim(self, order: ClaimOrder, names: Sequence[str], caps: Callable[[str], Cap | None]) -> Step:
         """Take heads of these groups, at most `order.free`, and park what waits behind them.
 
         Empty for a worker that was marked dead, and for a paused queue. `caps(task)` is how many of a task may run.

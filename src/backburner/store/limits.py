@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Row, Select, func, select
 
 from backburner.job import ClaimedJob
+from backburner.run_options import Cap
 from backburner.store.conditions import queued_alone
 from backburner.store.dialects.base import ClaimOrder
 from backburner.store.lane import CLAIM
@@ -27,7 +28,7 @@ class Room:
     """
 
     def __init__(
-        self, store: Store, connection: Connection, free: int, caps: Callable[[str], int | None], paused: set[str]
+        self, store: Store, connection: Connection, free: int, caps: Callable[[str], Cap | None], paused: set[str]
     ) -> None:
         self._store, self._connection, self._free, self._caps = store, connection, free, caps
         self._paused = paused
@@ -41,36 +42,39 @@ class Room:
         if self._free <= 0 or ALL_QUEUES in self._paused or row.queue in self._paused:
             return False
         capped = []
-        for name, cap in ((f"task:{row.task}", self._caps(row.task)), (f"queue:{row.queue}", self._cap(row.queue))):
-            if cap is not None:
-                if self._room(name, cap) <= 0:
-                    return False
-                capped.append(name)
-        for name in capped:
-            self._left[name] -= 1
+        of_task, of_queue = self._caps(row.task), self._queue_caps.get(row.queue)
+        if of_task is not None:
+            capped.append(("task", of_task))
+        if of_queue is not None:
+            capped.append(("queue", Cap((row.queue,), of_queue)))
+        if any(self._room(kind, cap) <= 0 for kind, cap in capped):
+            return False
+        for kind, cap in capped:
+            self._left[f"{kind}:{cap.names[0]}"] -= 1
         self._free -= 1
         return True
 
-    def _cap(self, queue: str) -> int | None:
-        return self._queue_caps.get(queue)
-
-    def _room(self, name: str, cap: int) -> int:
+    def _room(self, kind: str, cap: Cap) -> int:
+        name = f"{kind}:{cap.names[0]}"
         if name not in self._left:
-            self._left[name] = cap - self._running(name) if self._lock(name) else 0
+            # Counted under the lock: nobody else takes one meanwhile.
+            self._left[name] = self._free_of(kind, cap) if self._lock(name) else 0
         return self._left[name]
+
+    def _free_of(self, kind: str, cap: Cap) -> int:
+        return cap.most - _running(self._store, self._connection, kind, cap.names)
 
     def _lock(self, name: str) -> bool:
         limits = self._store.schema.limits
         query = select(limits.c.name).where(limits.c.name == name).with_for_update(skip_locked=True)
         return self._connection.execute(query).first() is not None
 
-    def _running(self, name: str) -> int:
-        t = self._store.schema.jobs.c
-        kind, _, value = name.partition(":")
-        column = t.task if kind == "task" else t.queue
-        # By the index of owned jobs: they are few.
-        query = select(func.count()).where(t.worker.is_not(None), column == value)
-        return self._connection.execute(query).scalar_one()
+
+def _running(store: Store, connection: Connection, kind: str, names: Sequence[str]) -> int:
+    t = store.schema.jobs.c
+    # By the index of owned jobs: they are few.
+    query = select(func.count()).where(t.worker.is_not(None), (t.task if kind == "task" else t.queue).in_(names))
+    return connection.execute(query).scalar_one()
 
 
 class Limits:
@@ -89,9 +93,9 @@ class Limits:
             self._store.run(lambda c: c.execute(self._store.dialect.insert_new(limits), rows), CLAIM)
             self._known.update(new)
 
-    def running(self, name: str) -> int:
-        """How many jobs of a capped thing run now."""
-        return self._store.read(lambda c: Room(self._store, c, 0, lambda task: None, set())._running(name))
+    def running(self, kind: str, names: Sequence[str]) -> int:
+        """How many jobs run now of a "queue", or of a "task" under all its names."""
+        return self._store.read(lambda c: _running(self._store, c, kind, names))
 
     def capped_queues(self) -> dict[str, int]:
         """Queues with a cap, and the cap."""
@@ -100,7 +104,7 @@ class Limits:
         return {row.name: row.most for row in self._store.read(lambda c: c.execute(query).all())}
 
     def claim(
-        self, order: ClaimOrder, tasks: Sequence[str] | None, caps: Callable[[str], int | None]
+        self, order: ClaimOrder, tasks: Sequence[str] | None, caps: Callable[[str], Cap | None]
     ) -> list[ClaimedJob]:
         """Take jobs without a group of one queue, at most `order.free`: of these tasks only, of any when None."""
         t = self._store.schema.jobs

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, and_, or_, select, update
 
 from backburner.job import ClaimedJob
 from backburner.relations import LAUNCH
+from backburner.run_options import Cap
 from backburner.states import JobState
 from backburner.store.conditions import state_in
 from backburner.store.lane import CLAIM
@@ -46,12 +47,13 @@ class Single:
         )
         return self._store.run(lambda c: c.execute(statement).rowcount == 1)
 
-    def claim(self, job_id: str, worker: str, caps: Callable[[str], int | None]) -> ClaimedJob | None:
+    def claim(self, job_id: str, worker: str, caps: Callable[[str], Cap | None]) -> ClaimedJob | None:
         """Take it, if it waits for nothing else, and its queue and task have room."""
         t, known = self._t.c, self.row(job_id)
         if known is None or known.group_name is not None or known.state not in (JobState.QUEUED, JobState.BLOCKED):
             return None
-        self._store.limits.make([f"queue:{known.queue}", f"task:{known.task}"])
+        cap = caps(known.task)
+        self._store.limits.make([f"queue:{known.queue}", *([f"task:{cap.names[0]}"] if cap is not None else ())])
         free = or_(t.state == JobState.QUEUED, and_(t.state == JobState.BLOCKED, t.blocked_on == LAUNCH))
 
         def work(connection: Connection) -> ClaimedJob | None:

@@ -51,7 +51,7 @@ class Lines:
     @property
     def capped_tasks(self) -> list[str]:
         """Tasks of which only so many may run at once: no plain claim takes them."""
-        return [task.name for task in self._registry if task.defaults.max_running is not None]
+        return self._registry.capped()
 
     def capped(self, queue: str) -> bool:
         """Whether only so many jobs of this queue may run at once."""
@@ -88,13 +88,13 @@ class Lines:
         moved = False
         names = self._store.groups.arrivals(order)
         if names and order.free > 0:
-            step = self._store.groups.claim(order, names, self._cap)
+            step = self._store.groups.claim(order, names, self._registry.cap_of)
             taken, moved = step.taken, step.parked > 0
             if step.queued:
                 self._bell.ring(step.queued)
         if self._wants_capped(order.queue) and order.free > len(taken):
             less = order._replace(free=order.free - len(taken))
-            taken = taken + self._store.limits.claim(less, self._only(order.queue), self._cap)
+            taken = taken + self._store.limits.claim(less, self._only(order.queue), self._registry.cap_of)
         if taken or moved:
             self._busy.add(order.queue)
         else:
@@ -140,10 +140,6 @@ class Lines:
         # From now on it stands in line with all others, and then may go on in a row again.
         self._rows.pop(group, None)
         return False
-
-    def _cap(self, name: str) -> int | None:
-        task = self._registry.get(name)
-        return None if task is None else task.defaults.max_running
 
     def _wants_capped(self, queue: str) -> bool:
         return self.capped(queue) or bool(self.capped_tasks)

@@ -82,7 +82,7 @@ class SingleClaimer:
     def _look(self) -> float:
         """Take the job, or find out whether to wait for it; the pause until the next look."""
         began = boot_seconds()
-        job = self._store.single.claim(self._job, self._worker(), self._cap)
+        job = self._store.single.claim(self._job, self._worker(), self._registry.cap_of)
         if job is not None:
             self.nothing_at = float("-inf")
             self._claimed([job])
@@ -95,7 +95,3 @@ class SingleClaimer:
                 return min(max(rest, _LOOK_SECONDS), _AWAY_SECONDS)
         self.nothing_at = began
         return _LOOK_SECONDS
-
-    def _cap(self, name: str) -> int | None:
-        task = self._registry.get(name)
-        return task.defaults.max_running if task is not None else None
