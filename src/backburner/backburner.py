@@ -20,6 +20,7 @@ from backburner.errors import InvalidOption
 from backburner.files import FileStore, open_files
 from backburner.hooks import Hooks
 from backburner.ids import Ids
+from backburner.intake import Intake
 from backburner.job import Job, JobFilter
 from backburner.launch import Launcher
 from backburner.lock import LEASE_SECONDS, Lock, app_lock
@@ -78,6 +79,7 @@ class Backburner:
         self.captured: Captured = Captured()
         launcher = Launcher(self.settings, self._spec)
         self._enqueuer = JobEnqueuer(self._database, self.ids, self.control, self.captured, launcher)
+        self.intake: Intake = Intake(self._database, self.registry, self._enqueuer)
         self.notifiers: Notifiers = Notifiers(self.registry, self._enqueuer)
         self.schedules: Schedules = Schedules(self._database, self.registry, self.ids, self.control)
         self._files: FileStore | None = None

@@ -118,7 +118,7 @@ class InvalidOption(BackburnerError, ValueError):
     """An option of a task or of an enqueue has a wrong value."""
 
     def __init__(self, option: str, value: object, problem: str, remedy: str) -> None:
-        self.option, self.value = option, value
+        self.option, self.value, self.problem, self.remedy = option, value, problem, remedy
         super().__init__(f"option {option!r} = {shown(value)}: {problem}. {remedy}")
 
 

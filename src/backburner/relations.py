@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -105,3 +107,17 @@ def idempotency(task: str, owner: str | None, key: str, args: str) -> Key:
     # Who asked is a part of it: nobody may find out, or get, what is another's.
     whose = hashlib.sha256((owner or "").encode()).hexdigest()[:16] if owner else ""
     return Key(f"i:{whose}:{task}:{key}", "kept", "existing", digest=digest)
+
+
+def principals(keys: Iterable[Key], task: str, principal: str, request: str) -> tuple[Key, ...]:
+    """The same keys as names of one principal's own, for calls that come from outside.
+
+    Whoever may call a task must not get, move or take the place of what the app itself or somebody else enqueued.
+    `request` is what must be the same under one idempotency key.
+    """
+    found = []
+    for key in keys:
+        name = hashlib.sha256(json.dumps([principal, key.name]).encode()).hexdigest()
+        digest = hashlib.sha256(request.encode()).hexdigest() if key.digest is not None else None
+        found.append(replace(key, name=f"h{key.name[0]}:{task}:{name}", digest=digest))
+    return tuple(found)

@@ -68,6 +68,7 @@ class Settings:
     max_args_bytes: int = _knob(262_144, "Limit of the stored arguments of one job, bytes", 2)
     max_result_bytes: int = _knob(1_048_576, "Limit of the stored result of one job, bytes", 4)
     max_log_bytes: int = _knob(1_048_576, "How much of the end of one job's log is kept, bytes", 0)
+    max_per_owner: int = _knob(1_000, "How many unfinished jobs of one owner the HTTP API takes; 0: any number", 0)
     lease: float = _knob(30.0, "How long a worker owns its jobs without a beat, seconds", 0.001)
     beat: float = _knob(5.0, "How often a worker renews its lease, seconds; at most a third of it", 0.001)
     poll: float = _knob(1.0, "How often an idle worker looks for jobs when nothing wakes it, seconds", 0.001)

@@ -23,7 +23,6 @@ EVERYWHERE = {
 ANY_DATABASE = {"jobs_everywhere", "database_url"}
 
 MISSING = {
-    "enq_16",
     "run_05",
     "run_06",
     "out_12",

@@ -1,20 +1,17 @@
 """A real server and the system's Chromium for the tests of pages and components."""
 
 import json
-import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import uvicorn
 from fastapi import FastAPI
 from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from backburner.web import web_app
-from tests.waiting import wait_until
+from tests.web.listening import Listener
 from tests.web.shop import Shop
 
 FLAGS = (
@@ -36,10 +33,8 @@ class Host:
         self.app = FastAPI()
         self.app.mount("/bb", self.backburner)
         self.app.add_api_route("/", self._page, methods=["GET"])
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://localhost:{self._socket.getsockname()[1]}"
-        self.server = uvicorn.Server(uvicorn.Config(self.app, log_level="warning", timeout_graceful_shutdown=5))
-        self._thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self._socket]})
+        self._listener = Listener(self.app, self.backburner)
+        self.url, self.server = self._listener.url, self._listener.server
 
     async def _page(self, request: Request) -> Response:
         elements = "".join(
@@ -55,15 +50,10 @@ class Host:
         )
 
     def start(self) -> None:
-        self._thread.start()
-        wait_until(lambda: self.server.started, "the server listens")
+        self._listener.start()
 
     def stop(self) -> None:
-        self.backburner.state.shutdown.ask()
-        self.server.should_exit = True
-        self._thread.join(20)
-        assert not self._thread.is_alive(), "the server did not stop"
-        self._socket.close()
+        self._listener.stop()
 
 
 @contextmanager

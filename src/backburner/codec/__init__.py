@@ -11,13 +11,16 @@ from backburner.codec.parameters import MAX_ARGS_BYTES, Parameters
 from backburner.codec.pickled import PICKLE, Pickles
 from backburner.codec.plan import MAX_DEPTH
 from backburner.codec.result import MAX_RESULT_BYTES, decode_result, encode_result
+from backburner.codec.review import Fault, pointer, review
 from backburner.codec.signature import hints_of
+from backburner.codec.text import deeper
 
 CODEC = "json"
 """The name a stored row gives to this form."""
 
 __all__ = [
     "CODEC",
+    "Fault",
     "MAX_ARGS_BYTES",
     "MAX_DEPTH",
     "MAX_RESULT_BYTES",
@@ -25,6 +28,9 @@ __all__ = [
     "Parameters",
     "Pickles",
     "decode_result",
+    "deeper",
     "encode_result",
     "hints_of",
+    "pointer",
+    "review",
 ]

@@ -115,14 +115,14 @@ def _pack_at(key: Any, plan: Plan, value: Any) -> Any:
     try:
         return plan.pack(value)
     except Misfit as misfit:
-        raise misfit.at(f"[{key!r:.40}]") from misfit.__cause__
+        raise misfit.at(f"[{key!r:.40}]", key) from misfit.__cause__
 
 
 def _unpack_at(key: Any, plan: Plan, stored: Any) -> Any:
     try:
         return plan.unpack(stored)
     except Misfit as misfit:
-        raise misfit.at(f"[{key!r:.40}]") from misfit.__cause__
+        raise misfit.at(f"[{key!r:.40}]", key) from misfit.__cause__
 
 
 class Table(Plan):

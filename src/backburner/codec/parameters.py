@@ -138,11 +138,20 @@ class Parameters:
             raise InvalidArgument(self._task, "*", _Hidden(text), error.problem, "Correct the JSON") from error
         return self.bind(tuple(args), kwargs)
 
+    def unpack_one(self, name: str, stored: Any) -> Any:
+        """The value of one parameter. Raises `Misfit`."""
+        return self._unpack_one(self._plans[name], self._signature.parameters[name].kind, stored)
+
+    def required(self, name: str) -> bool:
+        """Whether a call needs a value for that parameter."""
+        parameter = self._signature.parameters[name]
+        return parameter.default is _EMPTY and parameter.kind not in _VARIADIC
+
     def schema(self) -> dict[str, Any]:
         """The JSON schema (2020-12) of the stored arguments."""
         defs: dict[str, Any] = {}
         properties = {parameter.name: self._schema_of(parameter, defs) for parameter in self._stored}
-        required = [p.name for p in self._stored if p.default is _EMPTY and p.kind not in _VARIADIC]
+        required = [name for name in self.names if self.required(name)]
         shape = {
             "type": "object",
             "properties": properties,
@@ -248,7 +257,7 @@ class Parameters:
                 )
         for p in self._stored:
             given = p.name in kwargs or p.name in positional[: len(args)]
-            if p.default is _EMPTY and p.kind not in _VARIADIC and not given:
+            if self.required(p.name) and not given:
                 return InvalidArgument(self._task, p.name, _Missing(), "is required", f"Pass {p}")
         return InvalidArgument(self._task, "*", _Missing(), str(error), listed)
 
@@ -260,11 +269,10 @@ class Parameters:
             raise Misfit("is no object of arguments by name")
         named: dict[str, Any] = {}
         for name, item in self._fitting(stored).items():
-            plan = self._plans[name]
             try:
-                named[name] = self._unpack_one(plan, self._signature.parameters[name].kind, item)
+                named[name] = self.unpack_one(name, item)
             except Misfit as misfit:
-                raise misfit.at(f".{name}") from misfit
+                raise misfit.at(f".{name}", name) from misfit
         return named
 
     def _fitting(self, stored: Mapping[str, Any]) -> dict[str, Any]:
@@ -274,7 +282,7 @@ class Parameters:
             if name not in self._plans:
                 raise Unfitting(f"it has no parameter {name!r:.40} any more")
         for p in self._stored:
-            if p.default is _EMPTY and p.kind not in _VARIADIC and p.name not in found:
+            if self.required(p.name) and p.name not in found:
                 raise Unfitting(f"the call has nothing for its parameter {p.name!r}")
         return found
 

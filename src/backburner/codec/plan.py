@@ -37,19 +37,24 @@ ANYTHING = frozenset(KINDS.values())
 class Misfit(Exception):
     """A value does not fit a plan; internal, the callers turn it into their typed error.
 
-    `unstorable` tells a value of the right type that has no stored form (NaN) from a wrong type; `depth` is
-    how many levels further in the problem is.
+    `unstorable` tells a value of the right type that has no stored form (NaN) from a wrong type; `keys` lead to
+    the problem.
     """
 
     def __init__(self, problem: str, remedy: str = "", *, unstorable: bool = False) -> None:
         self.problem, self.remedy, self.unstorable, self.path = problem, remedy, unstorable, ""
-        self.depth = 0
+        self.keys: tuple[str, ...] = ()
         super().__init__(problem)
 
-    def at(self, step: str) -> Misfit:
-        """The same misfit, seen from one level further out."""
+    @property
+    def depth(self) -> int:
+        """How many levels further in the problem is."""
+        return len(self.keys)
+
+    def at(self, step: str, key: object) -> Misfit:
+        """The same misfit, seen from one level further out: `step` for people, `key` in its array or object."""
         self.path = step + self.path
-        self.depth += 1
+        self.keys = (str(key), *self.keys)
         return self
 
     def sentence(self) -> str:

@@ -86,7 +86,7 @@ class Record(Plan):
                 try:
                     turned[name] = turn(field.plan, values[name])
                 except Misfit as misfit:
-                    raise misfit.at(f".{name}") from misfit.__cause__
+                    raise misfit.at(f".{name}", name) from misfit.__cause__
             elif field.required:
                 raise Misfit(f"{self.name} needs {name!r}", f"Set {name}")
         return turned

@@ -27,7 +27,7 @@ def write(packed: Any, levels: int = MAX_DEPTH) -> bytes:
     except (ValueError, OverflowError, TypeError) as error:
         # Python itself refuses to write an int of more than 4,300 digits.
         raise Misfit(str(error), "Pass a smaller value", unstorable=True) from error
-    if _deeper(packed, levels, text.count(b"[") + text.count(b"{")):
+    if deeper(packed, levels, text.count(b"[") + text.count(b"{")):
         raise too_deep()
     return text
 
@@ -40,7 +40,7 @@ def read(text: str, levels: int = MAX_DEPTH) -> Any:
         raise too_deep() from error
     except Exception as error:
         raise Misfit(f"is no JSON ({error})") from error
-    if _deeper(stored, levels, text.count("[") + text.count("{")):
+    if deeper(stored, levels, text.count("[") + text.count("{")):
         raise too_deep()
     return stored
 
@@ -50,9 +50,9 @@ def too_deep() -> Misfit:
     return Misfit(f"is nested deeper than {MAX_DEPTH} levels, or contains itself", "Flatten it", unstorable=True)
 
 
-def _deeper(value: Any, levels: int, brackets: int) -> bool:
-    """Whether arrays and objects are nested deeper than that; with fewer brackets they cannot be."""
-    if brackets <= levels or type(value) not in (list, dict):
+def deeper(value: Any, levels: int, brackets: int | None = None) -> bool:
+    """Whether arrays and objects are nested deeper than that; with fewer `brackets` they cannot be."""
+    if (brackets is not None and brackets <= levels) or type(value) not in (list, dict):
         return False
     level = [value]
     for _ in range(levels):

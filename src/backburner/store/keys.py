@@ -79,6 +79,16 @@ class Keys:
                 raise
             raise KeyBusy(_names(jobs), WAIT) from error
 
+    def held(self, names: Sequence[str]) -> bool:
+        """Whether some job has one of these keys now."""
+
+        def look(connection: Connection) -> bool:
+            channel = CoreChannel(connection)
+            rows = self._look.rows(channel, names)
+            return len(self._free(channel, rows)) < len(rows)
+
+        return self._store.read(look)
+
     def insert_on(self, channel: Channel, jobs: Sequence[NewJob], insert_all: Insert) -> Stored:
         """`put` in the caller's transaction, which goes on whatever becomes of it; `insert_all` inserts."""
         dialect = self._store.dialect

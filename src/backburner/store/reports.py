@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Select, and_, literal, null, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, literal, null, or_, select
 
 from backburner.attachment import Attachment
 from backburner.ids import is_id
@@ -40,6 +40,13 @@ class Reports:
         ids = self._store.jobs.ids(which, limit)
         found = self.glance(ids)
         return [found[job_id] for job_id in ids if job_id in found]
+
+    def unfinished_of(self, owner: str, among: int) -> int:
+        """How many of the latest `among` jobs of an owner are not finished."""
+        t = self._store.schema.jobs.c
+        latest = select(t.finished_at).where(t.owner == owner).order_by(t.id.desc()).limit(among).subquery()
+        query = select(func.count()).select_from(latest).where(latest.c.finished_at.is_(None))
+        return self._store.read(lambda c: c.execute(query).scalar_one())
 
     def log_after(self, starts: Mapping[str, int], limit: int) -> dict[str, list[LogLine]]:
         """Live output of each of these jobs from its offset on, in order; `limit` pieces in all."""

@@ -17,10 +17,11 @@ for _package in ("fastapi", "jinja2", "itsdangerous"):
     if find_spec(_package) is None:
         raise MissingExtra(_package, "web", "backburner.web")
 
-from backburner.web.access import ResolveUser as ResolveUser  # noqa: E402 - behind the check of the extra
-from backburner.web.access import User as User  # noqa: E402
-from backburner.web.app import web_app as web_app  # noqa: E402
+from backburner.web.app import web_app as web_app  # noqa: E402 - behind the check of the extra
+from backburner.web.bearers import api_token as api_token  # noqa: E402
 from backburner.web.server import serve as serve  # noqa: E402
 from backburner.web.tokens import job_token as job_token  # noqa: E402
+from backburner.web.user import ResolveUser as ResolveUser  # noqa: E402
+from backburner.web.user import User as User  # noqa: E402
 
-__all__ = ["ResolveUser", "User", "job_token", "serve", "web_app"]
+__all__ = ["ResolveUser", "User", "api_token", "job_token", "serve", "web_app"]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import isawaitable, iscoroutinefunction
 from typing import cast
 from urllib.parse import urlsplit
@@ -15,20 +14,11 @@ from starlette.requests import HTTPConnection, Request
 from backburner.control import Control
 from backburner.job import Job
 from backburner.states import JobState, allowed
-from backburner.web.problems import Problem, forbidden, gone, not_found
+from backburner.web.bearers import Bearers
+from backburner.web.problems import forbidden, gone, insufficient_scope, not_found, unauthorized
+from backburner.web.scopes import ACT, READ, covers
 from backburner.web.tokens import Grant, Tokens
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """Who is asking. `id` is what jobs are given as their `owner`; an operator may see and do everything."""
-
-    id: str
-    operator: bool = False
-
-
-ResolveUser = Callable[[Request], User | Awaitable[User | None] | None]
-"""The app's own rule: from a request to its user, None for nobody. May be async; runs in a thread if not."""
+from backburner.web.user import ResolveUser, User
 
 DEVELOPER = User("developer", operator=True)
 RETRIED_BY_OWNERS = frozenset({JobState.FAILED, JobState.CANCELLED})
@@ -46,6 +36,10 @@ class Visitor:
     def operator(self) -> bool:
         """True when everything is open."""
         return self.user is not None and self.user.operator
+
+    def can(self, scope: str) -> bool:
+        """Whether the user's scopes open this one, for whom they open anything at all."""
+        return self.user is not None and covers(self.user.scopes, scope)
 
     def sees(self, job: Job) -> bool:
         """Whether the job exists for this visitor."""
@@ -69,9 +63,10 @@ class Visitor:
         Owners may cancel, and try again what failed or was cancelled; what must not run twice is for
         operators alone, and so is deleting.
         """
-        if self.operator:
+        as_user = self._own(job) and self.can(ACT)
+        if self.operator and as_user:
             return True
-        if verb == "delete" or not (self._own(job) or (self._granted(job) and self.grant and self.grant.act)):
+        if verb == "delete" or not (as_user or (self._granted(job) and self.grant and self.grant.act)):
             return False
         return verb == "cancel" or (job.repeatable and job.state in RETRIED_BY_OWNERS)
 
@@ -85,18 +80,28 @@ class Visitor:
 class Access:
     """Finds out who asks, and hands out only jobs that they may see."""
 
-    def __init__(self, control: Control, tokens: Tokens, resolve_user: ResolveUser | None, development: bool) -> None:
-        self._control, self._tokens = control, tokens
+    def __init__(
+        self, control: Control, secret: str | None, resolve_user: ResolveUser | None, development: bool
+    ) -> None:
+        self._control, self._tokens, self._bearers = control, Tokens(secret), Bearers(secret, control)
         self._resolve, self._development = resolve_user, development
 
-    async def visitor(self, request: Request) -> Visitor:
-        """Who asks. An expired token of ours is kept: whether that matters is for the job to say."""
-        grant = self._tokens.read(request.query_params.get("token"))
-        return Visitor(await self._user(request), grant)
+    async def visitor(self, request: Request, scope: str = READ) -> Visitor:
+        """Who asks. Raises a `Problem` for a bad bearer token, and where the scopes of the user are not enough.
 
-    async def job(self, request: Request, job_id: str) -> tuple[Visitor, Job]:
+        An expired token of a job is kept: whether that matters is for the job to say.
+        """
+        grant = self._tokens.read(request.query_params.get("token"))
+        visitor = Visitor(await self._user(request), grant)
+        if visitor.user is None or visitor.can(scope):
+            return visitor
+        if grant is None:
+            raise insufficient_scope(scope)
+        return replace(visitor, user=None)
+
+    async def job(self, request: Request, job_id: str, scope: str = READ) -> tuple[Visitor, Job]:
         """The visitor and one job. Raises a `Problem` when it does not exist for them."""
-        visitor = await self.visitor(request)
+        visitor = await self.visitor(request, scope)
         job = (await run_in_threadpool(self._control.glance, [job_id])).get(job_id)
         return self.entitled(visitor, job, job_id)
 
@@ -117,14 +122,17 @@ class Access:
             raise forbidden("Only operators may see this page. Sign in as one.")
         return visitor
 
-    async def signed_in(self, request: Request) -> Visitor:
+    async def signed_in(self, request: Request, scope: str = READ) -> tuple[Visitor, User]:
         """The visitor, who is a known user. Raises a `Problem` otherwise."""
-        visitor = await self.visitor(request)
+        visitor = await self.visitor(request, scope)
         if visitor.user is None:
-            raise Problem(403, "sign-in", "Sign in first", "Lists are shown to users who are signed in.")
-        return visitor
+            raise unauthorized("Sign in, or send a bearer token.")
+        return visitor, visitor.user
 
     async def _user(self, request: Request) -> User | None:
+        bearer = self._bearers.user(request)
+        if bearer is not None:
+            return bearer
         if self._development:
             return DEVELOPER
         if self._resolve is None:

@@ -14,6 +14,7 @@ from backburner.control import CANCELLED
 from backburner.job import Job
 from backburner.web.access import RETRIED_BY_OWNERS, Visitor
 from backburner.web.problems import forbidden, wrong_state
+from backburner.web.scopes import ACT
 from backburner.web.sight import look
 from backburner.web.site import Site
 
@@ -62,7 +63,7 @@ class ActingRoutes:
 
 async def act(site: Site, request: Request, job_id: str, verb: str) -> Visitor:
     """Do it, if this visitor may and the job's state allows it. Raises a `Problem` otherwise."""
-    visitor, job = await site.access.job(request, job_id)
+    visitor, job = await site.access.job(request, job_id, ACT)
     if not visitor.may(verb, job):
         raise _refusal(visitor, job, verb)
     by = visitor.user.id if visitor.user is not None else "a link"

@@ -14,9 +14,10 @@ from starlette.staticfiles import StaticFiles
 
 from backburner.backburner import Backburner
 from backburner.errors import DuplicateJob, InvalidOption, JobNotFound, StoreError, WrongState
-from backburner.web.access import Access, ResolveUser
+from backburner.web.access import Access
 from backburner.web.acting import ActingRoutes
 from backburner.web.downloads import DownloadRoutes
+from backburner.web.enqueueing import EnqueueRoutes
 from backburner.web.events import EventRoutes
 from backburner.web.feed import Feed
 from backburner.web.health import HealthRoutes
@@ -26,7 +27,7 @@ from backburner.web.reading import ReadingRoutes
 from backburner.web.safety import Safety, secure
 from backburner.web.shutdown import Shutdown
 from backburner.web.site import Site
-from backburner.web.tokens import Tokens
+from backburner.web.user import ResolveUser
 
 STATIC = Path(__file__).parent / "static"
 
@@ -40,14 +41,14 @@ def web_app(jobs: Backburner, *, resolve_user: ResolveUser | None = None, develo
 
         app.mount("/backburner", web_app(jobs, resolve_user=signed_in_user))
     """
-    access = Access(jobs.control, Tokens(jobs.settings.secret), resolve_user, development)
+    access = Access(jobs.control, jobs.settings.secret, resolve_user, development)
     shutdown = Shutdown()
     site = Site(jobs, access, Feed(jobs.control, shutdown), development)
     app = FastAPI(title="Backburner", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.shutdown, app.state.feed = shutdown, site.feed
     pages = PageRoutes(site)
     # Streams before single jobs: /jobs/feed is no job.
-    for routes in (EventRoutes, ReadingRoutes, ActingRoutes, DownloadRoutes, HealthRoutes):
+    for routes in (EventRoutes, EnqueueRoutes, ReadingRoutes, ActingRoutes, DownloadRoutes, HealthRoutes):
         app.include_router(routes(site).router())
     app.include_router(pages.router())
     app.mount("/static", OwnFiles(directory=STATIC), name="static")

@@ -45,6 +45,21 @@ def gone(what: str) -> Problem:
     return Problem(410, "gone", f"The {what} is no longer valid", "Its time is over.")
 
 
+def unauthorized(detail: str, challenge: str = "") -> Problem:
+    """Nobody known asks, and this is not for nobody. `challenge` is what else RFC 6750 says of a token."""
+    bearer = f'Bearer realm="backburner"{", " if challenge else ""}{challenge}'
+    return Problem(401, "sign-in", "Sign in first", detail, headers={"WWW-Authenticate": bearer})
+
+
+def insufficient_scope(scope: str) -> Problem:
+    """The scopes of the token, or of the app's own rule, do not open this. Said before anything is looked up."""
+    bearer = f'Bearer realm="backburner", error="insufficient_scope", scope="{scope}"'
+    detail = f"It needs the scope {scope}."
+    return Problem(
+        403, "insufficient-scope", "This is not allowed to you", detail, headers={"WWW-Authenticate": bearer}
+    )
+
+
 def forbidden(detail: str) -> Problem:
     """Somebody who may see a thing may not do this with it."""
     return Problem(403, "forbidden", "This is not allowed to you", detail)

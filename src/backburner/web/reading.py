@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
@@ -16,13 +15,12 @@ from backburner.control import COUNT_LIMIT
 from backburner.job import Job
 from backburner.states import JobState
 from backburner.web.feed import MOST_VIEWERS
+from backburner.web.prefer import Preference
 from backburner.web.problems import Problem, invalid, not_found
 from backburner.web.query import Query
 from backburner.web.sight import Sight, etag_of, look, retry_after
 from backburner.web.site import Site
 
-LONGEST_WAIT = 30.0
-_WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,6}(?:\.\d{1,3})?)(?=$|[,;\s])")
 _LOG_CHARACTERS = 262_144
 _DIGITS = 18
 
@@ -44,10 +42,10 @@ class ReadingRoutes:
 
     async def jobs(self, request: Request) -> Response:
         """A page of jobs, the newest first; of other people's jobs only operators get any."""
-        visitor = await self._site.access.signed_in(request)
+        visitor, user = await self._site.access.signed_in(request)
         query = Query.of(request.query_params)
-        if visitor.user is not None and not visitor.operator:
-            query = query.owned_by(visitor.user.id)
+        if not visitor.operator:
+            query = query.owned_by(user.id)
         control = self._site.control
 
         def read() -> dict[str, Any]:
@@ -69,7 +67,7 @@ class ReadingRoutes:
         visitor, _ = await self._site.access.job(request, job_id)
         wording = self._site.wording(request, visitor)
         known = [mark.strip().removeprefix("W/") for mark in request.headers.get("if-none-match", "").split(",")]
-        wait = _wait(request)
+        wait = Preference.of(request).wait
 
         def answer(sight: Sight) -> tuple[bool, Response]:
             body = wording.job(sight)
@@ -127,21 +125,21 @@ class ReadingRoutes:
         return PlainTextResponse(text, headers={"x-log-end": str(end)})
 
     async def result(self, request: Request, job_id: str) -> Response:
-        """What the task returned, as JSON; 202 while there is none yet, 409 when there will be none."""
-        await self._site.access.job(request, job_id)
-        job: Job = await run_in_threadpool(self._site.control.get, job_id)
+        """What the task returned, as JSON, or the one file that it made; 202 not yet, 409 when there will be none."""
+        visitor, _ = await self._site.access.job(request, job_id)
+        control = self._site.control
+        job: Job = await run_in_threadpool(control.get, job_id)
         if not job.done:
-            after = retry_after(job, self._site.control.now())
+            after = retry_after(job, control.now())
             return JSONResponse({"id": job.id, "state": job.state.value}, 202, {"retry-after": str(after)})
         if job.state is not JobState.SUCCEEDED:
             raise Problem(409, "no-result", "The job ended without a result", job.reason or "", state=job.state.value)
         value = msgspec.json.decode(job.result_text) if job.result_text is not None else None
+        files = [] if value is not None else (await run_in_threadpool(control.files_of, [job_id])).get(job_id, [])
+        if len(files) == 1:
+            file = self._site.wording(request, visitor).file(files[0])
+            return Response(None, 303, {"location": file["href"]})
         return JSONResponse(value)
-
-
-def _wait(request: Request) -> float | None:
-    found = _WAIT.search(", ".join(request.headers.getlist("prefer")))
-    return None if found is None else min(float(found[1]), LONGEST_WAIT)
 
 
 def _whole(request: Request, name: str, default: int) -> int:

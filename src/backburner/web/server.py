@@ -6,8 +6,8 @@ import ipaddress
 
 from backburner.backburner import Backburner
 from backburner.errors import MissingExtra, SettingsError
-from backburner.web.access import ResolveUser
 from backburner.web.app import web_app
+from backburner.web.user import ResolveUser
 
 try:
     import uvicorn

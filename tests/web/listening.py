@@ -1,0 +1,44 @@
+"""A real HTTP server around an app, in a thread of the test's own process."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+from tests.waiting import wait_until
+
+
+class Listener:
+    """Serves `app` on a free port of this machine. `backburner` is the web app that is, or is in, that app."""
+
+    def __init__(self, app: FastAPI, backburner: FastAPI) -> None:
+        self._backburner = backburner
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://localhost:{self._socket.getsockname()[1]}"
+        self.server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5))
+        self._thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self._socket]})
+
+    def start(self) -> None:
+        self._thread.start()
+        wait_until(lambda: self.server.started, "the server listens")
+
+    def stop(self) -> None:
+        self._backburner.state.shutdown.ask()
+        self.server.should_exit = True
+        self._thread.join(20)
+        assert not self._thread.is_alive(), "the server did not stop"
+        self._socket.close()
+
+
+@contextmanager
+def listening(backburner: FastAPI) -> Iterator[str]:
+    """The address of a server for a web app that stands alone."""
+    listener = Listener(backburner, backburner)
+    listener.start()
+    try:
+        yield listener.url
+    finally:
+        listener.stop()
