@@ -86,14 +86,14 @@ class Access:
         self._control, self._tokens, self._bearers = control, Tokens(secret), Bearers(secret, control)
         self._resolve, self._development = resolve_user, development
 
-    async def visitor(self, request: Request, scope: str = READ) -> Visitor:
+    async def visitor(self, request: Request, scope: str | None = READ) -> Visitor:
         """Who asks. Raises a `Problem` for a bad bearer token, and where the scopes of the user are not enough.
 
         An expired token of a job is kept: whether that matters is for the job to say.
         """
         grant = self._tokens.read(request.query_params.get("token"))
         visitor = Visitor(await self._user(request), grant)
-        if visitor.user is None or visitor.can(scope):
+        if scope is None or visitor.user is None or visitor.can(scope):
             return visitor
         if grant is None:
             raise insufficient_scope(scope)
@@ -122,7 +122,7 @@ class Access:
             raise forbidden("Only operators may see this page. Sign in as one.")
         return visitor
 
-    async def signed_in(self, request: Request, scope: str = READ) -> tuple[Visitor, User]:
+    async def signed_in(self, request: Request, scope: str | None = READ) -> tuple[Visitor, User]:
         """The visitor, who is a known user. Raises a `Problem` otherwise."""
         visitor = await self.visitor(request, scope)
         if visitor.user is None:

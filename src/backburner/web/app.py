@@ -21,6 +21,7 @@ from backburner.web.enqueueing import EnqueueRoutes
 from backburner.web.events import EventRoutes
 from backburner.web.feed import Feed
 from backburner.web.health import HealthRoutes
+from backburner.web.openapi import OpenApiRoutes
 from backburner.web.pages import PageRoutes
 from backburner.web.problems import Problem, invalid, not_found, unavailable, wrong_state
 from backburner.web.reading import ReadingRoutes
@@ -48,7 +49,15 @@ def web_app(jobs: Backburner, *, resolve_user: ResolveUser | None = None, develo
     app.state.shutdown, app.state.feed = shutdown, site.feed
     pages = PageRoutes(site)
     # Streams before single jobs: /jobs/feed is no job.
-    for routes in (EventRoutes, EnqueueRoutes, ReadingRoutes, ActingRoutes, DownloadRoutes, HealthRoutes):
+    for routes in (
+        EventRoutes,
+        EnqueueRoutes,
+        ReadingRoutes,
+        ActingRoutes,
+        DownloadRoutes,
+        HealthRoutes,
+        OpenApiRoutes,
+    ):
         app.include_router(routes(site).router())
     app.include_router(pages.router())
     app.mount("/static", OwnFiles(directory=STATIC), name="static")

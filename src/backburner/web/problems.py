@@ -8,6 +8,20 @@ from typing import Any
 from starlette.responses import JSONResponse
 
 _TYPE = "urn:backburner:problem:"
+TITLES = {
+    400: "No JSON, nested too deep, or a header that cannot be",
+    401: "Nobody known asks, or the token is wrong or over",
+    403: "The token or the user may not, or the request comes from another site",
+    404: "Unknown, somebody else's, or cleaned away",
+    409: "The state, or an equal job, does not allow it",
+    410: "A token of ours, or a file, past its time",
+    413: "The body or the arguments are too large",
+    415: "The body is no application/json",
+    422: "It does not fit; errors or parameter say what",
+    429: "Too many jobs of the user are unfinished",
+    503: "The database does not answer, or too many streams are open",
+}
+"""What each status of a problem means here."""
 
 
 class Problem(Exception):

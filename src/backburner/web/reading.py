@@ -144,7 +144,7 @@ class ReadingRoutes:
 
 def _whole(request: Request, name: str, default: int) -> int:
     text = request.query_params.get(name)
-    if text is None:
+    if not text:
         return default
     if not text.isascii() or not text.isdigit() or len(text) > _DIGITS:
         raise invalid(name, "Give a whole number from 0 on.")

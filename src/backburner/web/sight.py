@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, overload
 from urllib.parse import quote
 
 from backburner.attachment import Attachment
@@ -16,8 +16,9 @@ from backburner.job import Job
 from backburner.progress import Link, Progress
 from backburner.states import JobState
 from backburner.web.access import Visitor
+from backburner.web.bodies import FileBody, JobBody, ProgressBody, Verb
 
-_VERBS = ("cancel", "retry", "delete")
+_VERBS: tuple[Verb, ...] = ("cancel", "retry", "delete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +65,15 @@ class Wording:
         self._visitor, self._root = visitor, root
         self._query = f"?token={quote(token, safe='')}" if token else ""
 
-    def job(self, sight: Sight) -> dict[str, Any]:
+    def job(self, sight: Sight) -> JobBody:
         """Everything this visitor may know of the job."""
         job = sight.job
-        found: dict[str, Any] = {
+        found: JobBody = {
             "id": job.id,
             "title": title_of(job),
             "task": job.task,
             "queue": job.queue,
-            "state": job.state.value,
+            "state": job.state,
             "done": job.done,
             "reason": job.reason,
             "blocked_on": job.blocked_on,
@@ -95,10 +96,11 @@ class Wording:
             "href": self.href(f"/jobs/{job.id}"),
         }
         if self._visitor.operator:
-            found |= {"owner": job.owner, "priority": job.priority, "error": job.error, "worker": job.worker}
+            found["owner"], found["priority"] = job.owner, job.priority
+            found["error"], found["worker"] = job.error, job.worker
         return found
 
-    def file(self, file: Attachment) -> dict[str, Any]:
+    def file(self, file: Attachment) -> FileBody:
         """A file and where to get it."""
         return {
             "id": file.id,
@@ -121,13 +123,13 @@ def title_of(job: Job) -> str:
     return words[:1].upper() + words[1:] or job.task
 
 
-def progress_of(progress: Progress | None) -> dict[str, Any] | None:
+def progress_of(progress: Progress | None) -> ProgressBody | None:
     """How far it is; None when nothing was reported."""
     if progress is None:
         return None
     return {
         "done": _number(progress.done),
-        "total": _number(progress.total),
+        "total": None if progress.total is None else _number(progress.total),
         "unit": progress.unit,
         "share": progress.share,
         "stage": progress.stage,
@@ -170,10 +172,18 @@ def retry_after(job: Job, now: datetime) -> int:
     return 2
 
 
+@overload
+def moment(value: datetime) -> str: ...
+
+
+@overload
+def moment(value: datetime | None) -> str | None: ...
+
+
 def moment(value: datetime | None) -> str | None:
     """A time as ISO 8601 in UTC, to the millisecond."""
     return None if value is None else value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _number(value: float | None) -> float | int | None:
-    return int(value) if value is not None and float(value).is_integer() else value
+def _number(value: float) -> float:
+    return int(value) if float(value).is_integer() else value
