@@ -108,3 +108,10 @@ def on_postgresql(opened: OpenStore, migrated_postgresql: str, clock: HandClock)
 def on_mariadb(opened: OpenStore, migrated_mariadb: str, clock: HandClock) -> Scene:
     """For what only MariaDB has."""
     return Scene(opened(migrated_mariadb), clock)
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def on_server(request: pytest.FixtureRequest) -> Scene:
+    """For what only databases have in which several write at the same time."""
+    scene: Scene = request.getfixturevalue(f"on_{request.param}")
+    return scene

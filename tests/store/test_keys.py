@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, create_engine, func, insert, select, text
+from sqlalchemy import Connection, create_engine, func, insert, select, text, update
 
 from backburner.errors import DuplicateJob, IdempotencyMismatch, KeyBusy, StoreUnavailable, TransactionMustRetry
 from backburner.job import Key, NewJob
@@ -21,11 +21,12 @@ from tests.store.scene import Crew, Scene, end
 SIZE = 1000
 
 
-def unique(scene: Scene, conflict: str = "existing", scope: str = "live", name: str = "u:t:7", **more: Any) -> NewJob:
+def unique(
+    scene: Scene, conflict: str = "existing", scope: str | float = "live", name: str = "u:t:7", **more: Any
+) -> NewJob:
     """A new job with a key; `scope` may be a number of seconds."""
-    period = isinstance(scope, int | float)
-    until = scene.clock.now() + timedelta(seconds=float(scope)) if period else None
-    key = Key(name, "until" if period else scope, conflict, until)
+    until = None if isinstance(scope, str) else scene.clock.now() + timedelta(seconds=scope)
+    key = Key(name, scope if isinstance(scope, str) else "until", conflict, until)
     return scene.job(unique_key=name, keys=(key, *more.pop("keys", ())), **more)
 
 
@@ -379,6 +380,47 @@ def test_a_winner_that_is_committed_is_not_waited_for(on_postgresql: Scene, monk
         assert put_one(scene) == first
 
 
+def test_a_key_that_becomes_free_between_two_looks_is_taken_once(
+    on_postgresql: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The winner ends, and another one takes the key, after it was seen as taken and before that is acted upon."""
+    scene, decide = on_postgresql, on_postgresql.store.keys._decide
+    worker, first = scene.worker(), put_one(scene)
+    running, between = scene.claim(worker), [""]
+
+    def late(*arguments: Any) -> Any:
+        if running:
+            scene.finish(worker, [running.pop()])
+            between[0] = put_one(scene)
+        return decide(*arguments)
+
+    monkeypatch.setattr(scene.store.keys, "_decide", late)
+    assert put_one(scene) in {first, between[0]}
+    assert live(scene) == 1
+
+
+@pytest.mark.parametrize("conflict", ["replace", "debounce"])
+def test_what_a_worker_is_about_to_take_is_neither_waited_for_nor_locked(
+    on_server: Scene, conflict: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A caller's transaction may be long: a lock in it on a job that runs would keep the job from ending."""
+    scene, jobs = on_server, on_server.store.schema.jobs
+    monkeypatch.setattr(keys_module, "WAIT", 1.0)
+    first = put_one(scene)
+    url = scene.store.url.render_as_string(hide_password=False)
+    with scene.store.engine.connect() as claim, others_transaction(scene, url) as connection:
+        worker = scene.worker()
+        claim.execute(update(jobs).where(jobs.c.id == first).values(state="running", attempt=1, worker=worker))
+        second = unique(scene, conflict)
+        put_on(scene, connection, second)
+        claim.commit()
+        assert claim.execute(select(jobs.c.id).where(jobs.c.id == first).with_for_update(nowait=True)).scalar() == first
+        claim.rollback()
+        connection.commit()
+    assert (scene.state(first), scene.state(second.id)) == ("running", "blocked")
+    assert parents_of(scene, second.id) == [(first, "run")]
+
+
 def test_two_who_want_each_others_keys_end(on_postgresql: Scene) -> None:
     """The caller's transaction says that it must be run again, or ours is asked again: the database chooses."""
     scene = on_postgresql
@@ -413,6 +455,58 @@ def test_a_refusal_leaves_the_callers_transaction_as_it_was(scene: Scene, migrat
         connection.commit()
         assert connection.execute(select(groups.c.name)).scalars().all() == ["mine"]
     assert count(scene) == 2
+
+
+LOCK_WAIT = {"postgresql": "SELECT current_setting('lock_timeout')", "mysql": "SELECT @@innodb_lock_wait_timeout"}
+
+
+@pytest.mark.parametrize("through", ["sqlalchemy", "driver"])
+def test_the_callers_wait_for_an_open_twin_ends_and_his_transaction_goes_on(
+    on_server: Scene, through: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What he did before is still there, what was refused is not, and he waits for locks as long as he did before."""
+    scene, store = on_server, on_server.store
+    monkeypatch.setattr(keys_module, "WAIT", 0.2)
+    url, limit = store.url.render_as_string(hide_password=False), text(LOCK_WAIT[store.dialect.name])
+    twin, before, refused, after, again = (
+        unique(scene), scene.job(), scene.job(), unique(scene, name="u:t:8"), unique(scene),
+    )  # fmt: skip
+    with others_transaction(scene, url) as first, others_transaction(scene, url) as second:
+        target = second if through == "sqlalchemy" else second.connection.driver_connection
+        put_on(scene, first, twin)
+        store.callers.of(target).insert([before], SIZE)
+        waits = second.execute(limit).scalar_one()
+        with pytest.raises(KeyBusy, match="u:t:7") as caught:
+            store.callers.of(target).insert([refused, unique(scene)], SIZE)
+        assert caught.value.keys == ("u:t:7",)
+        assert second.execute(limit).scalar_one() == waits
+        store.callers.of(target).insert([after], SIZE)
+        first.commit()
+        # Also where his transaction began to look before that commit.
+        assert store.callers.of(target).insert([again], SIZE).instead == {again.id: twin.id}
+        second.commit()
+    assert store.jobs.states([refused.id, again.id]) == {}
+    assert [scene.state(job.id) for job in (twin, before, after)] == ["queued"] * 3
+    assert put_one(scene) == twin.id
+    assert put_one(scene, name="u:t:8") == after.id
+
+
+def test_the_twin_that_is_rolled_back_leaves_the_key_to_who_was_refused(
+    on_server: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = on_server
+    monkeypatch.setattr(keys_module, "WAIT", 0.2)
+    url = scene.store.url.render_as_string(hide_password=False)
+    with others_transaction(scene, url) as first, others_transaction(scene, url) as second:
+        put_on(scene, first, unique(scene))
+        with pytest.raises(KeyBusy):
+            put_on(scene, second, unique(scene))
+        first.rollback()
+        mine = unique(scene)
+        assert put_on(scene, second, mine).instead == {}
+        second.commit()
+    assert put_one(scene) == mine.id
+    assert count(scene) == count(scene, "keys") == 1
 
 
 def test_the_callers_lock_timeout_is_his_again(on_postgresql: Scene) -> None:
@@ -486,6 +580,27 @@ def test_retry_takes_the_key_again_or_is_refused(scene: Scene) -> None:
         scene.store.jobs.retry(first)
     assert scene.state(first) == "failed"
     scene.store.jobs.cancel(second, "why")
+    scene.store.jobs.retry(first)
+    assert put_one(scene) == first
+    with pytest.raises(DuplicateJob, match=first):
+        scene.store.jobs.retry(second)
+
+
+def test_retry_takes_a_key_that_is_cleaned_away_meanwhile(
+    on_postgresql: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, rows = on_postgresql, on_postgresql.store.keys._look.rows
+    worker, first = scene.worker(), put_one(scene)
+    scene.finish(worker, scene.claim(worker))
+    second = put_one(scene)
+    scene.finish(worker, scene.claim(worker))
+
+    def late(*arguments: Any, **more: Any) -> Any:
+        monkeypatch.undo()
+        assert scene.store.keys.prune("", 100) == (1, "")
+        return rows(*arguments, **more)
+
+    monkeypatch.setattr(scene.store.keys._look, "rows", late)
     scene.store.jobs.retry(first)
     assert put_one(scene) == first
     with pytest.raises(DuplicateJob, match=first):

@@ -13,12 +13,13 @@ from backburner.states import JobState
 
 
 class KeyRow(NamedTuple):
-    """A stored key. `over`: its time has passed."""
+    """A stored key. `over`: its time has passed. `seen`: when it was looked at it was another's, and is not locked."""
 
     job: str
     scope: str
     over: bool
     digest: str | None
+    seen: bool = False
 
 
 class Known(NamedTuple):
@@ -139,7 +140,7 @@ class Conflicts:
         return row.job, row.digest
 
     def _held(self, row: KeyRow) -> bool:
-        return held(row, self.known[row.job].state if row.job in self.known else None)
+        return row.seen or held(row, self.known[row.job].state if row.job in self.known else None)
 
     def _waits(self, winner: str) -> bool:
         return winner in self.stored or winner in self.locked

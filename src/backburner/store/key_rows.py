@@ -71,13 +71,15 @@ class KeyRows:
     def states(self, channel: Channel, ids: Sequence[str]) -> dict[str, JobState]:
         return {job_id: job.state for job_id, job in self.known(channel, ids).items()}
 
-    def lock(self, channel: Channel, ids: Sequence[str]) -> set[str]:
+    def lock(self, channel: Channel, ids: Sequence[str], *, skip_locked: bool) -> set[str]:
         """Lock those of these jobs that still wait: nobody takes them meanwhile."""
         locked: set[str] = set()
         t = self._t.c
         for start in range(0, len(ids), PAGE):
             waiting = select(t.id).where(t.id.in_(ids[start : start + PAGE]), t.state.in_(sorted(WAITING)))
-            locked |= {str(row["id"]) for row in channel.rows(waiting.order_by(t.id).with_for_update())}
+            locked |= {
+                str(row["id"]) for row in channel.rows(waiting.order_by(t.id).with_for_update(skip_locked=skip_locked))
+            }
         return locked
 
     def with_parents(self, channel: Channel, jobs: Mapping[str, Known]) -> dict[str, Known]:

@@ -7,7 +7,7 @@ jobs by id; whoever comes from a job leaves out keys that somebody else has lock
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from backburner.store.conditions import GROUP
 from backburner.store.conflicts import Conflicts, KeyRow, held
 from backburner.store.dialects.base import Trouble
 from backburner.store.key_rows import PAGE, KeyRows
+from backburner.store.patience import WaitedInVain, patiently
 
 if TYPE_CHECKING:
     from backburner.store.store import Store
@@ -69,7 +70,7 @@ class Keys:
         def work(connection: Connection) -> Stored:
             channel = CoreChannel(connection)
             with self._patiently(channel, _names(jobs), ours=True):
-                return self._write(channel, jobs, lambda new: insert_all(connection, new), there)
+                return self._write(channel, jobs, lambda new: insert_all(connection, new), there, ours=True)
 
         try:
             return store.run(work, patience=WAIT)
@@ -99,7 +100,7 @@ class Keys:
             savepoint(channel, single_writer=dialect.single_writer, probed=dialect.name == "mysql"),
             self._patiently(channel, _names(jobs), ours=False),
         ):
-            return self._write(channel, jobs, insert_all, frozenset())
+            return self._write(channel, jobs, insert_all, frozenset(), ours=False)
 
     def retake(self, connection: Connection, job_id: str) -> None:
         """Give a job that is to run again its key again. Raises `DuplicateJob` and `KeyBusy`."""
@@ -114,9 +115,16 @@ class Keys:
     def _retake(self, channel: Channel, job_id: str, name: str) -> None:
         # How long it was to be unique is said by the row; without one, while it lives.
         mine = {"job": job_id, "scope": "live", "until": None, "digest": None}
-        channel.change(self._store.dialect.insert_new(self._k).values(name=name, **mine))
-        row = self._look.rows(channel, [name], lock=True).get(name)
-        if row is None or row.job == job_id:
+        row = None
+        for _ in range(_ROUNDS):
+            channel.change(self._store.dialect.insert_new(self._k).values(name=name, **mine))
+            row = self._look.rows(channel, [name], lock=True).get(name)
+            if row is not None:
+                break
+        else:
+            # Each time it was cleaned away between the two.
+            raise KeyBusy((name,), WAIT)
+        if row.job == job_id:
             return
         if held(row, self._look.states(channel, [row.job]).get(row.job)):
             raise DuplicateJob(name, row.job)
@@ -153,10 +161,12 @@ class Keys:
 
     # One transaction
 
-    def _write(self, channel: Channel, jobs: Sequence[NewJob], insert_all: Insert, there: frozenset[str]) -> Stored:
+    def _write(
+        self, channel: Channel, jobs: Sequence[NewJob], insert_all: Insert, there: frozenset[str], *, ours: bool
+    ) -> Stored:
         fresh = [job for job in jobs if job.id not in there]
         rows = self._claim(channel, fresh)
-        decided = self._decide(channel, fresh, rows)
+        decided = self._decide(channel, fresh, rows, ours)
         self._settle_keys(channel, decided, rows)
         groups, queues = self._change_winners(channel, decided)
         ended = decided.skipped.keys() | decided.cancelled.keys()
@@ -190,9 +200,9 @@ class Keys:
                 return found | {name: _ours(*wanted[name]) for name in missing}
             rows = self._look.rows(channel, missing)
             changed = sorted((changing & rows.keys()) | self._free(channel, rows, {job.id for job in jobs}))
-            for name in changed:
-                del rows[name]
-            found |= rows | self._look.rows(channel, changed, lock=True)
+            # What is not locked is another's, whatever becomes of him from here on: only under its lock is a key taken.
+            taken = {name: row._replace(seen=True) for name, row in rows.items() if name not in changed}
+            found |= taken | self._look.rows(channel, changed, lock=True)
         raise KeyBusy(tuple(sorted(wanted.keys() - found.keys())), WAIT)
 
     def _insert_keys(self, channel: Channel, rows: Sequence[Mapping[str, Any]]) -> bool:
@@ -203,13 +213,15 @@ class Keys:
             return False
         return sum(channel.change(statement.values(**row)) for row in rows) == len(rows)
 
-    def _decide(self, channel: Channel, jobs: Sequence[NewJob], rows: Mapping[str, KeyRow]) -> Conflicts:
+    def _decide(self, channel: Channel, jobs: Sequence[NewJob], rows: Mapping[str, KeyRow], ours: bool) -> Conflicts:
         mine = frozenset(job.id for job in jobs)
         known = self._look.known(channel, sorted({row.job for row in rows.values()} - mine))
         eager = {
             rows[key.name].job for job in jobs for key in job.keys if key.on_conflict in ("replace", "debounce")
         } & {job_id for job_id, job in known.items() if job.state in WAITING}
-        locked = self._look.lock(channel, sorted(eager))
+        # Not what somebody has in hand: he may be taking it, and then a transaction of the caller's, which may be
+        # long, would keep it from ending. It counts as running.
+        locked = self._look.lock(channel, sorted(eager), skip_locked=not ours)
         if eager:
             known |= self._look.known(channel, sorted(eager - set(locked)))
             known |= self._look.known_locked(channel, sorted(locked))
@@ -294,20 +306,11 @@ class Keys:
     @contextmanager
     def _patiently(self, channel: Channel, names: tuple[str, ...], *, ours: bool) -> Iterator[None]:
         """Wait for others, but not for ever. Raises `KeyBusy`."""
-        dialect = self._store.dialect
-        answers = [channel.say(text) for text in dialect.limit_lock_wait(WAIT)]
-        restored = dialect.restore_lock_wait(answers[0][0][0]) if answers else None
         try:
-            yield
-        except Exception as error:
-            if restored is not None and dialect.lock_wait_stays:
-                with suppress(Exception):
-                    channel.say(restored)
-            if dialect.waited_in_vain(error):
-                raise KeyBusy(names, WAIT) from error
-            raise
-        if restored is not None and (dialect.lock_wait_stays or not ours):
-            channel.say(restored)
+            with patiently(self._store.dialect, channel, WAIT, ours=ours):
+                yield
+        except WaitedInVain as error:
+            raise KeyBusy(names, WAIT) from error
 
 
 def _row(name: str, job_id: str, key: Key) -> dict[str, Any]:
