@@ -9,6 +9,7 @@ from sqlalchemy import insert, select
 from backburner.errors import UnknownParent
 from backburner.job import NewJob, Parent
 from backburner.states import JobState
+from backburner.store import dependencies as dependencies_module
 from tests.store.plans import plan_of
 from tests.store.scene import Crew, Scene, end
 
@@ -67,7 +68,7 @@ def swept(scene: Scene) -> set[str]:
     place = ""
     while True:
         found, place = scene.store.dependencies.sweep(place)
-        queues |= scene.store.dependencies.join(found)
+        queues |= scene.store.dependencies.join(found, patient=False)
         if not place:
             return queues
 
@@ -304,6 +305,24 @@ def test_two_workers_at_once_count_each_parent_once(scene: Scene, elsewhere: Sce
         assert {scene.state(one) for one in children} == {S.QUEUED}
         assert {left(scene, one) for one in children} == {0}
         scene.store.jobs.delete_many(children)
+
+
+def test_a_child_that_somebody_has_locked_is_left_to_the_sweep(
+    on_server: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever replaces it in a long transaction of his own must not keep a worker from writing ends."""
+    scene, jobs = on_server, on_server.store.schema.jobs
+    monkeypatch.setattr(dependencies_module, "PATIENCE", 0.1)
+    parent = scene.one()
+    one, other = after(scene, parent), after(scene, parent)
+    finish(scene, parent)
+    with scene.store.engine.connect() as callers:
+        callers.execute(select(jobs.c.id).where(jobs.c.id == one).with_for_update())
+        assert join(scene, parent) == {"default"}
+        assert (scene.state(one), scene.state(other)) == (S.BLOCKED, S.QUEUED)
+        assert swept(scene) == set()
+    assert swept(scene) == {"default"}
+    assert scene.state(one) is S.QUEUED
 
 
 def test_an_end_between_look_and_lock_is_not_counted_twice(on_postgresql: Scene) -> None:

@@ -7,6 +7,7 @@ change together, under a lock on the child's row: so each dependency is counted 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, insert, or_, select, tuple_, update
@@ -16,7 +17,9 @@ from backburner.errors import UnknownParent
 from backburner.job import NewJob
 from backburner.relations import MISSED, PARENTS, REACHED, WAIT
 from backburner.states import FINAL, JobState
+from backburner.store.channel import CoreChannel
 from backburner.store.lane import FINISH
+from backburner.store.patience import WaitedInVain, patiently
 
 if TYPE_CHECKING:
     from backburner.store.store import Store
@@ -25,6 +28,8 @@ PAGE = 100
 """Parents, or children, of one statement: few enough that the database looks each of them up by its key."""
 FLAG_SECONDS = 0.25
 """How long it is taken as known whether anything is open at all."""
+PATIENCE = 0.25
+"""Seconds a hint waits for a child that somebody else has locked; then that child is left to the sweep."""
 _FIRST = "00000000-0000-0000-0000-000000000000"
 
 Owners = Callable[[Sequence[str]], Mapping[str, str | None]]
@@ -104,10 +109,11 @@ class Dependencies:
             waited.update(self._store.read(lambda c, q=query: c.execute(q).scalars().all()))  # type: ignore[misc]
         return self.join(waited)
 
-    def join(self, parents: Iterable[str]) -> set[str]:
+    def join(self, parents: Iterable[str], *, patient: bool = True) -> set[str]:
         """Let go on what waits for these jobs as far as they are done; the queues that got something.
 
-        What is cancelled by it takes along what waits for that.
+        What is cancelled by it takes along what waits for that. Children that somebody else has locked are left to
+        the sweep, at once or, `patient`, after `PATIENCE`.
         """
         queues: set[str] = set()
         groups: set[str] = set()
@@ -116,12 +122,19 @@ class Dependencies:
             part, ahead = ahead[:PAGE], ahead[PAGE:]
             looked = PAGE
             while looked == PAGE:
-                step = self._store.run(lambda c, part=part: self._step(c, part), FINISH)  # type: ignore[misc]
+                step = self._joined(part, patient=patient)
                 looked = step.looked
                 queues |= step.queues
                 groups |= step.groups
                 ahead += step.cancelled
         return queues | self._store.groups.advance(groups)
+
+    def _joined(self, parents: Sequence[str], *, patient: bool) -> _Step:
+        """One step. Others of ours have a child for milliseconds, a caller's transaction for as long as it likes."""
+        if patient:
+            with suppress(WaitedInVain):
+                return self._store.run(lambda c: self._step(c, parents, patient=True), FINISH)
+        return self._store.run(lambda c: self._step(c, parents, patient=False), FINISH)
 
     def sweep(self, after: str) -> tuple[list[str], str]:
         """Of the parents of open dependencies from `after` on, those that are done; and where to look next.
@@ -155,16 +168,14 @@ class Dependencies:
         done = or_(p.c.id.is_(None), p.c.state.in_(sorted(FINAL)), m.c.job.is_not(None))
         return select(*columns).select_from(joined).where(d.c.met_at.is_(None), d.c.parent.in_(parents), done)
 
-    def _step(self, connection: Connection, parents: Sequence[str]) -> _Step:
-        d, t = self._d.c, self._jobs.c
+    def _step(self, connection: Connection, parents: Sequence[str], *, patient: bool) -> _Step:
+        d = self._d.c
         query = self._due(parents, d.child).distinct().order_by(d.child).limit(PAGE)
         ids = list(connection.execute(query).scalars())
         if not ids:
             return _Step(0, set(), [], set())
-        columns: tuple[Any, ...] = (t.id, t.state, t.blocked_on, t.parents_left, t.run_at, t.queue, t.slot)
-        locked: Sequence[Row[Any]] = connection.execute(
-            select(*columns).where(t.id.in_(ids)).order_by(t.id).with_for_update()
-        ).all()
+        locked = self._locked(connection, ids, patient=patient)
+        ids = [row.id for row in locked]
         # Looked at again under the locks: somebody else may have counted some of them meanwhile.
         wanted = (d.child, d.parent, d.milestone, d.policy, self._p.c.state, self._m.c.job.label("reached"))
         facts = connection.execute(self._due(parents, *wanted).where(d.child.in_(ids))).all()
@@ -177,6 +188,15 @@ class Dependencies:
             if row.id in by_child:
                 moves.count(row, by_child[row.id])
         return _Step(len(ids), *moves.make(connection))
+
+    def _locked(self, connection: Connection, ids: Sequence[str], *, patient: bool) -> Sequence[Row[Any]]:
+        """These children as they are now, under locks. Raises `WaitedInVain`; without patience leaves some out."""
+        t = self._jobs.c
+        columns: tuple[Any, ...] = (t.id, t.state, t.blocked_on, t.parents_left, t.run_at, t.queue, t.slot)
+        query = select(*columns).where(t.id.in_(ids)).order_by(t.id).with_for_update(skip_locked=not patient)
+        waiting = patiently(self._store.dialect, CoreChannel(connection), PATIENCE, ours=True)
+        with waiting if patient else nullcontext():
+            return connection.execute(query).all()
 
     def _mark(self, connection: Connection, facts: Sequence[Row[Any]]) -> None:
         """The dependencies are met. Of those that a running job asked for it stays known how."""

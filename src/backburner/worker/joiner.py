@@ -36,7 +36,7 @@ class Joiner:
         found, self._after = self._store.dependencies.sweep(self._after)
         if found:
             log.info("%d jobs were done, and what waits for them had not been told", len(found))
-            queues = self._store.dependencies.join(found)
+            queues = self._store.dependencies.join(found, patient=False)
             if queues:
                 self._bell.ring(queues)
         return PAGE_SECONDS if self._after else None
