@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from backburner.errors import WrongState
 from backburner.job import ClaimedJob
@@ -271,6 +272,19 @@ def test_stop_cancels_the_rest_and_frees_the_group(scene: Scene) -> None:
     assert ids_of(step(scene, worker).taken) == []
     new = scene.one(group_name="g")
     assert ids_of(step(scene, worker).taken) == [new]
+
+
+def test_stop_leaves_out_nobody_whom_somebody_has_locked(on_server: Scene) -> None:
+    scene, worker, jobs = on_server, on_server.worker(), on_server.store.schema.jobs
+    first, second, third = scene.insert(3, group_name="g", group_policy="stop")
+    ended(scene, worker, step(scene, worker).taken, S.FAILED)
+    with scene.store.engine.connect() as other:
+        other.execute(select(jobs.c.id).where(jobs.c.id == second).with_for_update())
+        assert scene.store.groups.stop("g", first) == 1
+        assert scene.store.groups.stopped() == [("g", first)], "it keeps its group until all are cancelled"
+    assert scene.store.groups.stop("g", first) == 1
+    assert states(scene, first, second, third) == ["failed", "cancelled", "cancelled"]
+    assert scene.store.groups.stopped() == []
 
 
 def test_cancelling_the_queued_head_lets_the_next_go_on(scene: Scene) -> None:

@@ -228,6 +228,12 @@ def test_prune_kept(scene: Scene) -> None:
     uses(plan_of(scene.store, scene.store.upkeep.prune_kept), "kept")
 
 
+@pytest.mark.parametrize(("after", "indexes"), [(2, ["group"]), (3, ["due"]), (4, [])])
+def test_stopping_a_group_looks_for_what_waits_in_it(scene: Scene, after: int, indexes: list[str]) -> None:
+    failed = RUNNING[0]
+    uses(plan_of(scene.store, lambda: scene.store.groups.stop(f"g{after}", failed), after), *indexes)
+
+
 def test_what_a_worker_owns(scene: Scene) -> None:
     claims = scene.store.claims
     uses(plan_of(scene.store, lambda: claims.owned(WORKER.format(1))), "owned")

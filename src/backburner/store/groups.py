@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Row, and_, bindparam, or_, select, update
 
 from backburner.job import ClaimedJob
 from backburner.run_options import Cap
-from backburner.states import WAITING, JobState
-from backburner.store.conditions import GROUP, in_line, queued_in_group
+from backburner.states import JobState
+from backburner.store.conditions import GROUP, in_line, queued_in_group, state_is, waits_for_time
 from backburner.store.dialects.base import ClaimOrder
 from backburner.store.lane import CLAIM, FINISH
 from backburner.store.limits import Room
@@ -140,23 +140,25 @@ class Groups:
         """Cancel what waits in a group whose head has failed for good, and free the group; how many."""
         t, now = self._t.c, self._store.clock.now()
         reason = f"Job {failed} of group {name} failed, and the group's policy is stop."
-        rest = (
-            select(t.id)
-            .where(t.group_name == name, t.state.in_(WAITING), t.id != failed)
-            .order_by(t.id)
-            .limit(_CANCELLED)
-            .with_for_update(skip_locked=True)
-        )
+        # Each as an index says it: what is in line, what waits for a time, what is held back by something else.
+        held_back = and_(state_is(t, "blocked"), t.blocked_on.is_not(None), t.blocked_on != GROUP)
+        rest = [
+            select(t.id).where(t.group_name == name, t.id != failed, kind).limit(_CANCELLED)
+            for kind in (in_line(t), waits_for_time(t), held_back)
+        ]
         cancelled = {"state": JobState.CANCELLED, "finished_at": now, "reason": reason, "blocked_on": None}
         self._make([name])
 
         def work(connection: Connection) -> int:
             self._lock(connection, [name], wait=True)
-            ids = connection.execute(rest).scalars().all()
-            if ids:
-                connection.execute(update(self._t).where(t.id.in_(ids)).values(**cancelled))
-                return len(ids)
-            connection.execute(update(self._t).where(t.id == failed, t.slot == name).values(slot=None))
+            for some in rest:
+                ids = connection.execute(some.with_for_update(skip_locked=True)).scalars().all()
+                if ids:
+                    connection.execute(update(self._t).where(t.id.in_(ids)).values(**cancelled))
+                    return len(ids)
+            # What somebody else has in hand is left, and the group with it, to the next look at stopped groups.
+            if all(connection.execute(some).first() is None for some in rest):
+                connection.execute(update(self._t).where(t.id == failed, t.slot == name).values(slot=None))
             return 0
 
         gone = 0
