@@ -1,16 +1,19 @@
 """What may be called, with what, in which queue, and for how long."""
 
+import sys
 import time
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
+from pathlib import Path
 from uuid import UUID
 
 import pytest
 
 from backburner import Backburner, JobState, current_job
-from backburner.errors import InvalidArgument, UnknownTask
+from backburner.discovery import discover
+from backburner.errors import DuplicateTask, InvalidArgument, InvalidTask, UnknownTask
 from tests.parity.conftest import StartWorker
 from tests.parity.running import done, in_state
 from tests.waiting import wait_until
@@ -50,6 +53,59 @@ def test_enq_03_only_registered_names_run(jobs: Backburner, start_worker: StartW
     assert found.blocked_on == "unknown task"
     assert jobs.control.why_not_running(found) == [f"Task name {name} is unknown to all live workers."]
     assert ran == []
+
+
+PLUG = """
+def register(jobs):
+    @jobs.task(name="plug.greet")
+    def greet(name: str) -> str:
+        return f"Hello {name}"
+
+nothing = None
+"""
+
+
+def installed(folder: Path, **entries: str) -> None:
+    """A package called plug as pip would leave it in `folder`, with these entry points."""
+    (folder / "plug.py").write_text(PLUG)
+    (folder / "plug-1.0.dist-info").mkdir(exist_ok=True)
+    (folder / "plug-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: plug\nVersion: 1.0\n")
+    lines = "".join(f"{name} = {value}\n" for name, value in entries.items())
+    (folder / "plug-1.0.dist-info" / "entry_points.txt").write_text(f"[backburner.tasks]\n{lines}")
+
+
+def test_enq_03_tasks_of_installed_packages_by_entry_point(
+    jobs: Backburner, start_worker: StartWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed(tmp_path, plug="plug:register")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "plug", raising=False)
+    assert jobs.registry.get("plug.greet") is None
+    assert discover(jobs) == ("plug.greet",)
+    job = jobs.registry.require("plug.greet").enqueue("Ada")
+    start_worker()
+    assert done(job).result() == "Hello Ada"
+    with pytest.raises(DuplicateTask, match=r"plug\.greet"):
+        discover(jobs)
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("gone:register", "cannot be loaded: .*gone"),
+        ("plug:absent", "cannot be loaded"),
+        ("plug:nothing", "no function"),
+    ],
+)
+def test_enq_03_an_entry_point_that_leads_nowhere_is_refused(
+    jobs: Backburner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str, problem: str
+) -> None:
+    installed(tmp_path, first="plug:register", second=value)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "plug", raising=False)
+    with pytest.raises(InvalidTask, match=f"'second'.*{value}.*{problem}.*package plug"):
+        discover(jobs)
+    assert jobs.registry.names() == ()
 
 
 def test_enq_04_arguments_of_any_usual_type(jobs: Backburner, start_worker: StartWorker) -> None:
