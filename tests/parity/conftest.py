@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
 from backburner import Backburner
+from backburner.cli import main
 from backburner.worker import Worker, WorkerOptions, process
 
 QUICK = WorkerOptions(concurrency=4, poll=0.05)
 """What workers here are started with, unless a test says otherwise."""
 
 StartWorker = Callable[..., Worker]
+Run = Callable[..., Result]
 
 
 def _app(url: str, folder: Path) -> Iterator[Backburner]:
@@ -60,3 +63,15 @@ def start_worker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     yield start
     for worker in started:
         worker.stop(2.0)
+
+
+@pytest.fixture
+def run(jobs: Backburner, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """`run("jobs", "list")` runs a command on the database of `jobs`, in this process and without its tasks."""
+    monkeypatch.setenv("BACKBURNER_URL", jobs.settings.url)
+    monkeypatch.delenv("BACKBURNER_APP", raising=False)
+
+    def call(*arguments: str) -> Result:
+        return CliRunner().invoke(main, arguments, prog_name="backburner")
+
+    return call

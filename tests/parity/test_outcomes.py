@@ -21,8 +21,9 @@ from backburner import (
     Wait,
     current_job,
 )  # fmt: skip
+from backburner.hooks import Attempt, Hook
 from backburner.notice import Notice
-from tests.parity.conftest import StartWorker
+from tests.parity.conftest import Run, StartWorker
 from tests.parity.running import done, in_state
 from tests.waiting import wait_until
 
@@ -144,6 +145,30 @@ def test_out_04_stop_worker_ends_it_before_its_next_job(jobs_everywhere: Backbur
         assert worker.wait(30), "the worker ends by itself"
         worker.stop(2.0)
         assert in_state(job, state).reason == ("later" if state is JobState.SCHEDULED else "disk full")
+        assert not after.refresh().done
+        after.cancel()
+
+
+def test_out_04_an_error_hook_ends_the_worker_too(jobs_everywhere: Backburner, start_worker: StartWorker) -> None:
+    class Full(Hook):
+        def on_error(self, attempt: Attempt, error: BaseException) -> None:
+            if isinstance(error, MemoryError):
+                raise StopWorker("memory is full", cause=None if attempt.argument_names else error)
+
+    @jobs_everywhere.task(retry=RetryPolicy.fixed(3600), hooks=[Full()])
+    def grows(how: str = "") -> None:
+        raise MemoryError("no more pages")
+
+    @jobs_everywhere.task
+    def works() -> None: ...
+
+    with_a_cause, without = grows.options(priority=1), grows.options(priority=1)
+    for job, state in ((with_a_cause.enqueue(), JobState.RETRYING), (without.enqueue("said"), JobState.FAILED)):
+        after = works.options(delay=0.3).enqueue()
+        worker = start_worker(concurrency=1)
+        assert worker.wait(30), "the worker ends by itself"
+        worker.stop(2.0)
+        assert in_state(job, state).tries == 1
         assert not after.refresh().done
         after.cancel()
 
@@ -299,6 +324,59 @@ def test_out_14_old_ends_go_and_what_is_unfinished_stays(jobs: Backburner, start
     assert upkeep.prunable(JobState.SUCCEEDED, 0, 10) == 1
     assert upkeep.prune(JobState.SUCCEEDED, 0) == 1
     assert [job.id for job in jobs.find()] == [waiting.id]
+
+
+def test_out_14_cleaning_by_hand_leaves_what_is_unfinished_or_kept_for_longer(
+    jobs: Backburner, start_worker: StartWorker, run: Run
+) -> None:
+    @jobs.task
+    def works() -> None: ...
+
+    @jobs.task(keep=3600)
+    def keeps() -> None: ...
+
+    @jobs.task(max_attempts=1)
+    def fails() -> None:
+        raise ValueError
+
+    made = [works.enqueue(), keeps.enqueue(), fails.enqueue()]
+    start_worker()
+    for job in made:
+        done(job)
+    waiting = works.options(delay=3600).enqueue()
+
+    def left() -> set[str]:
+        return {job.id for job in jobs.find()}
+
+    everything = {waiting.id, *(job.id for job in made)}
+    assert "There is nothing to delete." in run("clear", "--yes").output, "they are too young for the settings"
+    assert "Nothing was deleted." in run("clear", "--older-than", "0", "--dry-run").output
+    assert left() == everything
+    assert "deleted 1 job\n" in run("clear", "--older-than", "0", "--state", "succeeded", "--yes").output
+    assert left() == everything - {made[0].id}
+    assert "deleted 1 job\n" in run("clear", "--older-than", "0", "--yes").output
+    assert left() == {made[1].id, waiting.id}
+
+
+def test_out_15_in_a_schema_and_under_names_of_ones_own(postgresql_url: str, start_worker: StartWorker) -> None:
+    """Beside the tables of the app, and beside those of another Backburner in the same database."""
+    apps = [
+        Backburner(postgresql_url, auto_migrate=True, schema=schema, table_prefix=prefix)
+        for schema, prefix in (("work", "jobs_"), ("work", "mails_"), (None, "jobs_"))
+    ]
+    made = []
+    for number, app in enumerate(apps):
+        task = app.task(name="which")(lambda number=number: number)
+        made.append(task.options(group="g", unique="live").enqueue())
+        with app.store.engine.connect() as connection, app.transaction(connection):
+            assert task.options(group="g", unique="live").enqueue().id == made[-1].id
+        start_worker(app)
+    assert [done(job).result() for job in made] == [0, 1, 2]
+    assert [len(app.find()) for app in apps] == [1, 1, 1]
+    tables = [app.store.schema.qualified("jobs") for app in apps]
+    assert tables == ['"work"."jobs_jobs"', '"work"."mails_jobs"', '"jobs_jobs"']
+    for app in apps:
+        app.close()
 
 
 def test_out_15_tables_are_made_or_their_sql_is_printed(tmp_path: Path, postgresql_url: str) -> None:
