@@ -30,6 +30,7 @@ from backburner.options import TaskOptions
 from backburner.queues import Queues
 from backburner.recurrence import Missed
 from backburner.registry import Registry
+from backburner.requesting import Requesting
 from backburner.schedule import Schedule
 from backburner.schedules import Arguments, Schedules, declared
 from backburner.seams import Seams
@@ -50,7 +51,7 @@ R = TypeVar("R")
 N = TypeVar("N", bound=Notifier)
 
 
-class Backburner:
+class Backburner(Requesting):
     """Long jobs in the database at `url`, "sqlite:///jobs.db" by default.
 
     Making one connects to nothing. `settings` are those of `Settings`; what is not given comes from the

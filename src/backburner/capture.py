@@ -13,13 +13,14 @@ from backburner.errors import LeaseLost
 from backburner.outcome import Cancelled, TimedOut
 
 
-class _Lines:
-    """Puts lines together: `print` writes its arguments, the spaces between and the end one by one."""
+class LogLines:
+    """Puts lines of the log together: `print` writes its arguments, the spaces between and the end one by one."""
 
     def __init__(self, context: JobContext) -> None:
         self._context, self._rest = context, ""
 
     def write(self, text: str) -> None:
+        """Log what is whole."""
         *lines, self._rest = (self._rest + text).split("\n")
         if len(self._rest) >= MAX_TEXT:
             lines, self._rest = [*lines, self._rest], ""
@@ -35,7 +36,7 @@ class _Lines:
                 self._context.log(rest)
 
 
-_captured: ContextVar[_Lines | None] = ContextVar("backburner_capture", default=None)
+_captured: ContextVar[LogLines | None] = ContextVar("backburner_capture", default=None)
 
 
 class PrintCapture:
@@ -59,7 +60,7 @@ def prints_to_log(context: JobContext) -> Iterator[None]:
     """Send what is printed meanwhile, in this thread or task, to the job's log too."""
     if not isinstance(sys.stdout, PrintCapture):
         sys.stdout = PrintCapture(sys.stdout)
-    lines = _Lines(context)
+    lines = LogLines(context)
     token = _captured.set(lines)
     try:
         yield

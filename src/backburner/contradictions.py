@@ -37,6 +37,10 @@ def contradictions(v: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
             "is too short",
             f"Use {_SECRET_CHARACTERS} characters or more, from secrets.token_urlsafe()",
         )
+    if v["former_secrets"] and v["secret"] is None:
+        yield "former_secrets", "there is no secret that took their place", "Set secret (BACKBURNER_SECRET) too"
+    if any(len(former) < _SECRET_CHARACTERS for former in v["former_secrets"] or ()):
+        yield "former_secrets", "one of them is too short", f"Each had {_SECRET_CHARACTERS} characters or more"
     if not v["files"]:
         yield "files", "is empty", "Give a folder or an fsspec URL"
     if v["broker"] is not None and "://" not in v["broker"]:

@@ -196,7 +196,7 @@ class Control:
         job, settings = self.get(job_id), self._database.settings
         text = self._registry.require(job.task).parameters.rebound(args)
         edited = replace(job, args=text, codec=CODEC)
-        mac = Seal(settings.secret).of(edited) if settings.signed and settings.secret is not None else None
+        mac = Seal(settings.secrets).of(edited) if settings.signed and settings.secrets else None
         if not self._database.store.edits.arguments(job_id, text, CODEC, mac):
             raise WrongState(job_id, self.get(job_id).state, "edit", "a job that is not running")
         return self.get(job_id)

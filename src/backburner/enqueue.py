@@ -122,6 +122,15 @@ class JobEnqueuer:
         """Store one call."""
         return self._send(task, args, kwargs, self._destination(task))
 
+    def enqueue_as(self, job_id: str, task: Task[..., Any], args: tuple[Any, ...]) -> Job:
+        """Store one call under an id that something of it was stored with already; in a transaction of our own."""
+        job = task.new_job(job_id, self._database.store.clock.now(), args, {})
+        return self._stored(job, self._own, self._own.put((job,)))
+
+    def inside(self, task: Task[..., Any]) -> bool:
+        """Whether a call of this task would be stored by a surrounding block, or on the caller's connection."""
+        return self._current.get() is not None or task.enqueue_options.connection is not None
+
     async def aenqueue(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Job:
         """Store one call without blocking the event loop; also in an asynchronous SQLAlchemy transaction."""
         destination = self._destination(task)

@@ -86,6 +86,7 @@ class Settings:
     files: str = _knob("backburner-files", "Folder or fsspec URL of attached files")
     broker: str | None = _knob(None, "URL of a broker that wakes workers, as kombu writes it; none: the database does")
     secret: str | None = _knob(None, "Key that signs tokens, 16 characters or more")
+    former_secrets: tuple[str, ...] | None = _knob(None, "Earlier values of secret: what they signed is still taken")
     signed: bool = _knob(default=False, text="Sign each job with secret, and run none that was changed by others")
 
     def __post_init__(self) -> None:
@@ -115,6 +116,11 @@ class Settings:
         return cls(**_checked({**defaults, **values}, sources))
 
     @property
+    def secrets(self) -> tuple[str, ...]:
+        """The secret, which signs, and behind it the former ones, which only verify; empty without a secret."""
+        return () if self.secret is None else (self.secret, *(self.former_secrets or ()))
+
+    @property
     def migrates_itself(self) -> bool:
         """Whether the tables are made and updated at first use."""
         return self.url.startswith("sqlite") if self.auto_migrate is None else self.auto_migrate
@@ -127,7 +133,7 @@ class Settings:
 
 def masked(name: str, value: Any) -> Any:
     """The value of a setting as it may be shown: no secret, no password in a URL."""
-    if name == "secret" and value is not None:
+    if name in ("secret", "former_secrets") and value is not None:
         return "***"
     if isinstance(value, str):
         return _PASSWORD_OPTION.sub(r"\1***", _PASSWORD.sub(r"\1***", value))

@@ -316,7 +316,9 @@ def _pickles(name: str, options: TaskOptions, settings: Settings) -> tuple[str, 
         raise InvalidTask(
             name, "pickled arguments are signed, and there is no secret", "Set secret (BACKBURNER_SECRET)"
         )
-    return codec, Pickles(options.get("pickle_types", ()), settings.secret, settings.max_args_bytes)
+    return codec, Pickles(
+        options.get("pickle_types", ()), settings.secret, settings.max_args_bytes, settings.secrets[1:]
+    )  # fmt: skip
 
 
 def _policy(options: TaskOptions) -> RetryPolicy:

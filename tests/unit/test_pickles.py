@@ -119,3 +119,11 @@ def test_it_is_off_unless_asked_for_and_needs_a_secret(sqlite_url: str) -> None:
     with pytest.raises(InvalidTask, match="money"):
         jobs.task(name="pay")(pay)
     assert jobs.task(name="pay", codec="pickle", pickle_types=[Money])(pay).codec == "pickle"
+
+
+def test_what_a_former_secret_signed_is_read() -> None:
+    old = PICKLES.dump("shop.pay", {"n": 1})
+    later = Pickles([], "another secret, as long", 10_000, [SECRET])
+    assert later.load("shop.pay", old) == {"n": 1}
+    with pytest.raises(DecodeError, match="signature"):
+        PICKLES.load("shop.pay", later.dump("shop.pay", {"n": 1}))

@@ -184,7 +184,8 @@ def test_a_tool_table_of_another_shape_is_a_settings_error(tmp_path: Path) -> No
     ],
 )
 def test_passwords_and_secrets_are_never_shown(url: str, tmp_path: Path) -> None:
-    settings = Settings(url=url, secret="hunter2hunter2hunter2", files="s3://key:hunter2@bucket/x")
+    secret = "hunter2hunter2hunter2"
+    settings = Settings(url=url, secret=secret, former_secrets=(secret,), files="s3://key:hunter2@bucket/x")
     assert "hunter2" not in repr(settings)
     assert "host" in repr(settings)
     assert settings.url == url
@@ -247,3 +248,22 @@ def test_routes_that_cannot_be(routes: Any, problem: str) -> None:
 def test_signing_needs_a_secret() -> None:
     with pytest.raises(SettingsError, match="needs a secret"):
         Settings(signed=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"former_secrets": ("long enough for one",)}, "no secret that took their place"),
+        ({"secret": "long enough for one", "former_secrets": ("short",)}, "one of them is too short"),
+    ],
+)
+def test_former_secrets_that_cannot_be(settings: dict[str, Any], problem: str) -> None:
+    with pytest.raises(SettingsError, match=problem) as caught:
+        Settings(**settings)
+    assert "long enough" not in str(caught.value)
+
+
+def test_secrets_are_the_present_one_and_then_the_former() -> None:
+    first, second = "the first of all secrets", "the second of all secrets"
+    assert Settings(secret=second, former_secrets=(first,)).secrets == (second, first)
+    assert Settings().secrets == ()

@@ -202,3 +202,12 @@ def test_the_rule_may_be_async(shop: Shop) -> None:
     app = web_app(shop.jobs, resolve_user=later)  # type: ignore[arg-type]
     assert Caller(app, {"x-user": "boss"}).get("/jobs").status_code == 200
     assert Caller(app).get("/jobs").status_code == 401
+
+
+def test_tokens_of_a_former_secret_are_read_and_none_is_signed_with_it(shop: Shop) -> None:
+    grant = Grant("job", act=False, until=shop.jobs.control.now().replace(microsecond=0))
+    new = "the next secret, just as long"
+    before, after = Tokens(SECRET), Tokens(new, SECRET)
+    assert after.read(before.make(grant)) == grant
+    assert before.read(after.make(grant)) is None
+    assert Tokens(new).read(after.make(grant)) == grant

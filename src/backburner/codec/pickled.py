@@ -35,12 +35,14 @@ _PLAIN: tuple[type, ...] = (
 class Pickles:
     """The arguments of one task by parameter name, pickled and back. Raises `InvalidOption` for what is no type."""
 
-    def __init__(self, types: Iterable[type], secret: str, max_bytes: int) -> None:
+    def __init__(self, types: Iterable[type], secret: str, max_bytes: int, former: Iterable[str] = ()) -> None:
         listed = tuple(types)
         for one in listed:
             if not isinstance(one, type):
                 raise InvalidOption("pickle_types", one, "is no type", "List classes, such as pickle_types=[Order]")
-        self._key, self._max_bytes = hmac.digest(secret.encode(), _PURPOSE, hashlib.sha256), max_bytes
+        # The first one signs; what any of them has signed is read.
+        self._keys = [hmac.digest(one.encode(), _PURPOSE, hashlib.sha256) for one in (secret, *former)]
+        self._max_bytes = max_bytes
         self._types = {(one.__module__, one.__qualname__): one for one in (*_PLAIN, *listed)}
 
     def dump(self, task: str, named: Mapping[str, Any]) -> str:
@@ -64,7 +66,7 @@ class Pickles:
         try:
             mac, _, encoded = text.partition(".")
             data = base64.b64decode(encoded, validate=True)
-            if not hmac.compare_digest(mac.encode(), self._mac(task, data).encode()):
+            if not any(hmac.compare_digest(mac.encode(), self._mac(task, data, key).encode()) for key in self._keys):
                 raise ValueError("its signature does not fit")
             found = self._loaded(data)
             if type(found) is not dict:
@@ -76,8 +78,8 @@ class Pickles:
     def _loaded(self, data: bytes) -> Any:
         return _Reader(data, self._types).load()
 
-    def _mac(self, task: str, data: bytes) -> str:
-        return hmac.new(self._key, task.encode() + b"\0" + data, hashlib.sha256).hexdigest()
+    def _mac(self, task: str, data: bytes, key: bytes | None = None) -> str:
+        return hmac.new(key or self._keys[0], task.encode() + b"\0" + data, hashlib.sha256).hexdigest()
 
 
 class _Reader(pickle.Unpickler):

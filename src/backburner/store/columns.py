@@ -280,6 +280,18 @@ def fire_columns() -> list[Column[Any]]:
     ]
 
 
+def grant_columns() -> list[Column[Any]]:
+    return [
+        Column("job", Id, primary_key=True),
+        Column("attempt", Integer, nullable=False),
+        Column("nonce", String(64), nullable=False),
+        Column("used_at", Utc),
+        # Encrypted, and until when they may be used.
+        Column("cookies", LongText),
+        Column("until", Utc),
+    ]
+
+
 def file_columns() -> list[Column[Any]]:
     return [
         Column("id", Id, primary_key=True),

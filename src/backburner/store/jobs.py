@@ -253,6 +253,7 @@ class Jobs:
                 schema.failed_items,
                 schema.attempts,
                 schema.milestones,
+                schema.grants,
             ):
                 connection.execute(delete(table).where(table.c.job.in_(batch)))
             # What waits for these keeps its rows: the joiner finds that they are gone.

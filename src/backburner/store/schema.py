@@ -60,6 +60,11 @@ class Schema:
             "schedules", *columns.schedule_columns(), Index(f"{prefix}schedules_next", "next_at")
         )
         self.fires = self._table("fires", *columns.fire_columns(), Index(f"{prefix}fires_at", "at"))
+        self.grants = self._table(
+            "grants",
+            *columns.grant_columns(),
+            Index(f"{prefix}grants_until", "until", **_where("until IS NOT NULL")),
+        )
         self.files = self._table(
             "files",
             *columns.file_columns(),

@@ -27,6 +27,7 @@ from backburner.store.dialects.base import DriverConnection
 from backburner.store.dialects.sqlite import CommitWatch
 from backburner.store.edits import Edits
 from backburner.store.fork import forget_after_fork
+from backburner.store.grants import Grants
 from backburner.store.groups import Groups
 from backburner.store.inserts import Inserts
 from backburner.store.jobs import Jobs
@@ -94,6 +95,7 @@ class Store:
         self.schedules = Schedules(self)
         self.waits = Waits(self)
         self.attachments = Attachments(self)
+        self.grants = Grants(self)
         self.keys = Keys(self)
         self.inserts = Inserts(self)
         self.edits = Edits(self)

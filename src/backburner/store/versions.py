@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from backburner.errors import StoreUnavailable
 from backburner.store.schema import Schema
 
-KNOWN = ("1001",)
+KNOWN = ("1001", "1002")
 """Every version this release knows, oldest first."""
 
 NEEDED = KNOWN[-1]
@@ -50,8 +50,8 @@ def can_work_with(version: str) -> bool:
     return version[:1] == NEEDED[:1]
 
 
-def upgrade(connection: Connection, schema: Schema) -> None:
-    """Bring the tables to `NEEDED` in the connection's transaction; waits for a lock at most 5 seconds.
+def upgrade(connection: Connection, schema: Schema, to: str = NEEDED) -> None:
+    """Bring the tables to a version in the connection's transaction; waits for a lock at most 5 seconds.
 
     MySQL commits each statement that makes a table by itself. The version is written last, and a migration takes up
     what an earlier try of it left: who was interrupted does it again.
@@ -62,7 +62,7 @@ def upgrade(connection: Connection, schema: Schema) -> None:
     if schema.name and connection.dialect.name == "postgresql":
         connection.execute(text(_create_schema(schema)))
     with _mysql_lock(connection, schema) if connection.dialect.name == "mysql" else nullcontext():
-        _alembic("upgrade", _config(schema, connection.engine, connection=connection), NEEDED)
+        _alembic("upgrade", _config(schema, connection.engine, connection=connection), to)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from inspect import isawaitable, iscoroutinefunction
 from typing import cast
@@ -81,9 +82,9 @@ class Access:
     """Finds out who asks, and hands out only jobs that they may see."""
 
     def __init__(
-        self, control: Control, secret: str | None, resolve_user: ResolveUser | None, development: bool
+        self, control: Control, secrets: Sequence[str], resolve_user: ResolveUser | None, development: bool
     ) -> None:
-        self._control, self._tokens, self._bearers = control, Tokens(secret), Bearers(secret, control)
+        self._control, self._tokens, self._bearers = control, Tokens(*secrets), Bearers(secrets, control)
         self._resolve, self._development = resolve_user, development
 
     async def visitor(self, request: Request, scope: str | None = READ) -> Visitor:

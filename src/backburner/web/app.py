@@ -42,7 +42,7 @@ def web_app(jobs: Backburner, *, resolve_user: ResolveUser | None = None, develo
 
         app.mount("/backburner", web_app(jobs, resolve_user=signed_in_user))
     """
-    access = Access(jobs.control, jobs.settings.secret, resolve_user, development)
+    access = Access(jobs.control, jobs.settings.secrets, resolve_user, development)
     shutdown = Shutdown()
     site = Site(jobs, access, Feed(jobs.control, shutdown), development)
     app = FastAPI(title="Backburner", docs_url=None, redoc_url=None, openapi_url=None)

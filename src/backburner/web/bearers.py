@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import timedelta
 
 from itsdangerous import BadSignature, URLSafeSerializer
@@ -25,8 +26,8 @@ _CHARACTERS = 16_000
 class Bearers:
     """Reads who a bearer token speaks for."""
 
-    def __init__(self, secret: str | None, control: Control) -> None:
-        self._serializer = _serializer(secret) if secret is not None else None
+    def __init__(self, secrets: Sequence[str], control: Control) -> None:
+        self._serializer = _serializer(secrets) if secrets else None
         self._control = control
 
     def user(self, request: Request) -> User | None:
@@ -57,7 +58,7 @@ def api_token(jobs: Backburner, user: User, seconds: float) -> str:
         token = api_token(jobs, User("billing", scopes=frozenset({"read", "enqueue:shop.export"})), 30 * 86_400)
 
     It is sent as `Authorization: Bearer bb_...`. Nothing of it is stored: it is valid until its time is over or
-    the setting `secret` changes. Raises `SettingsError` without a secret, and `InvalidOption`, also for a user
+    its secret is in the settings no more. Raises `SettingsError` without a secret, and `InvalidOption`, also for a user
     without scopes: what a token may do has to be said.
     """
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= _LONGEST:
@@ -67,19 +68,20 @@ def api_token(jobs: Backburner, user: User, seconds: float) -> str:
             "scopes", user.scopes, "say nothing, the token would open all or nothing",
             "Name them: User(id, scopes=frozenset({'read', 'act', 'enqueue'}))",
         )  # fmt: skip
-    secret = jobs.settings.secret
-    if secret is None:
+    secrets = jobs.settings.secrets
+    if not secrets:
         raise SettingsError(
             "secret", None, "is not set, and tokens are signed with it",
             "Set BACKBURNER_SECRET to 16 characters or more, from secrets.token_urlsafe()",
         )  # fmt: skip
     until = math.ceil((jobs.control.now() + timedelta(seconds=seconds)).timestamp())
     scopes = sorted(checked_scopes(user.scopes))
-    return PREFIX + str(_serializer(secret).dumps([user.id, int(user.operator), scopes, until]))
+    return PREFIX + str(_serializer(secrets).dumps([user.id, int(user.operator), scopes, until]))
 
 
-def _serializer(secret: str) -> URLSafeSerializer:
-    return URLSafeSerializer(secret, salt=_SALT)
+def _serializer(secrets: Sequence[str]) -> URLSafeSerializer:
+    # The last one signs.
+    return URLSafeSerializer([*reversed(secrets)], salt=_SALT)
 
 
 def _token(header: str) -> str | None:

@@ -31,10 +31,11 @@ class Grant:
 
 
 class Tokens:
-    """Makes and reads tokens with the setting `secret`; without one there are none."""
+    """Makes tokens with the setting `secret`, and reads those of former ones too; without one there are none."""
 
-    def __init__(self, secret: str | None) -> None:
-        self._serializer = URLSafeSerializer(secret, salt=_SALT) if secret is not None else None
+    def __init__(self, *secrets: str) -> None:
+        # The last one signs.
+        self._serializer = URLSafeSerializer([*reversed(secrets)], salt=_SALT) if secrets else None
 
     def make(self, grant: Grant) -> str:
         """The token, safe in a URL. Raises `SettingsError` without a secret."""
@@ -68,4 +69,4 @@ def job_token(jobs: Backburner, job: Job | str, seconds: float, *, act: bool = F
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= _LONGEST:
         raise InvalidOption("seconds", seconds, "is no life of a token", "Give more than 0 seconds")
     until = jobs.control.now() + timedelta(seconds=seconds)
-    return Tokens(jobs.settings.secret).make(Grant(job.id if isinstance(job, Job) else job, act, until))
+    return Tokens(*jobs.settings.secrets).make(Grant(job.id if isinstance(job, Job) else job, act, until))

@@ -23,7 +23,7 @@ from backburner.hooks import Attempt
 from backburner.job import ClaimedJob
 from backburner.outcome import AttemptRecord, Settlement, StopWorker
 from backburner.progress import printable
-from backburner.seal import Seal
+from backburner.seal import checking
 from backburner.states import JobState
 from backburner.store.upkeep import EXPIRED
 from backburner.task import RunOptions, Task
@@ -64,8 +64,7 @@ class Executor:
     ) -> None:
         self._registry, self._settings, self._clock = jobs.registry, jobs.settings, jobs.store.clock
         self._hooks, self._worker = jobs.hooks, worker
-        secret = jobs.settings.secret if jobs.settings.signed else None
-        self._seal = Seal(secret) if secret is not None else None
+        self._changed = checking(jobs.settings)
         self._seams, self._notifiers, self._captured = jobs.seams, jobs.notifiers, jobs.captured
         self._page, self._reporter, self._isolation = page, reporter, isolation
         self._begin, self._done, self._stop_worker = begin, done, stop_worker
@@ -96,7 +95,7 @@ class Executor:
             if job.expires_at is not None and job.expires_at <= self._clock.now():
                 self._done(job, Settlement(job.id, job.position, job.attempt, JobState.SKIPPED, reason=EXPIRED))
                 return False
-            if self._seal is not None and (problem := self._seal.problem(job, job.mac)) is not None:
+            if (problem := self._changed(job)) is not None:
                 self._done(job, verdict.changed(job, problem))
                 return False
             try:

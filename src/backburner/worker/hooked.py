@@ -94,7 +94,7 @@ class ProcessHooks:
     @classmethod
     def of(cls, jobs: Backburner, worker: str, loop: Loop, *, isolated: bool) -> ProcessHooks:
         """All hooks of an app: everywhere, of queues, and of its tasks."""
-        own = [hook for task in jobs.registry for hook in task.hooks]
+        own = [hook for name in jobs.registry.runnable() for hook in jobs.registry.require(name).hooks]
         return cls([*jobs.hooks, *own], JobProcess(worker, socket.gethostname(), os.getpid(), isolated), loop)
 
     def start(self) -> None:

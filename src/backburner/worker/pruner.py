@@ -1,4 +1,4 @@
-"""Deletes finished jobs whose time is over, files past their life, and keys that are free."""
+"""Deletes finished jobs whose time is over, files and cookies past their life, and keys that are free."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class Pruner:
             more.append(self._store.upkeep.prune_kept() == BATCH)
         self._prune_files()
         self._prune_keys()
+        self._store.grants.prune(BATCH)
         self._store.workers.prune(self._store.clock.now() - _WORKERS_KEPT, BATCH)
         return 0.1 if any(more) else None
 
