@@ -4,11 +4,15 @@ import asyncio
 import os
 import signal
 import time
+from dataclasses import replace
 
 import pytest
 
 from backburner import JobState, RetryPolicy, current_job
+from backburner.clock import boot_seconds
+from backburner.worker import Worker, WorkerOptions, isolation, process, reporter, verdict
 from tests.waiting import wait_until
+from tests.worker.app import SLOW
 from tests.worker.history import noted
 from tests.worker.world import World
 
@@ -189,6 +193,53 @@ def test_isolated(on_sqlite: World, task: str, how: str) -> None:
     assert tree.children() == [worker]
     world.say("go on")
     assert world.ends(mate).attempt == 1
+
+
+def test_the_start_of_an_isolated_process_is_no_time_of_its_job(
+    on_sqlite: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long a busy machine takes to import the app: the limits are for the body."""
+    world, slow = on_sqlite, on_sqlite.folder / SLOW
+    slow.touch()
+    monkeypatch.setattr(reporter, "boot_seconds", lambda: boot_seconds() + (1000.0 if slow.exists() else 0.0))
+    # Who is told to stop is killed almost at once.
+    monkeypatch.setattr(process, "STOP_GRACE", 0.01)
+    limits = {"timeout": 60.0, "stall_timeout": 60.0, "max_attempts": 1}
+    with Worker(world.jobs, WorkerOptions(concurrency=2, poll=0.05)):
+        job = world.enqueue("work", 1, isolate=True, **limits)
+        wait_until(lambda: world.job(job).state is JobState.RUNNING, "its process is started")
+        # By the same clock, and later.
+        world.ends(world.enqueue("listen", "never", **limits), JobState.FAILED)
+        slow.unlink()
+        assert world.ends(job).attempt == 1
+
+
+def test_an_isolated_process_that_never_comes_up_is_a_loss(on_sqlite: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world, slow = on_sqlite, on_sqlite.folder / SLOW
+    slow.touch()
+    monkeypatch.setattr(isolation, "IMPORT_SECONDS", 0.3)
+    monkeypatch.setattr(verdict, "START_AGAIN_SECONDS", 0.05)
+    with Worker(world.jobs, WorkerOptions(concurrency=2, poll=0.05)):
+        job = world.enqueue("work", 1, isolate=True)
+        wait_until(lambda: world.job(job).losses > 0, "it was given up")
+        monkeypatch.setattr(isolation, "IMPORT_SECONDS", 60.0)
+        slow.unlink()
+        done = world.ends(job)
+    assert (done.crashes, done.tries) == (0, 0)
+    assert len(world.history.of(job.id)) == 1
+
+
+def test_an_isolated_process_that_cannot_load_the_app_is_no_crash_of_its_job(
+    on_sqlite: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verdict, "START_AGAIN_SECONDS", 0.05)
+    jobs = on_sqlite.jobs
+    jobs.app, jobs.settings = "tests.worker.nowhere:jobs", replace(jobs.settings, max_losses=2)
+    with Worker(jobs, WorkerOptions(concurrency=2, poll=0.05)):
+        done = on_sqlite.ends(on_sqlite.enqueue("work", 1, isolate=True), JobState.FAILED)
+    assert (done.crashes, done.tries, done.losses) == (0, 0, 2)
+    assert done.reason == "It could not be started 2 times."
+    assert "exit code 1 before it could begin" in (done.error or "")
 
 
 def test_an_isolated_result_comes_back(on_postgresql: World) -> None:

@@ -20,10 +20,7 @@ from backburner.cli.call import Call
 from backburner.cli.failure import Failure, failure_of
 from backburner.errors import BackburnerError, SettingsError
 from backburner.settings import Settings
-from backburner.worker.app import load_app, problem_of
-
-IMPORT_SECONDS = 60.0
-"""How long an app may take to be imported."""
+from backburner.worker.app import IMPORT_SECONDS, load_app, problem_of
 
 
 def open_app(call: Call) -> Backburner:

@@ -12,6 +12,9 @@ from types import ModuleType
 from backburner.backburner import Backburner
 from backburner.errors import BackburnerError, SettingsError
 
+IMPORT_SECONDS = 60.0
+"""How long a process may take to import the app."""
+
 _EXAMPLE = "Write it like shop.tasks:jobs"
 
 

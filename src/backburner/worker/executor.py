@@ -129,9 +129,10 @@ class Executor:
         on_loop = task.is_async and not alone
         if on_loop:
             slot = self._away_slots.pop()
+        now = boot_seconds()
         running = Running(
-            job, context, slot, boot_seconds(), timeout=options.timeout, stall_timeout=options.stall_timeout,
-            hooked=hooked,
+            job, context, slot, now, None if apart else now, timeout=options.timeout,
+            stall_timeout=options.stall_timeout, alone=apart, hooked=hooked,
         )  # fmt: skip
         # The next of its group may begin elsewhere once the lease is over.
         guarded = not job.repeatable or job.group_name is not None
@@ -145,7 +146,6 @@ class Executor:
                 running.stop()
             return True
         if apart and self._isolation is not None:
-            running.alone = True
             try:
                 outcome = self._isolation.run(running)
             except BaseException:

@@ -15,6 +15,7 @@ from backburner.blame import Death, Limits, Orphan, judge
 from backburner.clock import Clock, boot_seconds
 from backburner.outcome import Settlement
 from backburner.secrets import launch_secrets
+from backburner.worker.app import IMPORT_SECONDS
 from backburner.worker.reporter import Running
 
 ALIVE = b"."
@@ -37,7 +38,7 @@ class Isolation:
 
     def run(self, running: Running) -> Settlement | BaseException | None:
         """How the job ended: its own verdict, what stopped it, or a proven crash; None when there is nothing to
-        write any more. Raises only when no process could be started.
+        write any more. Raises only when no process could be started, or none came up.
         """
         ours, theirs = socket.socketpair()
         with ours, theirs:
@@ -70,10 +71,20 @@ class Isolation:
                 running.context._finished = settlement is None
                 return settlement
         why = running.context._stop
-        return why if why is not None else self._crash(running, process.returncode)
+        if why is not None:
+            return why
+        code = process.returncode
+        cause = f"signal {-code}" if code < 0 else f"exit code {code}"
+        if running.limits_from is None:
+            raise RuntimeError(f"its process ended with {cause} before it could begin")
+        return self._crash(running, cause)
 
     def _listen(self, ours: socket.socket, running: Running, process: subprocess.Popen[bytes]) -> bytes | None:
-        """Lines until the verdict; kills the process when it was told to stop and does not."""
+        """Lines until the verdict; kills the process when it was told to stop and does not.
+
+        The first line says that it is up, and the body about to begin. Raises `RuntimeError` when
+        it does not come.
+        """
         ours.settimeout(_LOOK_SECONDS)
         buffer, stopped_at = b"", None
         while True:
@@ -85,6 +96,8 @@ class Isolation:
                     return None
                 buffer += piece
                 *lines, buffer = buffer.split(b"\n")
+                if lines and running.limits_from is None:
+                    running.limits_from = boot_seconds()
                 for line in lines:
                     if line == ALIVE:
                         running.context._alive = True
@@ -93,6 +106,11 @@ class Isolation:
             except TimeoutError:
                 if gone:
                     return None
+            if running.limits_from is None and boot_seconds() - running.started > IMPORT_SECONDS:
+                process.kill()
+                process.wait()
+                # Nothing of the job has begun: it is not to blame.
+                raise RuntimeError(f"its process did not come up within {IMPORT_SECONDS:g} s")
             if running.context._stop is not None:
                 stopped_at = stopped_at or boot_seconds()
                 if boot_seconds() - stopped_at > self._stop_grace:
@@ -100,9 +118,8 @@ class Isolation:
                     process.wait()
                     return None
 
-    def _crash(self, running: Running, code: int) -> Settlement:
+    def _crash(self, running: Running, cause: str) -> Settlement:
         job, now = running.job, self._clock.now()
-        cause = f"signal {-code}" if code < 0 else f"exit code {code}"
         orphan = Orphan(
             job.id, job.position, job.attempt, job.task, job.crashes, job.losses, job.repeatable,
             began_at=now, started_at=now, cancel_requested=False,

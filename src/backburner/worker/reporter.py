@@ -37,13 +37,15 @@ WATCH_SECONDS = 1.0
 @dataclass(slots=True)
 class Running:
     """One body under way, and what of its reports is stored already. `alone` says that it has a process of its
-    own here: that one ends it when it does not stop.
+    own here: that one ends it when it does not stop. Time limits count from `limits_from`, None while that process
+    is not up yet.
     """
 
     job: ClaimedJob
     context: JobContext
     slot: int
     started: float
+    limits_from: float | None
     timeout: float | None = None
     stall_timeout: float | None = None
     stop: Callable[[], None] | None = None
@@ -308,13 +310,15 @@ class Reporter:
         now = boot_seconds()
         for one in running:
             context = one.context
-            if context._alive or one.alive_at == 0.0:
+            if context._alive or one.alive_at == 0.0 or one.limits_from is None:
                 context._alive, one.alive_at = False, now
             if one.stopped_at is not None:
                 if now - one.stopped_at > self._grace and not one.alone:
                     one.stopped_at = float("inf")
                     self._deaf(one)
-            elif one.timeout is not None and now - one.started > one.timeout:
+            elif one.limits_from is None:
+                continue
+            elif one.timeout is not None and now - one.limits_from > one.timeout:
                 self._stop(one, TimedOut(f"It took longer than {one.timeout:g} s."))
             elif one.stall_timeout is not None and now - one.alive_at > one.stall_timeout:
                 self._stop(one, TimedOut(f"It gave no sign of life for {one.stall_timeout:g} s."))

@@ -25,6 +25,7 @@ from backburner.ids import Ids
 from backburner.seams import Seams
 from backburner.store.workers import Order
 from backburner.worker import child, exits
+from backburner.worker.app import IMPORT_SECONDS
 from backburner.worker.children import Child, Grave, cause_of, send
 from backburner.worker.heartbeat import Beating
 from backburner.worker.leases import Leases
@@ -34,8 +35,6 @@ from backburner.worker.signals import Signals
 
 log = logging.getLogger(__name__)
 
-HELLO_SECONDS = 60.0
-"""How long a child may take to import the app."""
 _SOON_SECONDS = 5.0
 """A child that dies within this time of its start is started again after a growing pause."""
 _AWAY_SECONDS = 2.0
@@ -273,8 +272,8 @@ class Supervisor:
         """The kill switch: no greeting in time, guarded bodies past the lease, grace over."""
         now = boot_seconds()
         for one in list(self._children.values()):
-            if not one.ready and now - one.started > HELLO_SECONDS:
-                log.error("process %d did not come up within %g s", one.pid, HELLO_SECONDS)
+            if not one.ready and now - one.started > IMPORT_SECONDS:
+                log.error("process %d did not come up within %g s", one.pid, IMPORT_SECONDS)
                 self._kill(one)
             elif self._guarded_past_lease(one):
                 log.error("worker %s has lost its lease with jobs that must not run twice; ending it", one.worker)
