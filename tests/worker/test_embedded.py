@@ -8,6 +8,8 @@ import pytest
 
 from backburner import JobState
 from backburner.blame import Death, Limits, judge
+from backburner.errors import StoreUnavailable
+from backburner.seams import SeamName, Seams
 from backburner.worker import Worker, WorkerOptions
 from tests.waiting import wait_until
 from tests.worker.world import World
@@ -24,6 +26,31 @@ def test_start_and_stop(world: World) -> None:
     assert world.job(waiting).state is JobState.QUEUED
     names = [thread.name for thread in threading.enumerate()]
     wait_until(lambda: not [n for n in names if n.startswith("backburner-claimer")], "its threads end")
+
+
+class Unlucky(Seams):
+    """The database goes away at the first beat, once."""
+
+    def __init__(self) -> None:
+        self.armed = True
+
+    def reach(self, name: SeamName) -> None:
+        if name == "before beat" and self.armed:
+            self.armed = False
+            raise StoreUnavailable("gone in a moment")
+
+
+def test_a_start_that_fails_leaves_nothing_behind_and_may_be_tried_again(world: World) -> None:
+    world.jobs.seams = Unlucky()
+    worker = Worker(world.jobs, QUICK)
+    before = {thread.ident for thread in threading.enumerate()}
+    with pytest.raises(StoreUnavailable, match="gone in a moment"):
+        worker.start()
+    assert world.jobs.store.workers.live() == []
+    wait_until(lambda: {t.ident for t in threading.enumerate()} <= before, "its threads end")
+    assert worker.stop()
+    with worker:
+        assert world.ends(world.enqueue("work", 1)).result() == 1
 
 
 def test_stop_gives_back_what_has_not_begun(world: World) -> None:
@@ -55,6 +82,24 @@ def test_burst(world: World) -> None:
     with Worker(world.jobs, WorkerOptions(burst=True, poll=0.05)) as worker:
         assert worker.wait(30)
     assert world.states() == {"succeeded": len(ids)}
+
+
+def test_it_may_be_started_again(world: World) -> None:
+    worker = Worker(world.jobs, WorkerOptions(burst=True, poll=0.05, lease=1.5, beat=0.2))
+    for number in range(2):
+        job = world.enqueue("work", number)
+        with worker:
+            assert worker.wait(30)
+        assert world.job(job).result() == number
+
+
+def test_a_worker_that_was_told_to_rest_works_when_it_is_started_again(world: World) -> None:
+    worker = Worker(world.jobs, QUICK)
+    with worker:
+        world.jobs.workers.quiet()
+        wait_until(lambda: worker._page.resting, "it has heard it")
+    with worker:
+        assert world.ends(world.enqueue("work", 1)).result() == 1
 
 
 def test_taken_for_dead_it_goes_on_as_somebody_new(world: World) -> None:

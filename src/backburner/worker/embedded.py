@@ -7,10 +7,12 @@ import logging
 import os
 import socket
 import threading
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from backburner.clock import boot_seconds
+from backburner.errors import StoreError
 from backburner.ids import Ids
 from backburner.store.dialects.base import Life
 from backburner.store.workers import Order, WorkerRow
@@ -61,21 +63,38 @@ class Worker:
         """Start working in the background. Raises `SchemaMissing` and `StoreUnavailable`."""
         store = self._jobs.store
         store.ready()
-        worker = self._register()
-        process = WorkerProcess(self._jobs, self._options, self._page, worker, may_exit=False)
+        self._stopped.clear()
+        self._page.resting = False
+        process = WorkerProcess(self._jobs, self._options, self._page, self._ids.new(), may_exit=False)
+        heartbeat = Heartbeat(store, self._options.lease, self._options.beat, self._beating, self._jobs.seams)
+        self._process, self._heartbeat = process, heartbeat
         try:
+            self._register(process.id)
             process.prepare()
+            heartbeat.once()
+            heartbeat.start()
+            process.start()
         except BaseException:
-            self._jobs.store.workers.end(worker, "a hook kept it from starting")
+            self._take_back(process, heartbeat)
             raise
-        self._process = process
-        self._heartbeat = Heartbeat(store, self._options.lease, self._options.beat, self._beating, self._jobs.seams)
-        self._heartbeat.once()
-        self._heartbeat.start()
-        process.start()
         self._watch = threading.Thread(target=self._look, name="backburner-watch", daemon=True)
         self._watch.start()
         return self
+
+    def _take_back(self, process: WorkerProcess, heartbeat: Heartbeat) -> None:
+        """It could not be started: as though nobody had tried."""
+        self._process = None
+        heartbeat.close()
+        process.discard()
+        self._page.lease_until = 0.0
+        with suppress(StoreError):
+            self._jobs.store.workers.end(process.id, "it could not be started")
+        self._end_life()
+
+    def _end_life(self) -> None:
+        life, self._life = self._life, None
+        if life is not None:
+            life.end()
 
     def stop(self, grace: float | None = None) -> bool:
         """Stop: nothing more is claimed, what runs has `grace` seconds. False when something runs on.
@@ -100,8 +119,7 @@ class Worker:
         heartbeat.close()
         if ended:
             self._jobs.store.workers.end(process.id, "stopped")
-            if self._life is not None:
-                self._life.end()
+            self._end_life()
         self._process = None
         return ended
 
@@ -122,9 +140,11 @@ class Worker:
     ) -> None:
         self.stop()
 
-    def _register(self) -> str:
+    def _register(self, worker: str) -> None:
         store, options = self._jobs.store, self._options
-        worker, now = self._ids.new(), store.clock.now()
+        now = store.clock.now()
+        # Whoever it was before is dead.
+        self._end_life()
         self._life = store.dialect.hold_life(worker)
         store.workers.register(
             WorkerRow(
@@ -142,7 +162,6 @@ class Worker:
                 priorities=options.priority_text,
             )
         )
-        return worker
 
     def _beating(self) -> list[Beating]:
         process = self._process
@@ -162,7 +181,9 @@ class Worker:
     def _reborn(self) -> None:
         """Others marked us dead: what we hold is theirs. Go on as somebody new."""
         if self._process is not None:
-            self._process.abandon(self._register())
+            # Known under its new name before others see that: its own chores must not take it for dead.
+            self._process.abandon(self._ids.new())
+            self._register(self._process.id)
 
     def _look(self) -> None:
         while not self._stopped.wait(_LOOK_SECONDS):

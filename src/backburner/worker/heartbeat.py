@@ -72,7 +72,8 @@ class Heartbeat:
         """End the thread."""
         self._closing = True
         self._hurry.set()
-        self._thread.join(5.0)
+        if self._thread.is_alive():
+            self._thread.join(5.0)
         self._lane.close()
 
     def once(self) -> None:

@@ -126,6 +126,15 @@ class WorkerProcess:
         self._chores.start()
         self._claimer.start()
 
+    def discard(self) -> None:
+        """Let go of what it was made with: it is not going to be started, or could not be."""
+        self._claimer.stop()
+        self._claimer.ended(0.0)
+        self.finisher.close(0.0)
+        self.pool.close()
+        self._hooks.end()
+        self.bench.executor.close()
+
     def may_start(self) -> bool:
         """True while the lease is proven and there is room for outcomes: else no body begins."""
         return self.page.lease_until > boot_seconds() and not self.finisher.full

@@ -57,7 +57,8 @@ class SingleClaimer:
 
     def ended(self, seconds: float) -> bool:
         """True when the last claim has ended, False when it has not after `seconds`."""
-        self._thread.join(seconds)
+        if self._thread.is_alive():
+            self._thread.join(seconds)
         return not self._thread.is_alive()
 
     def _work(self) -> None:
