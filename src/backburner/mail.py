@@ -7,12 +7,13 @@ import email.policy
 import smtplib
 from collections.abc import Iterable
 from email.message import EmailMessage
-from email.utils import formatdate, make_msgid
+from email.utils import formatdate, getaddresses, make_msgid
 from typing import TYPE_CHECKING, Unpack
 
 from backburner.context import current_job
 from backburner.errors import InvalidOption
 from backburner.job import Job
+from backburner.mail_server import MailServer
 from backburner.options import CallOptions, TaskOptions
 from backburner.outcome import PermanentError
 from backburner.progress import storable
@@ -47,8 +48,7 @@ class MailQueue:
         password: str | None = None,
         **task: Unpack[TaskOptions],
     ) -> None:
-        self._server, self._port, self._starttls = server, port, starttls
-        self._user, self._password = user, password
+        self._server = MailServer(server, port, starttls, user, password, SECONDS)
         usual: TaskOptions = {"name": "backburner.mail", "queue": "mail"}
         usual.update(task)
 
@@ -68,13 +68,15 @@ class MailQueue:
 
         Without addresses those of the message are used, Bcc included, which nobody gets to see. It gets its date
         and its Message-ID now, so that a mail that was sent twice can be told. Raises `InvalidOption` when it has
-        no recipient, and what `task.enqueue` raises.
+        no recipient or no sender, and what `task.enqueue` raises.
         """
         recipients = [to_addrs] if isinstance(to_addrs, str) else None if to_addrs is None else list(to_addrs)
-        if recipients == [] or (recipients is None and not any(message.get_all(name) for name in ("To", "Cc", "Bcc"))):
+        if not (_addresses(message, "To", "Cc", "Bcc") if recipients is None else any(recipients)):
             raise InvalidOption(
                 "message", message["Subject"], "has no recipient", "Set To, Cc or Bcc, or pass to_addrs"
             )
+        if not (from_addr or _addresses(message, "From", "Sender")):
+            raise InvalidOption("message", message["Subject"], "has no sender", "Set From, or pass from_addr")
         kept = email.message_from_bytes(message.as_bytes(), policy=email.policy.default)
         if "Date" not in kept:
             kept["Date"] = formatdate()
@@ -88,19 +90,14 @@ class MailQueue:
         job = current_job()
         left = (job.last_checkpoint if job is not None else None) or recipients
         mail = email.message_from_bytes(message, policy=email.policy.default)
-        with smtplib.SMTP(self._server, self._port, timeout=SECONDS) as smtp:
-            if self._starttls:
-                smtp.starttls()
-            if self._user is not None:
-                smtp.login(self._user, self._password or "")
-            try:
-                refused = smtp.send_message(mail, sender, left)
-            except smtplib.SMTPRecipientsRefused as error:
-                refused = error.recipients
-            except smtplib.SMTPResponseException as error:
-                if error.smtp_code >= 500:
-                    raise PermanentError(f"The mail server refused it for good ({error.smtp_code}).") from error
-                raise
+        try:
+            refused = self._server.hand_over(mail, sender, left)
+        except smtplib.SMTPRecipientsRefused as error:
+            refused = error.recipients
+        except smtplib.SMTPResponseException as error:
+            if error.smtp_code >= 500:
+                raise PermanentError(f"The mail server refused it for good ({error.smtp_code}).") from error
+            raise
         self._after_refusal(refused)
 
     def _after_refusal(self, refused: dict[str, tuple[int, bytes]]) -> None:
@@ -116,3 +113,9 @@ class MailQueue:
                 job.checkpoint(later)
             raise smtplib.SMTPRecipientsRefused(refused)
         raise PermanentError(f"The mail server refused for good: {', '.join(never)}.")
+
+
+def _addresses(message: EmailMessage, *headers: str) -> bool:
+    """Whether there is an address in any of these headers."""
+    lines = [str(line) for header in headers for line in message.get_all(header, ())]
+    return any(address for _, address in getaddresses(lines))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import smtplib
 import time
 import urllib.request
 from collections.abc import Iterable
@@ -15,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from backburner.errors import InvalidOption
+from backburner.mail_server import MailServer
 from backburner.notice import Notice
 
 SECONDS = 20.0
@@ -80,8 +80,7 @@ class Email:
         self._recipients = [recipients] if isinstance(recipients, str) else list(recipients)
         if not self._recipients:
             raise InvalidOption("recipients", recipients, "names nobody", "Give one address or more")
-        self._server, self._port, self._sender = server, port, sender
-        self._starttls, self._user, self._password = starttls, user, password
+        self._server, self._sender = MailServer(server, port, starttls, user, password, SECONDS), sender
 
     def __call__(self, notice: Notice) -> None:
         """Send it. Raises `OSError` (`smtplib.SMTPException` among them)."""
@@ -89,13 +88,8 @@ class Email:
         mail["Subject"], mail["From"], mail["To"] = notice.headline, self._sender, ", ".join(self._recipients)
         facts = {**asdict(notice), "at": notice.at.isoformat()}
         mail.set_content("\n".join(f"{name}: {value}" for name, value in facts.items()))
-        with smtplib.SMTP(self._server, self._port, timeout=SECONDS) as smtp:
-            if self._starttls:
-                smtp.starttls()
-            if self._user is not None:
-                smtp.login(self._user, self._password or "")
-            smtp.send_message(mail)
+        self._server.hand_over(mail)
 
     def __repr__(self) -> str:
         """Without the password."""
-        return f"<Email {self._server}:{self._port} to {len(self._recipients)}>"
+        return f"<Email {self._server.host}:{self._server.port} to {len(self._recipients)}>"

@@ -21,6 +21,7 @@ class Post:
     def __init__(self) -> None:
         self.mails: list[tuple[list[str], str]] = []
         self.answers: dict[str, list[str]] = {}
+        self.goodbye = "221 Bye"
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
         answers = self.answers.get(address)
@@ -32,6 +33,9 @@ class Post:
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         self.mails.append((envelope.rcpt_tos, envelope.content.decode()))
         return "250 OK"
+
+    async def handle_QUIT(self, server: Any, session: Any, envelope: Any) -> str:
+        return self.goodbye
 
 
 @pytest.fixture
@@ -99,6 +103,17 @@ def test_enq_19_whoever_has_it_gets_it_once(jobs: Backburner, start_worker: Star
     assert len(ids) == 1
 
 
+def test_enq_19_a_rude_goodbye_sends_no_mail_twice(
+    jobs: Backburner, start_worker: StartWorker, post: Post, port: int
+) -> None:
+    post.goodbye = "421 Shutting down"
+    job = MailQueue(jobs, "127.0.0.1", port=port, max_attempts=3).send_message(mail("ada@example.org"))
+    start_worker()
+    ended = done(job)
+    assert (ended.state, ended.attempt) == (JobState.SUCCEEDED, 1)
+    assert len(post.mails) == 1
+
+
 def test_enq_19_a_refusal_for_good_is_kept_for_a_person(
     jobs: Backburner, start_worker: StartWorker, post: Post, port: int
 ) -> None:
@@ -117,6 +132,12 @@ def test_enq_19_what_can_never_be_sent_is_refused_at_once(jobs: Backburner) -> N
         mails.send_message(message)
     with pytest.raises(InvalidOption, match="recipient"):
         mails.send_message(mail("ada@example.org"), to_addrs=[])
+    with pytest.raises(InvalidOption, match="recipient"):
+        mails.send_message(mail(""))
+    nameless = mail("ada@example.org")
+    del nameless["From"]
+    with pytest.raises(InvalidOption, match="sender"):
+        mails.send_message(nameless)
     large = mail("ada@example.org")
     large.add_attachment(b"x" * 300_000, maintype="application", subtype="octet-stream", filename="film.bin")
     with pytest.raises(TooLarge):
