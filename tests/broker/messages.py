@@ -46,6 +46,23 @@ def lies(broker: Server, jobs: Backburner, count: int, queue: str = "default", p
     wait_until(lambda: lying(broker, jobs, queue, priority) == count, f"{count} messages lie in {queue} {priority}", 10)
 
 
+def never_rung(broker: Server, jobs: Backburner, queue: str = "default", priority: int = 50) -> bool:
+    """Whether nobody has sent a ring to this place; to be asked when all is sent.
+
+    RabbitMQ counts messages later than it confirms them, so a count of none would say nothing. But whoever rings has
+    declared the queue before: nobody has, when it is not there.
+    """
+    name = queue_name(jobs, queue, priority)
+    if isinstance(broker, RedisServer):
+        return lying(broker, jobs, queue, priority) == 0
+    with channel_of(broker) as channel:
+        try:
+            channel.queue_declare(queue=name, passive=True)
+        except NotFound:
+            return True
+        return False
+
+
 def put(broker: Server, body: bytes, *, queue: str = "", exchange: str = "", **properties: Any) -> None:
     """A message that anybody could have written."""
     with channel_of(broker) as channel:

@@ -70,6 +70,9 @@ def test_a_frozen_broker_holds_up_no_enqueue(app: Apps, broker: Server) -> None:
     try:
         ids = [call(jobs, number).id for number in range(20)]
         assert all(jobs.get(job_id).id == job_id for job_id in ids)
+        state = jobs.control.broker()
+        assert state is not None
+        assert state.waiting == 20, "none of them has waited for an answer of the broker"
     finally:
         broker.resume()
     sent(jobs)
@@ -79,19 +82,15 @@ def test_a_process_that_dies_between_commit_and_message_loses_no_job(app: Apps, 
     jobs, working = app(), app()
     start(working, replace(SLOW, poll=0.2))
     heard(working)
-    reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
 
         def die(*_: object) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
-        os.write(writing, b"begun")
         jobs.bell.ring = die  # type: ignore[method-assign, assignment]
         call(jobs, 7)
         os._exit(0)
-    os.close(writing)
-    os.close(reading)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
     [job] = jobs.find()
     assert job.wait(15.0)
