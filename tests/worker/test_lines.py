@@ -89,6 +89,15 @@ def test_no_more_of_a_task_than_it_allows(working: World) -> None:
     assert working.history.most_at_once([job.id for job in jobs]) == 2
 
 
+def test_groups_whose_heads_are_at_their_cap_hide_no_others(working: World) -> None:
+    held = [working.enqueue("hold_two", "go", group=f"g{n}") for n in range(60)]
+    wait_until(lambda: len(bodies(working)) == 2, "two of them run")
+    working.ends(working.enqueue("work", 1, group="behind"))
+    working.say("go")
+    assert working.all_done() == {"succeeded": 61}
+    assert working.history.most_at_once([job.id for job in held]) == 2
+
+
 def test_no_more_of_a_queue_than_was_said(world: World) -> None:
     world.jobs.queues.limit("default", 1)
     with Worker(world.jobs, QUICK):

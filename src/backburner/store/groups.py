@@ -33,11 +33,15 @@ _CANCELLED = 500
 
 
 class Step(NamedTuple):
-    """What a step brought: jobs taken for this worker, queues that got a head, whether others were parked."""
+    """What a step brought: jobs taken for this worker, queues that got a head, how many others were parked.
+
+    `full` has the names of tasks whose heads were left, for no more of them may run.
+    """
 
     taken: list[ClaimedJob]
     queued: set[str]
     parked: int
+    full: frozenset[str] = frozenset()
 
 
 class Groups:
@@ -78,7 +82,8 @@ class Groups:
                 return Step([], set(), 0)
             room = Room(self._store, connection, order.free, caps, paused_queues(self._store, connection))
             mine = self._lock(connection, names, wait=False)
-            return self._step(connection, mine, order.worker, lambda row: serves(row) and room.admits(row))
+            step = self._step(connection, mine, order.worker, lambda row: serves(row) and room.admits(row))
+            return step._replace(full=frozenset(room.full))
 
         step = self._store.run(work, CLAIM)
         # A row may have been cleaned away since it was made: a worker that ends when it finds nothing must find it.

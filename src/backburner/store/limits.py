@@ -24,7 +24,8 @@ LOOKED_AT = 1000
 class Room:
     """How many jobs may still be taken in one transaction: free slots, and what the caps leave.
 
-    The row of a capped thing is locked when it is first met; whoever cannot lock it leaves its jobs alone.
+    The row of a capped thing is locked when it is first met; whoever cannot lock it leaves its jobs alone. `full`
+    has the names of tasks that were turned away: their jobs are not to keep out what comes behind them.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Room:
         self._store, self._connection, self._free, self._caps = store, connection, free, caps
         self._paused = paused
         self._left: dict[str, int] = {}
+        self.full: set[str] = set()
         queues = store.schema.queues.c
         most = select(queues.name, queues.most).where(queues.most.is_not(None))
         self._queue_caps = {row.name: row.most for row in connection.execute(most)}
@@ -47,8 +49,10 @@ class Room:
             capped.append(("task", of_task))
         if of_queue is not None:
             capped.append(("queue", Cap((row.queue,), of_queue)))
-        if any(self._room(kind, cap) <= 0 for kind, cap in capped):
-            return False
+        for kind, cap in capped:
+            if self._room(kind, cap) <= 0:
+                self.full.update(cap.names if kind == "task" else ())
+                return False
         for kind, cap in capped:
             self._left[f"{kind}:{cap.names[0]}"] -= 1
         self._free -= 1
@@ -107,22 +111,35 @@ class Limits:
         self, order: ClaimOrder, tasks: Sequence[str] | None, caps: Callable[[str], Cap | None]
     ) -> list[ClaimedJob]:
         """Take jobs without a group of one queue, at most `order.free`: of these tasks only, of any when None."""
-        t = self._store.schema.jobs
         self.make([f"queue:{order.queue}", *(f"task:{name}" for name in tasks or ())])
+        taken: list[ClaimedJob] = []
+        while order.free > len(taken) and self.best_priority(order, tasks) is not None:
+            some, full = self._step(order._replace(free=order.free - len(taken)), tasks, caps)
+            taken += some
+            if full.issubset(order.refused):
+                break
+            order = order._replace(refused=[*order.refused, *full])
+        return taken
+
+    def _step(
+        self, order: ClaimOrder, tasks: Sequence[str] | None, caps: Callable[[str], Cap | None]
+    ) -> tuple[list[ClaimedJob], set[str]]:
+        """What one transaction takes, and the names of tasks that it found without room."""
+        t = self._store.schema.jobs
         best = self._front(order, tasks)
 
-        def work(connection: Connection) -> list[ClaimedJob]:
+        def work(connection: Connection) -> tuple[list[ClaimedJob], set[str]]:
             if not alive(self._store, connection, order.worker):
-                return []
+                return [], set()
             room = Room(self._store, connection, order.free, caps, paused_queues(self._store, connection))
             ids = connection.execute(best.limit(max(100, 2 * order.free))).scalars().all()
             locked = select(t).where(t.c.id.in_(ids), queued_alone(t.c)).order_by(t.c.id)
             locked = locked.with_for_update(skip_locked=True)
             rows = sorted(connection.execute(locked).all(), key=lambda row: (row.priority, row.position))
             chosen = [row for row in rows if room.admits(row)]
-            return take(self._store, connection, chosen, order.worker) if chosen else []
+            return take(self._store, connection, chosen, order.worker) if chosen else [], room.full
 
-        return [] if self.best_priority(order, tasks) is None else self._store.run(work, CLAIM)
+        return self._store.run(work, CLAIM)
 
     def best_priority(self, order: ClaimOrder, tasks: Sequence[str] | None) -> int | None:
         """The priority of the first job that `claim` would look at."""

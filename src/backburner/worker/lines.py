@@ -84,14 +84,7 @@ class Lines:
         """Take up to `order.free` jobs from the lines of a queue."""
         self._make_limits()
         self._looked[order.queue] = boot_seconds()
-        taken: list[ClaimedJob] = []
-        moved = False
-        names = self._store.groups.arrivals(order)
-        if names and order.free > 0:
-            step = self._store.groups.claim(order, names, self._registry.cap_of)
-            taken, moved = step.taken, step.parked > 0
-            if step.queued:
-                self._bell.ring(step.queued)
+        taken, moved, seen = self._heads(order)
         if self._wants_capped(order.queue) and order.free > len(taken):
             less = order._replace(free=order.free - len(taken))
             taken = taken + self._store.limits.claim(less, self._only(order.queue), self._registry.cap_of)
@@ -99,7 +92,25 @@ class Lines:
             self._busy.add(order.queue)
         else:
             self._busy.discard(order.queue)
-        return Look(taken, moved, bool(names))
+        return Look(taken, moved, seen)
+
+    def _heads(self, order: ClaimOrder) -> Look:
+        """Take heads of groups; those of tasks that may not run now do not hide what comes behind them."""
+        groups = self._store.groups
+        taken: list[ClaimedJob] = []
+        names, moved = groups.arrivals(order), False
+        seen = bool(names)
+        while names and order.free > len(taken):
+            step = groups.claim(order._replace(free=order.free - len(taken)), names, self._registry.cap_of)
+            taken += step.taken
+            moved = moved or step.parked > 0
+            if step.queued:
+                self._bell.ring(step.queued)
+            if step.full.issubset(order.refused):
+                break
+            order = order._replace(refused=[*order.refused, *step.full])
+            names = groups.arrivals(order)
+        return Look(taken, moved, seen)
 
     def follow(self, ended: Iterable[tuple[ClaimedJob, Settlement]]) -> None:
         """Let groups go on whose jobs have ended, and whose next ones were not taken over at once."""
