@@ -2,9 +2,13 @@
 
 import json
 import re
+from pathlib import Path
+
+import pytest
 
 from backburner import Backburner, PermanentError, current_job, track
 from backburner.worker import Worker, WorkerOptions
+from tests.api.test_control import Hand
 from tests.cli.conftest import Run
 
 
@@ -106,6 +110,29 @@ def test_show_says_why_a_job_is_not_running(jobs: Backburner, run: Run) -> None:
     made = add.enqueue()
     assert "why         No worker is running.\n" in run("jobs", "show", made.id).stdout
     assert "No worker is running." in json.loads(run("jobs", "show", made.id, "--json").stdout)["why_not_running"]
+
+
+def test_show_says_which_cap_a_job_waits_for(
+    jobs: Backburner, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of tasks the app knows it; of queues, the database."""
+    (tmp_path / "capped_shop.py").write_text(
+        "from backburner import Backburner\n\njobs = Backburner()\n\n\n"
+        "@jobs.task(name='heavy', max_running=1)\ndef heavy(): ...\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    heavy = jobs.task(name="heavy")(lambda: None)
+    hand, running, waiting = Hand(jobs), heavy.enqueue(), heavy.enqueue()
+    assert [job.id for job in hand.take()] == [running.id]
+    jobs.queues.limit("default", 1)
+    queue, task = "Queue default may run 1 at once, and does.", "At most 1 job of task heavy may run at once, and does."
+    words = " ".join(run("jobs", "show", waiting.id).stdout.split())
+    assert (queue in words, task in words) == (True, False)
+    words = " ".join(run("--app", "capped_shop:jobs", "jobs", "show", waiting.id).stdout.split())
+    assert (queue in words, task in words) == (True, True)
+    record = json.loads(run("--app", "capped_shop:jobs", "jobs", "show", waiting.id, "--json").stdout)
+    assert record["why_not_running"][:2] == [task, queue]
+    hand.lane.close()
 
 
 def test_show_names_parents_and_milestones(jobs: Backburner, run: Run) -> None:
