@@ -17,8 +17,9 @@ from backburner.checkpoint import Checkpoint, check_cursor
 from backburner.console import ConsoleBar
 from backburner.desk import Desk
 from backburner.errors import InvalidArgument
+from backburner.link import Link, Params, checked_link
 from backburner.meeting import Meeting
-from backburner.progress import FailedItem, Link, Message, Progress, is_safe_link, storable
+from backburner.progress import FailedItem, Message, Progress, storable
 from backburner.secrets import Secrets, launch_secrets
 from backburner.tracking import Guard, TrackOptions, tracked
 
@@ -163,17 +164,16 @@ class JobContext(Meeting):
             self._messages.append(Message(level, self._text, self._moment(), self._message_count))
         self._urgent()
 
-    def link(self, text: str, href: str) -> None:
-        """Offer a link to the people who wait, for example to the result.
-
-        `href` is an http(s) address or a path; anything else raises `InvalidArgument`.
+    def link(
+        self, text: str, href: str | None = None, *, route: str | None = None, params: Params | None = None,
+        target: str | None = None,
+    ) -> None:  # fmt: skip
+        """Offer a link to the people who wait: to `href`, an http(s) address or a path, or to a `route` of the app
+        with `params`, whose address is made when it is shown. Raises `InvalidArgument`.
         """
         self.check()
-        if not is_safe_link(href):
-            raise InvalidArgument(
-                self.task or "", "href", href, "is no http(s) address and no path", "Begin with https:// or /"
-            )
-        self._links = (*self._links, Link(storable(text, 200), href))[-MAX_LINKS:]
+        made = checked_link(self.task or "", storable(text, 200), href, route, params, target)
+        self._links = (*self._links, made)[-MAX_LINKS:]
         self._urgent()
 
     def attach(self, source: str | IO[bytes], name: str | None = None, media_type: str | None = None) -> Attachment:

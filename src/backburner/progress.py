@@ -6,13 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A link a job offers to the people who wait: what it says and where it leads."""
-
-    text: str
-    href: str
+from backburner.link import Link
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +92,3 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def is_safe_link(href: str) -> bool:
-    """True for an http(s) address or a path; nothing that a browser would run or take for another host."""
-    if not href or any(ord(c) < 33 or ord(c) == 127 for c in href):
-        return False
-    if href.startswith(("/", "?", "#")):
-        return not href.startswith(("//", "/\\"))
-    return href.lower().startswith(("http://", "https://"))

@@ -66,9 +66,10 @@ def test_the_apps_own_rule_says_who_is_who(sqlite_url: str, tmp_path: Path) -> N
         serving.wait(30)
 
 
+@pytest.mark.parametrize("option", ["--users", "--links"])
 @pytest.mark.parametrize("spec", ["nowhere:user_of", "access", "json:nothing", "json:__name__"])
-def test_a_rule_that_is_none_is_refused(spec: str, jobs: Backburner, run: Run) -> None:
-    refused = run("web", "--users", spec)
+def test_a_rule_that_is_none_is_refused(spec: str, option: str, jobs: Backburner, run: Run) -> None:
+    refused = run("web", option, spec)
     assert refused.exit_code == 78
     assert "shop.access:user_of" in refused.stderr
 

@@ -1,4 +1,4 @@
-"""Each row of the table of parity has a test named by it, or is listed as still missing one."""
+"""Each row of the table of parity has a test named by it."""
 
 import ast
 from collections.abc import Iterator
@@ -21,11 +21,6 @@ EVERYWHERE = {
 """Rows that hold only if they hold on every database: claiming, groups, uniqueness, transactions."""
 
 ANY_DATABASE = {"jobs_everywhere", "database_url"}
-
-MISSING = {
-    "out_12",
-}
-"""Rows without a test so far. Whoever adds a row's test takes the row out of here."""
 
 
 def named_here() -> Iterator[tuple[str, set[str]]]:
@@ -50,17 +45,14 @@ TESTED = rows_tested()
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_a_row_has_a_test_or_is_known_to_miss_one(row: str) -> None:
-    if row in MISSING:
-        assert row not in TESTED, f"{row} has a test: take it out of MISSING"
-    else:
-        assert row in TESTED, f"there is no test_{row}_..."
+def test_a_row_has_a_test(row: str) -> None:
+    assert row in TESTED, f"there is no test_{row}_..."
 
 
 def test_tests_and_lists_name_rows_that_exist() -> None:
-    assert set(ROWS) >= TESTED.keys() | MISSING | EVERYWHERE
+    assert set(ROWS) >= TESTED.keys() | EVERYWHERE
 
 
 def test_rows_that_databases_could_differ_in_run_on_each() -> None:
-    once = [row for row in sorted(EVERYWHERE - MISSING) if not TESTED.get(row, set()) & ANY_DATABASE]
+    once = [row for row in sorted(EVERYWHERE) if not TESTED.get(row, set()) & ANY_DATABASE]
     assert once == [], "none of their tests uses the fixture jobs_everywhere or database_url"

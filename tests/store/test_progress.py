@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from backburner.job import ClaimedJob
-from backburner.progress import FailedItem, Link, LogLine, Message, Progress, ProgressWrite
+from backburner.link import Link
+from backburner.progress import FailedItem, LogLine, Message, Progress, ProgressWrite
 from backburner.states import JobState
 from tests.store.scene import Scene, end
 

@@ -170,6 +170,7 @@ def test_nothing_in_a_job_runs(jobs: Backburner, shop: Shop, worker: Worker, hos
         job.log(text)
         job.message(text, "warning")
         job.link(text, "/x")
+        job.link(text, route="gone")
         job.item_failed(text, text)
         raise ValueError(text)
 

@@ -98,7 +98,7 @@ def test_result_log_and_files(shop: Shop, worker: Worker) -> None:
     assert lena.get(f"/jobs/{job.id}/log?after={whole.headers['x-log-end']}").text == ""
 
     body = lena.get(f"/jobs/{job.id}").json()
-    assert body["links"] == [{"text": "Download CSV", "href": "/orders.csv"}]
+    assert body["links"] == [{"text": "Download CSV", "href": "/orders.csv", "target": None}]
     [file] = body["files"]
     answer = lena.get(file["href"])
     assert answer.content == b"id,total\n1,2\n"

@@ -5,11 +5,12 @@ from fastapi import FastAPI
 
 from backburner.control import Control
 from backburner.errors import SettingsError
-from backburner.progress import Link, Progress
+from backburner.link import Link
+from backburner.progress import Progress
 from backburner.web import serve, web_app
 from backburner.web.downloads import disposition
+from backburner.web.links import Links, ShownLink, is_safe
 from backburner.web.safety import HEADERS
-from backburner.web.sight import is_safe, links_of
 from tests.web.shop import Caller, Shop, by_header
 
 COOKIE = {"cookie": "session=1"}
@@ -144,7 +145,7 @@ def test_pages_are_mounted_anywhere(shop: Shop) -> None:
 def test_links_lead_to_pages(href: str, safe: bool) -> None:
     assert is_safe(href) is safe
     # Whatever was stored: what is not safe is not handed out.
-    assert links_of(Progress(links=(Link("x", href),))) == ((Link("x", href),) if safe else ())
+    assert Links(None).of(Progress(links=(Link("x", href),))) == ((ShownLink("x", href),) if safe else ())
 
 
 @pytest.mark.parametrize("name", ['a"b', "a\r\nb", "../../etc/passwd", "a;b", "\u202egpj.exe", "%0d%0a", "é"])

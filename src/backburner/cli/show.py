@@ -61,7 +61,7 @@ def _facts(details: JobDetails) -> Iterator[str]:
     if job.progress is not None:
         yield from _fact("progress", _progress(job.progress))
         for link in job.progress.links:
-            yield from _fact("link", f"{link.text}: {link.href}")
+            yield from _fact("link", f"{link.text}: {link.href or f'route {link.route} {dict(link.params or {})}'}")
     yield from _fact("task", job.task)
     yield from _fact("arguments", job.args)
     yield from _fact("queue", f"{job.queue}, priority {job.priority}")

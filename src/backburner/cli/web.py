@@ -36,9 +36,14 @@ Exit codes:
     metavar="MODULE:FUNCTION",
     help="The app's rule: from a request to a backburner.web.User, or None for nobody.",
 )
+@click.option(
+    "--links",
+    metavar="MODULE:FUNCTION",
+    help="The app's rule: from the name of a route and its parameters to a path, for links of jobs to routes.",
+)
 @click.option("--dev", is_flag=True, help="For development on this machine only: everybody may see and do everything.")
 @click.pass_context
-def command(context: click.Context, host: str, port: int, users: str | None, dev: bool) -> None:
+def command(context: click.Context, host: str, port: int, users: str | None, links: str | None, dev: bool) -> None:
     """Serve the web pages and the HTTP API.
 
     Needs: pip install 'backburner[web]'. Only the app knows who its users are: name its rule with --users,
@@ -53,22 +58,25 @@ def command(context: click.Context, host: str, port: int, users: str | None, dev
     call = call_of(context)
     log_to_stderr(call.verbose)
     jobs = open_app(call)
-    rule = _rule(users) if users is not None else None
+    rule = cast("web.ResolveUser | None", _rule("users", users))
+    paths = cast("web.ResolveLink | None", _rule("links", links))
     check_rule(host, development=dev, known=rule is not None)
     note(f"Serving on http://{f'[{host}]' if ':' in host else host}:{port} (Ctrl-C stops)")
     for number in (signal.SIGTERM, signal.SIGINT):
         # The server closes its streams first, and then raises the signal once more: here.
         signal.signal(number, _stopped)
-    web.serve(jobs, host=host, port=port, development=dev, resolve_user=rule)
+    web.serve(jobs, host=host, port=port, development=dev, resolve_user=rule, resolve_link=paths)
 
 
-def _rule(spec: str) -> web.ResolveUser:
+def _rule(option: str, spec: str | None) -> object:
+    """What an option names in the app; what it takes and gives shows when it is called."""
+    if spec is None:
+        return None
     example = "Write it like shop.access:user_of"
-    found = load_object("users", spec, example)
+    found = load_object(option, spec, example)
     if not callable(found):
-        raise SettingsError("users", spec, f"names a {type(found).__name__}, no function", example)
-    # What it takes and gives shows when it is called.
-    return cast("web.ResolveUser", found)
+        raise SettingsError(option, spec, f"names a {type(found).__name__}, no function", example)
+    return found
 
 
 def _stopped(number: int, frame: FrameType | None) -> None:

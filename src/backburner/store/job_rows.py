@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Row, Select, and_, select
 
 from backburner.job import Job
-from backburner.progress import Link, Progress
+from backburner.link import loaded
+from backburner.progress import Progress
 from backburner.states import JobState
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def _progress(found: Any) -> Progress:
         stage=found["p_stage"],
         message=found["p_message"],
         failed=found["p_failed"],
-        links=tuple(Link(text, href) for text, href in json.loads(found["p_links"] or "[]")),
+        links=loaded(found["p_links"]),
         began_at=found["p_began_at"],
         updated_at=found["p_updated_at"],
     )

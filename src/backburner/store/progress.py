@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, case, delete, func, select, tuple_
 from sqlalchemy.sql import ColumnElement
 
+from backburner.link import dumped
 from backburner.progress import FailedItem, LogLine, Message, Progress, ProgressWrite
 from backburner.states import JobState
 from backburner.store.types import characters
@@ -169,6 +169,6 @@ def _row(progress: Progress) -> dict[str, Any]:
         "stage": progress.stage,
         "message": progress.message,
         "failed": progress.failed,
-        "links": json.dumps([(link.text, link.href) for link in progress.links]) if progress.links else None,
+        "links": dumped(progress.links),
         "began_at": progress.began_at,
     }

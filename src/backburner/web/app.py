@@ -21,6 +21,7 @@ from backburner.web.enqueueing import EnqueueRoutes
 from backburner.web.events import EventRoutes
 from backburner.web.feed import Feed
 from backburner.web.health import HealthRoutes
+from backburner.web.links import Links, ResolveLink
 from backburner.web.openapi import OpenApiRoutes
 from backburner.web.pages import PageRoutes
 from backburner.web.problems import Problem, invalid, not_found, unavailable, wrong_state
@@ -33,18 +34,26 @@ from backburner.web.user import ResolveUser
 STATIC = Path(__file__).parent / "static"
 
 
-def web_app(jobs: Backburner, *, resolve_user: ResolveUser | None = None, development: bool = False) -> FastAPI:
+def web_app(
+    jobs: Backburner,
+    *,
+    resolve_user: ResolveUser | None = None,
+    resolve_link: ResolveLink | None = None,
+    development: bool = False,
+) -> FastAPI:
     """The HTTP API, live streams, component, and jobs page of `jobs`, as an ASGI app to mount or to serve.
 
     `resolve_user` says who a request comes from: a `User`, or None for nobody; it may be async. Without it
     nobody is known, and only signed tokens (`job_token`) open anything. `development=True` opens everything
     to requests from this machine, and refuses all others; it needs no `resolve_user` and ignores it.
+    `resolve_link` makes the path of a route that `job.link(..., route=...)` names; without it, and for routes
+    that are gone, such links are shown as texts.
 
         app.mount("/backburner", web_app(jobs, resolve_user=signed_in_user))
     """
     access = Access(jobs.control, jobs.settings.secrets, resolve_user, development)
     shutdown = Shutdown()
-    site = Site(jobs, access, Feed(jobs.control, shutdown), development)
+    site = Site(jobs, access, Feed(jobs.control, shutdown), development, Links(resolve_link))
     app = FastAPI(title="Backburner", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.shutdown, app.state.feed = shutdown, site.feed
     pages = PageRoutes(site)

@@ -28,10 +28,11 @@ class ProgressBody(TypedDict):
 
 
 class LinkBody(TypedDict):
-    """An address that the job names."""
+    """Where the job leads: to an address, or, when its route has none any more, nowhere."""
 
     text: str
-    href: str
+    href: Text
+    target: Text
 
 
 class FileBody(TypedDict):

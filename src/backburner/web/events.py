@@ -18,7 +18,7 @@ from starlette.types import Send
 from backburner.clock import boot_seconds
 from backburner.web.feed import MOST_VIEWERS, News, Viewer
 from backburner.web.problems import Problem, invalid, not_found
-from backburner.web.sight import Sight, Wording, final_mark, links_of, look, moment, progress_of
+from backburner.web.sight import Sight, Wording, final_mark, look, moment, progress_of
 from backburner.web.site import Site
 
 STREAM_SECONDS = 30.0
@@ -180,9 +180,9 @@ class Stream:
         changes: list[tuple[str, dict[str, Any]]] = []
         if job.progress != old.progress:
             changes.append(("progress", {"id": job.id, "progress": progress_of(job.progress)}))
-            known = links_of(old.progress)
-            new = [link for link in links_of(job.progress) if link not in known]
-            changes += [("link", {"id": job.id, "link": {"text": link.text, "href": link.href}}) for link in new]
+            known = self._wording.links(old.progress)
+            new = [link for link in self._wording.links(job.progress) if link not in known]
+            changes += [("link", {"id": job.id, "link": link.body}) for link in new]
         if _standing(before) != _standing(now):
             changes.append(("state", {"id": job.id, "job": self._wording.job(now)}))
         return changes

@@ -22,7 +22,7 @@ from backburner.web.access import Visitor
 from backburner.web.acting import act
 from backburner.web.problems import Problem, not_found
 from backburner.web.query import Query
-from backburner.web.sight import is_safe, links_of, moment, title_of
+from backburner.web.sight import moment, title_of
 from backburner.web.site import Site, root_of
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -142,7 +142,7 @@ class PageRoutes:
             details=details,
             row=_row(job, self._site.control.now()),
             now=self._site.control.now(),
-            links=links_of(job.progress),
+            links=self._site.links.of(job.progress),
             may={verb: visitor.may(verb, job) for verb in _VERBS},
             meta=_pretty(job.meta),
         )
@@ -150,7 +150,11 @@ class PageRoutes:
     def _page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
         root = root_of(request)
         text = self._templates.get_template(template).render(
-            root=root, site=f"{root}/dashboard", development=self._site.development, safe=is_safe, **values
+            root=root,
+            site=f"{root}/dashboard",
+            development=self._site.development,
+            links_of=self._site.links.of,
+            **values,
         )
         return HTMLResponse(text, status)
 

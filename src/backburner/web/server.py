@@ -7,6 +7,7 @@ import ipaddress
 from backburner.backburner import Backburner
 from backburner.errors import MissingExtra, SettingsError
 from backburner.web.app import web_app
+from backburner.web.links import ResolveLink
 from backburner.web.user import ResolveUser
 
 try:
@@ -25,6 +26,7 @@ def serve(
     *,
     development: bool = False,
     resolve_user: ResolveUser | None = None,
+    resolve_link: ResolveLink | None = None,
 ) -> None:
     """Serve the web side until SIGINT or SIGTERM.
 
@@ -32,7 +34,7 @@ def serve(
     `development`, which is for addresses of this machine only.
     """
     check_rule(host, development=development, known=resolve_user is not None)
-    app = web_app(jobs, resolve_user=resolve_user, development=development)
+    app = web_app(jobs, resolve_user=resolve_user, resolve_link=resolve_link, development=development)
     config = uvicorn.Config(
         app,
         host=host,

@@ -13,10 +13,11 @@ from urllib.parse import quote
 from backburner.attachment import Attachment
 from backburner.control import Control
 from backburner.job import Job
-from backburner.progress import Link, Progress
+from backburner.progress import Progress
 from backburner.states import JobState
 from backburner.web.access import Visitor
 from backburner.web.bodies import FileBody, JobBody, ProgressBody, Verb
+from backburner.web.links import Links
 
 _VERBS: tuple[Verb, ...] = ("cancel", "retry", "delete")
 
@@ -61,8 +62,8 @@ def seen(control: Control, jobs: Mapping[str, Job], places: Mapping[str, int | N
 class Wording:
     """Puts jobs into JSON. `root` is the path under which the app is mounted, `token` goes along in links."""
 
-    def __init__(self, visitor: Visitor, root: str, token: str | None = None) -> None:
-        self._visitor, self._root = visitor, root
+    def __init__(self, visitor: Visitor, root: str, links: Links, token: str | None = None) -> None:
+        self._visitor, self._root, self.links = visitor, root, links.of
         self._query = f"?token={quote(token, safe='')}" if token else ""
 
     def job(self, sight: Sight) -> JobBody:
@@ -90,7 +91,7 @@ class Wording:
             "finished_at": moment(job.finished_at),
             "expires_at": moment(job.expires_at),
             "progress": progress_of(job.progress),
-            "links": [{"text": link.text, "href": link.href} for link in links_of(job.progress)],
+            "links": [link.body for link in self.links(job.progress)],
             "files": [self.file(file) for file in sight.files],
             "actions": [verb for verb in _VERBS if self._visitor.may(verb, job)],
             "href": self.href(f"/jobs/{job.id}"),
@@ -138,18 +139,6 @@ def progress_of(progress: Progress | None) -> ProgressBody | None:
         "began_at": moment(progress.began_at),
         "updated_at": moment(progress.updated_at),
     }
-
-
-def links_of(progress: Progress | None) -> tuple[Link, ...]:
-    """The links that lead to http, https, or a path of this site; others are not shown to anybody."""
-    return tuple(link for link in progress.links if is_safe(link.href)) if progress is not None else ()
-
-
-def is_safe(href: str) -> bool:
-    """Whether an address may be made a link: it cannot run code, nor pass for one of this site."""
-    if any(ord(c) < 33 or ord(c) == 127 or c == "\\" for c in href) or href.startswith("//"):
-        return False
-    return href.startswith(("/", "?", "#")) or href.lower().startswith(("http://", "https://"))
 
 
 def final_mark(job: Job) -> str:

@@ -10,6 +10,7 @@ from backburner.backburner import Backburner
 from backburner.control import Control
 from backburner.web.access import Access, Visitor
 from backburner.web.feed import Feed
+from backburner.web.links import Links
 from backburner.web.sight import Wording
 
 
@@ -21,6 +22,7 @@ class Site:
     access: Access
     feed: Feed
     development: bool
+    links: Links
 
     @property
     def control(self) -> Control:
@@ -30,7 +32,7 @@ class Site:
     def wording(self, request: Request, visitor: Visitor) -> Wording:
         """How jobs are put into JSON for this visitor."""
         token = request.query_params.get("token") if visitor.grant is not None else None
-        return Wording(visitor, root_of(request), token)
+        return Wording(visitor, root_of(request), self.links, token)
 
 
 def root_of(request: Request) -> str:

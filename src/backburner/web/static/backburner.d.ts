@@ -50,7 +50,7 @@ export interface Job {
   finished_at: string | null;
   expires_at: string | null;
   progress: JobProgress | null;
-  links: { text: string; href: string }[];
+  links: { text: string; href: string | null; target: string | null }[];
   files: JobFile[];
   /** What the person who asks may do. */
   actions: ("cancel" | "retry" | "delete")[];

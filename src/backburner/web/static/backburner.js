@@ -234,7 +234,7 @@ export class BackburnerProgress extends HTMLElement {
   #results() {
     const { results } = this.#parts, job = this.#job, found = [];
     for (const link of job?.links || []) {
-      if (safe(link.href)) found.push({ text: link.text, href: link.href, file: /download/i.test(link.text) });
+      if (!link.href || safe(link.href)) found.push({ ...link, file: /download/i.test(link.text) });
     }
     for (const file of job?.files || []) {
       if (safe(file.href)) found.push({ text: `Download ${file.name}`, href: file.href, file: true, more: size(file.size) });
@@ -244,9 +244,9 @@ export class BackburnerProgress extends HTMLElement {
     results.dataset.key = key;
     results.hidden = !found.length;
     results.replaceChildren(...found.map((result, index) => {
+      if (!result.href) return make("span", "bb-aside", result.text);
       const link = make("a", job.state === "succeeded" && index === 0 ? "bb-button bb-main" : "bb-button bb-plain");
-      link.href = result.href;
-      if (result.more) link.title = result.more;
+      Object.assign(link, { href: result.href, target: result.target || "", rel: "noopener noreferrer", title: result.more || "" });
       if (index === 0) link.append(icon(result.file ? "download" : "open"));
       link.append(make("span", "", result.text));
       return link;
