@@ -83,6 +83,16 @@ def test_every_route_is_in_the_contract_once(shop: Shop) -> None:
     assert sorted(listed) == sorted(routes_of(web_app(shop.jobs)))
 
 
+def test_what_a_path_does_not_take_is_told_what_it_takes(shop: Shop) -> None:
+    app, host = web_app(shop.jobs, resolve_user=by_header), FastAPI()
+    host.mount("/bb", app)
+    for caller, root in ((Caller(app), ""), (Caller(host), "/bb")):
+        for path, allowed in (("/jobs", "GET, POST"), ("/jobs/x", "DELETE, GET"), ("/jobs/x/cancel", "POST")):
+            answer = caller.ask("PUT", root + path)
+            assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+            assert answer.headers["content-type"] == "application/problem+json"
+
+
 # The walker: each route as each kind of visitor.
 
 LET_IN = frozenset({200, 202, 204, 303, 409, 422})

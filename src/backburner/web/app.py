@@ -16,6 +16,7 @@ from backburner.backburner import Backburner
 from backburner.errors import DuplicateJob, InvalidOption, JobNotFound, StoreError, WrongState
 from backburner.web.access import Access
 from backburner.web.acting import ActingRoutes
+from backburner.web.contract import methods_of
 from backburner.web.downloads import DownloadRoutes
 from backburner.web.enqueueing import EnqueueRoutes
 from backburner.web.events import EventRoutes
@@ -28,7 +29,7 @@ from backburner.web.problems import Problem, invalid, not_found, unavailable, wr
 from backburner.web.reading import ReadingRoutes
 from backburner.web.safety import Safety, secure
 from backburner.web.shutdown import Shutdown
-from backburner.web.site import Site
+from backburner.web.site import Site, root_of
 from backburner.web.user import ResolveUser
 
 STATIC = Path(__file__).parent / "static"
@@ -73,6 +74,9 @@ def web_app(
 
     async def answer(request: Request, error: Exception) -> Response:
         problem = _problem_of(error)
+        if problem.status == 405:
+            # The router names the methods of one route, where a path may have several.
+            problem.headers["Allow"] = ", ".join(methods_of(request.url.path.removeprefix(root_of(request))))
         response = pages.problem(request, problem) or problem.response()
         # Starlette answers a mistake of ours outside of the middleware that sets the headers.
         secure(response.headers)

@@ -5,6 +5,7 @@ The OpenAPI document is made of it, and tests compare it with the routes that ar
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -133,3 +134,10 @@ CONTRACT: tuple[Route, ...] = (
     Route("POST", "/dashboard/jobs/{job_id}/{verb}", "A form's cancel, retry or delete", _OPERATORS, ACT),
 )  # fmt: skip
 """Every route, in the order of the documentation."""
+
+_PATHS = tuple((re.compile(re.sub(r"\{\w+\}", "[^/]+", route.path)), route.method) for route in CONTRACT)
+
+
+def methods_of(path: str) -> list[str]:
+    """What may be asked of a path below the one where the app is mounted."""
+    return sorted({method for pattern, method in _PATHS if pattern.fullmatch(path)})
