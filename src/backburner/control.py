@@ -135,6 +135,11 @@ class Control:
         place = self._database.store.jobs.position_in_line(job, limit)
         return place if place <= limit else None
 
+    def next_waits(self, queues: Sequence[str]) -> dict[str, float]:
+        """For each of these queues that has a job ready: for how many seconds the next one has been."""
+        since, now = self._database.store.reports.next_since(queues), self.now()
+        return {queue: max((now - then).total_seconds(), 0.0) for queue, then in since.items()}
+
     def check_ready(self) -> None:
         """Raise `StoreError` unless the database answers and has its tables."""
         self._database.store.ready()

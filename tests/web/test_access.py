@@ -26,6 +26,7 @@ EXPECTED: dict[tuple[str, str], tuple[int, int, int, int]] = {
     ("DELETE", "/jobs/{job_id}"): (404, 403, 404, 204),
     ("GET", "/files/{file_id}"): (404, 200, 404, 200),
     ("GET", "/openapi.json"): (401, 200, 200, 200),
+    ("GET", "/metrics"): (403, 403, 403, 200),
     ("GET", "/livez"): (200, 200, 200, 200),
     ("GET", "/readyz"): (200, 200, 200, 200),
     ("GET", "/"): (403, 403, 403, 303),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal, null, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, null, or_, select
 
 from backburner.attachment import Attachment
 from backburner.ids import is_id
 from backburner.job import Job, JobFilter
 from backburner.progress import LogLine, Message
+from backburner.store.conditions import queued_alone
 from backburner.store.job_rows import job_of_row
 
 if TYPE_CHECKING:
@@ -47,6 +49,18 @@ class Reports:
         latest = select(t.finished_at).where(t.owner == owner).order_by(t.id.desc()).limit(among).subquery()
         query = select(func.count()).select_from(latest).where(latest.c.finished_at.is_(None))
         return self._store.read(lambda c: c.execute(query).scalar_one())
+
+    def next_since(self, queues: Iterable[str]) -> dict[str, datetime]:
+        """For each of these queues that has a job ready: since when the next one to be taken could run."""
+        t = self._store.schema.jobs.c
+        first = select(t.run_at).order_by(t.priority, t.position).limit(1)
+
+        def look(connection: Connection) -> dict[str, datetime | None]:
+            return {
+                queue: connection.execute(first.where(queued_alone(t), t.queue == queue)).scalar() for queue in queues
+            }
+
+        return {queue: since for queue, since in self._store.read(look).items() if since is not None}
 
     def log_after(self, starts: Mapping[str, int], limit: int) -> dict[str, list[LogLine]]:
         """Live output of each of these jobs from its offset on, in order; `limit` pieces in all."""

@@ -23,6 +23,7 @@ from backburner.web.events import EventRoutes
 from backburner.web.feed import Feed
 from backburner.web.health import HealthRoutes
 from backburner.web.links import Links, ResolveLink
+from backburner.web.metrics import MetricRoutes
 from backburner.web.openapi import OpenApiRoutes
 from backburner.web.pages import PageRoutes
 from backburner.web.problems import Problem, invalid, not_found, unavailable, wrong_state
@@ -67,6 +68,7 @@ def web_app(
         DownloadRoutes,
         HealthRoutes,
         OpenApiRoutes,
+        MetricRoutes,
     ):
         app.include_router(routes(site).router())
     app.include_router(pages.router())

@@ -128,6 +128,10 @@ CONTRACT: tuple[Route, ...] = (
     ),
     Route("GET", "/livez", "Whether this process answers", _ANYBODY, None, answers=((200, _WORD),)),
     Route("GET", "/readyz", "Whether it can work", _ANYBODY, None, answers=((200, _WORD), (503, _WORD))),
+    Route(
+        "GET", "/metrics", "Gauges for Prometheus", _OPERATORS,
+        answers=((200, Answer("Gauges", "text/plain", _TEXT)),), problems=(401, 403, 501, 503),
+    ),
     Route("GET", "/", "To the jobs page", _OPERATORS),
     Route("GET", "/dashboard/jobs", "The jobs page", _OPERATORS),
     Route("GET", "/dashboard/jobs/{job_id}", "The page of one job", _OPERATORS),

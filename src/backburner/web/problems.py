@@ -19,6 +19,7 @@ TITLES = {
     415: "The body is no application/json",
     422: "It does not fit; errors or parameter say what",
     429: "Too many jobs of the user are unfinished",
+    501: "A package is not installed",
     503: "The database does not answer, or too many streams are open",
 }
 """What each status of a problem means here."""
