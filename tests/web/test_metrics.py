@@ -63,4 +63,7 @@ def test_it_is_for_operators_and_says_what_is_missing(shop: Shop, monkeypatch: p
     assert [as_user(shop, name).get("/metrics").status_code for name in ("", "lena")] == [403, 403]
     monkeypatch.setattr(metrics, "prometheus_client", None)
     answer = as_user(shop, "boss").get("/metrics")
-    assert (answer.status_code, answer.json()["detail"].rpartition(": ")[2]) == (501, "pip install 'backburner[metrics]'")
+    assert (answer.status_code, answer.json()["detail"].rpartition(": ")[2]) == (
+        501,
+        "pip install 'backburner[metrics]'",
+    )

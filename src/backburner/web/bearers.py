@@ -45,11 +45,11 @@ class Bearers:
             return None
         try:
             name, operator, scopes, until = self._serializer.loads(token.removeprefix(PREFIX))
+            user = User(name, operator=bool(operator), scopes=frozenset(scopes))
         except (BadSignature, ValueError, TypeError):
+            # Not ours, or with scopes that only a later version knows.
             return None
-        if self._control.now().timestamp() >= until:
-            return None
-        return User(name, operator=bool(operator), scopes=frozenset(scopes))
+        return user if self._control.now().timestamp() < until else None
 
 
 def api_token(jobs: Backburner, user: User, seconds: float) -> str:

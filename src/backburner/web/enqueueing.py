@@ -19,7 +19,7 @@ from backburner.web.body import json_object, too_large, unfit
 from backburner.web.prefer import Preference, prefers_html
 from backburner.web.problems import Problem
 from backburner.web.scopes import ENQUEUE, may_enqueue
-from backburner.web.sight import Sight, look, retry_after
+from backburner.web.sight import retry_after, seen
 from backburner.web.site import Site, root_of
 from backburner.web.user import User
 from backburner.web.waiting import await_end
@@ -68,20 +68,22 @@ class EnqueueRoutes:
     async def _answer(self, request: Request, visitor: Visitor, taken: Taken) -> Response:
         site, preference = self._site, Preference.of(request)
         wording = site.wording(request, visitor)
-        # What was cleaned away at once is answered as it was stored.
-        sight, waited = Sight(taken.job), preference.wait is not None
-        if preference.wait is not None and not taken.job.done:
-            waited = await await_end(site, request, taken.job, preference.wait)
-        sight = (await run_in_threadpool(look, site.control, [taken.job.id])).get(taken.job.id, sight)
-        done = sight.job.done
-        place = f"{root_of(request)}/jobs/{sight.job.id}"
+        # Who does not wait is told 202 even if it is done by now: not a matter of chance.
+        job, waited = taken.job, preference.wait is not None
+        if preference.wait is not None and not job.done:
+            waited = await await_end(site, request, job, preference.wait)
+            # What was cleaned away at once is answered as it was stored.
+            job = (await run_in_threadpool(site.control.glance, [job.id])).get(job.id, job)
+        sight = (await run_in_threadpool(seen, site.control, {job.id: job}, {}))[job.id]
+        done = job.done
+        place = f"{root_of(request)}/jobs/{job.id}"
         headers = {"location": place, "vary": "Accept, Cookie, Authorization, Prefer"}
         if (applied := preference.applied(waited=waited, later=not done)) is not None:
             headers["preference-applied"] = applied
         if done and waited and prefers_html(request):
             return Response(None, 303, headers | {"location": f"{place}/result"})
         if not done:
-            headers["retry-after"] = str(retry_after(sight.job, site.control.now()))
+            headers["retry-after"] = str(retry_after(job, site.control.now()))
         return JSONResponse(wording.job(sight), 202 if taken.new and not done else 200, headers)
 
 
