@@ -7,6 +7,8 @@ from typing import NoReturn
 
 import pytest
 
+from tests import databases
+from tests.databases import Kind
 from tests.programs import find_chromium
 from tests.servers import MariaDBServer, PostgresServer, RabbitServer, RedisServer, ServerMissing
 
@@ -84,30 +86,72 @@ def own_mariadb() -> Iterator[MariaDBServer]:
 
 
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
+def empty_sqlite_url(tmp_path: Path) -> str:
     """URL of an SQLite file that does not exist yet."""
     return f"sqlite:///{tmp_path / 'jobs.db'}"
 
 
 @pytest.fixture
-def postgresql_url(postgres: PostgresServer) -> Iterator[str]:
-    """URL of a fresh empty PostgreSQL database, dropped after the test."""
+def empty_postgresql_url(postgres: PostgresServer) -> Iterator[str]:
+    """URL of a fresh PostgreSQL database without tables, dropped after the test."""
     url = postgres.create_database()
     yield url
     postgres.drop_database(url)
 
 
 @pytest.fixture
-def mariadb_url(mariadb: MariaDBServer) -> Iterator[str]:
-    """URL of a fresh empty MariaDB database, dropped after the test."""
+def empty_mariadb_url(mariadb: MariaDBServer) -> Iterator[str]:
+    """URL of a fresh MariaDB database without tables, dropped after the test."""
     url = mariadb.create_database()
     yield url
     mariadb.drop_database(url)
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+KINDS = ["sqlite", "postgresql", "mariadb"]
+
+
+@pytest.fixture(params=KINDS)
+def empty_database_url(request: pytest.FixtureRequest) -> str:
+    """URL of a fresh database without tables: the test runs once per kind of database."""
+    return str(request.getfixturevalue(f"empty_{request.param}_url"))
+
+
+@pytest.fixture(scope="session")
+def sqlite_kind(tmp_path_factory: pytest.TempPathFactory) -> Kind:
+    return databases.SQLite(tmp_path_factory.mktemp("pattern"))
+
+
+@pytest.fixture(scope="session")
+def postgresql_kind(postgres: PostgresServer) -> Kind:
+    return databases.PostgreSQL(postgres)
+
+
+@pytest.fixture(scope="session")
+def mariadb_kind(mariadb: MariaDBServer) -> Kind:
+    return databases.MariaDB(mariadb)
+
+
+@pytest.fixture
+def sqlite_url(sqlite_kind: Kind, tmp_path: Path) -> str:
+    """URL of an SQLite file with all tables and no rows."""
+    return sqlite_kind.migrated(tmp_path)
+
+
+@pytest.fixture
+def postgresql_url(postgresql_kind: Kind, tmp_path: Path) -> str:
+    """URL of a PostgreSQL database with all tables and no rows."""
+    return postgresql_kind.migrated(tmp_path)
+
+
+@pytest.fixture
+def mariadb_url(mariadb_kind: Kind, tmp_path: Path) -> str:
+    """URL of a MariaDB database with all tables and no rows."""
+    return mariadb_kind.migrated(tmp_path)
+
+
+@pytest.fixture(params=KINDS)
 def database_url(request: pytest.FixtureRequest) -> str:
-    """URL of a fresh empty database: the test runs once per kind of database."""
+    """URL of a database with all tables and no rows: the test runs once per kind of database."""
     return str(request.getfixturevalue(f"{request.param}_url"))
 
 

@@ -32,8 +32,8 @@ def ask(server: PostgresServer, statement: str) -> object:
     return row[0] if row else None
 
 
-def test_a_fresh_database_is_empty_and_writable(database_url: str) -> None:
-    engine = create_engine(database_url)
+def test_a_fresh_database_is_empty_and_writable(empty_database_url: str) -> None:
+    engine = create_engine(empty_database_url)
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE only_mine (id INTEGER)"))
         connection.execute(text("INSERT INTO only_mine VALUES (1)"))

@@ -269,14 +269,14 @@ def test_a_busy_database_means_run_the_transaction_again(
     jobs.close()
 
 
-def test_a_serialisation_failure_means_run_the_transaction_again(postgresql_url: str) -> None:
-    jobs = Backburner(postgresql_url, auto_migrate=True)
+def test_a_serialisation_failure_means_run_the_transaction_again(empty_postgresql_url: str) -> None:
+    jobs = Backburner(empty_postgresql_url, auto_migrate=True)
 
     @jobs.task
     def work() -> None: ...
 
     jobs.store.ready()
-    with psycopg.connect(plain(postgresql_url), autocommit=True) as setup:
+    with psycopg.connect(plain(empty_postgresql_url), autocommit=True) as setup:
         setup.execute("CREATE TABLE t (n integer)")
         setup.execute("INSERT INTO t VALUES (1)")
         # The insert itself meets the conflict: a trigger of the app's touches the row somebody changed.
@@ -285,10 +285,10 @@ def test_a_serialisation_failure_means_run_the_transaction_again(postgresql_url:
             "'BEGIN UPDATE t SET n = n + 1; RETURN NEW; END'"
         )
         setup.execute("CREATE TRIGGER touch AFTER INSERT ON backburner_jobs EXECUTE FUNCTION touch()")
-    with psycopg.connect(plain(postgresql_url)) as late:
+    with psycopg.connect(plain(empty_postgresql_url)) as late:
         late.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         late.execute("SELECT n FROM t")
-        with psycopg.connect(plain(postgresql_url)) as early:
+        with psycopg.connect(plain(empty_postgresql_url)) as early:
             early.execute("UPDATE t SET n = 5")
         with pytest.raises(TransactionMustRetry):
             work.options(connection=late).enqueue()
@@ -297,14 +297,14 @@ def test_a_serialisation_failure_means_run_the_transaction_again(postgresql_url:
     jobs.close()
 
 
-def test_tables_are_never_made_inside_the_caller_s_transaction(sqlite_url: str) -> None:
+def test_tables_are_never_made_inside_the_caller_s_transaction(empty_sqlite_url: str) -> None:
     """The caller holds the only write lock: waiting for it would take for ever."""
-    jobs = Backburner(sqlite_url)
+    jobs = Backburner(empty_sqlite_url)
 
     @jobs.task
     def work() -> None: ...
 
-    connection = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))
+    connection = sqlite3.connect(empty_sqlite_url.removeprefix("sqlite:///"))
     connection.execute("CREATE TABLE mine (n integer)")
     connection.commit()
     connection.execute("INSERT INTO mine VALUES (1)")

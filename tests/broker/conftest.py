@@ -11,8 +11,7 @@ import pytest
 from backburner import Backburner
 from backburner.broker.rings import Names
 from backburner.worker import Worker, WorkerOptions
-from tests.servers import PostgresServer, RabbitServer, RedisServer
-from tests.store import databases
+from tests.servers import RabbitServer, RedisServer
 
 Server = RabbitServer | RedisServer
 Apps = Callable[..., Backburner]
@@ -32,19 +31,8 @@ def broker(request: pytest.FixtureRequest) -> Iterator[Server]:
     server.start()
 
 
-@pytest.fixture(scope="session")
-def broker_postgresql(postgres: PostgresServer) -> databases.PostgreSQL:
-    return databases.PostgreSQL(postgres)
-
-
 @pytest.fixture
-def url(broker_postgresql: databases.PostgreSQL, tmp_path: Path) -> str:
-    """URL of a migrated, empty PostgreSQL database: there, no process sees the commits of another."""
-    return broker_postgresql.migrated(tmp_path)
-
-
-@pytest.fixture
-def app(url: str, broker: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Apps]:
+def app(postgresql_url: str, broker: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Apps]:
     """Make a Backburner with a bell of its own, as another process has: only the broker leads from one to the other.
 
     Each test has names of its own in the broker, so that none sees what another has left there.
@@ -55,7 +43,7 @@ def app(url: str, broker: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     def make(**settings: Any) -> Backburner:
         settings = {"broker": broker.url, "files": str(tmp_path / "files")} | settings
-        jobs = Backburner(url, **settings)
+        jobs = Backburner(postgresql_url, **settings)
         jobs.task(name="add")(add)
         made.append(jobs)
         return jobs

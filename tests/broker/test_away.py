@@ -96,15 +96,15 @@ def test_a_process_that_dies_between_commit_and_message_loses_no_job(app: Apps, 
     assert job.wait(15.0)
 
 
-def test_what_is_left_at_the_end_of_a_process_is_sent(url: str, redis: RedisServer, tmp_path: Path) -> None:
+def test_what_is_left_at_the_end_of_a_process_is_sent(postgresql_url: str, redis: RedisServer, tmp_path: Path) -> None:
     program = (
         "from backburner import Backburner\n"
-        f"jobs = Backburner({url!r}, broker={redis.url!r}, table_prefix='backburner_')\n"
+        f"jobs = Backburner({postgresql_url!r}, broker={redis.url!r}, table_prefix='backburner_')\n"
         "@jobs.task(name='add')\ndef add(a): ...\n"
         "add.options(queue='end-of-process').enqueue(1)\n"
     )
     subprocess.run([sys.executable, "-c", program], timeout=60, check=True, cwd=tmp_path)
-    with_names = Backburner(url, broker=redis.url)
+    with_names = Backburner(postgresql_url, broker=redis.url)
     lies(redis, with_names, 1, "end-of-process")
     with_names.close()
 

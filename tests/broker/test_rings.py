@@ -140,12 +140,12 @@ def test_a_retry_by_hand_rings(app: Apps, start: Workers) -> None:
 
 @pytest.mark.parametrize("commit", [True, False])
 def test_a_session_rings_after_its_commit_and_never_after_a_rollback(
-    app: Apps, broker: Server, url: str, commit: bool
+    app: Apps, broker: Server, postgresql_url: str, commit: bool
 ) -> None:
     jobs = app()
     call(jobs, 1, queue="first")
     sent(jobs)
-    engine = create_engine(url)
+    engine = create_engine(postgresql_url)
     with Session(engine) as session:
         with jobs.transaction(session):
             call(jobs, 1)
@@ -168,9 +168,11 @@ def test_a_session_rings_after_its_commit_and_never_after_a_rollback(
 
 
 @pytest.mark.parametrize("commit", [True, False])
-def test_a_block_rings_at_its_end_for_what_was_committed(app: Apps, broker: Server, url: str, commit: bool) -> None:
+def test_a_block_rings_at_its_end_for_what_was_committed(
+    app: Apps, broker: Server, postgresql_url: str, commit: bool
+) -> None:
     jobs = app()
-    engine = create_engine(url)
+    engine = create_engine(postgresql_url)
     with engine.connect() as connection, jobs.transaction(connection):
         for number in range(3):
             call(jobs, number)

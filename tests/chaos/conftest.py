@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.worker.conftest import on_postgresql, on_sqlite, worker_mariadb, worker_postgresql, worker_sqlite, world
+from tests.worker.conftest import on_postgresql, on_sqlite, world
 
-__all__ = ["on_postgresql", "on_sqlite", "worker_mariadb", "worker_postgresql", "worker_sqlite", "world"]
+__all__ = ["on_postgresql", "on_sqlite", "world"]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

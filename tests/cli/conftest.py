@@ -8,7 +8,6 @@ from click.testing import CliRunner, Result
 
 from backburner import Backburner
 from backburner.cli import main
-from backburner.store.store import Store
 from tests.cli.programs import Shop, make_shop
 
 Run = Callable[..., Result]
@@ -17,16 +16,13 @@ Run = Callable[..., Result]
 @pytest.fixture
 def shop(tmp_path: Path, database_url: str) -> Shop:
     """An app on each kind of database, whose tables are there."""
-    store = Store(database_url)
-    store.migrate()
-    store.close()
     return make_shop(tmp_path, database_url)
 
 
 @pytest.fixture
-def bare_shop(tmp_path: Path, database_url: str) -> Shop:
+def bare_shop(tmp_path: Path, empty_database_url: str) -> Shop:
     """The same without tables."""
-    return make_shop(tmp_path, database_url)
+    return make_shop(tmp_path, empty_database_url)
 
 
 @pytest.fixture

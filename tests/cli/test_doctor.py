@@ -71,14 +71,14 @@ def test_for_people(shop: Shop) -> None:
     assert ran.stderr == ""
 
 
-def test_missing_tables(postgresql_url: str, tmp_path: Path) -> None:
-    found = findings(make_shop(tmp_path, postgresql_url), 1)
+def test_missing_tables(empty_postgresql_url: str, tmp_path: Path) -> None:
+    found = findings(make_shop(tmp_path, empty_postgresql_url), 1)
     assert found["tables"] == ("tables", "problem", "the database has no tables", "Run: backburner migrate", True)
     assert "clock" not in found
 
 
-def test_a_file_that_is_not_there_is_not_made(sqlite_url: str, tmp_path: Path) -> None:
-    found = findings(make_shop(tmp_path, sqlite_url), 0)
+def test_a_file_that_is_not_there_is_not_made(empty_sqlite_url: str, tmp_path: Path) -> None:
+    found = findings(make_shop(tmp_path, empty_sqlite_url), 0)
     assert found["file"].verdict == "warning"
     assert not (tmp_path / "jobs.db").exists()
 

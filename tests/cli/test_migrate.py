@@ -37,9 +37,9 @@ def test_it_makes_the_tables_once(bare_shop: Shop) -> None:
         assert again.stderr.endswith(": nothing to do.\n")
 
 
-def test_a_look_makes_no_file(tmp_path: Path, sqlite_url: str) -> None:
-    (tmp_path / "shop.py").write_text(f"from backburner import Backburner\njobs = Backburner({sqlite_url!r})\n")
-    assert Shop(tmp_path, sqlite_url).run("migrate", "--check").returncode == 1
+def test_a_look_makes_no_file(tmp_path: Path, empty_sqlite_url: str) -> None:
+    (tmp_path / "shop.py").write_text(f"from backburner import Backburner\njobs = Backburner({empty_sqlite_url!r})\n")
+    assert Shop(tmp_path, empty_sqlite_url).run("migrate", "--check").returncode == 1
     assert not (tmp_path / "jobs.db").exists()
 
 

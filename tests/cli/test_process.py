@@ -38,8 +38,7 @@ def test_it_runs_what_is_ready_and_gives_the_lock_back(shop: Shop) -> None:
 
 def test_a_second_one_says_who_runs_and_leaves(shop: Shop) -> None:
     enqueue(shop, ("hold", "a"))
-    first = shop.start("process")
-    try:
+    with shop.started("process") as first:
         wait_until((shop.folder / "a.started").exists, "the first is at work")
         second = shop.run("process")
         assert second.returncode == 75
@@ -49,8 +48,6 @@ def test_a_second_one_says_who_runs_and_leaves(shop: Shop) -> None:
         assert shop.run("process", "--label", "mails").returncode == 0
         (shop.folder / "a.go").touch()
         assert first.wait(30) == 0
-    finally:
-        first.kill()
     assert shop.run("process").returncode == 0
 
 
@@ -58,14 +55,11 @@ def test_a_second_one_says_who_runs_and_leaves(shop: Shop) -> None:
 def test_after_its_budget_it_begins_nothing_and_lets_the_running_job_end(sqlite_url: str, tmp_path: Path) -> None:
     shop = make_shop(tmp_path, sqlite_url)
     running, waiting = enqueue(shop, ("hold", "a"), ("add", 1, 2))
-    process = shop.start("process", "-c", "1", "--budget", "5", "--grace", "0")
-    try:
+    with shop.started("process", "-c", "1", "--budget", "5", "--grace", "0") as process:
         wait_until((shop.folder / "a.started").exists, "the job began")
         wait_until(lambda: " s is spent" in shop.said(), "the budget is over")
         (shop.folder / "a.go").touch()
         assert process.wait(30) == 0
-    finally:
-        process.kill()
     assert states(shop) == {running: "succeeded", waiting: "queued"}
 
 
@@ -73,15 +67,12 @@ def test_after_its_budget_it_begins_nothing_and_lets_the_running_job_end(sqlite_
 def test_a_job_that_kills_its_process_does_not_prolong_the_budget(sqlite_url: str, tmp_path: Path) -> None:
     shop = make_shop(tmp_path, sqlite_url)
     (made,) = enqueue(shop, ("hold", "a"))
-    process = shop.start("process", "--budget", "5")
-    try:
+    with shop.started("process", "--budget", "5") as process:
         wait_until((shop.folder / "a.started").exists, "the job began")
         wait_until(lambda: " s is spent" in shop.said(), "the budget is over")
         child = int(shop.said().split("(process ")[1].split(")")[0])
         os.kill(child, signal.SIGKILL)
         assert process.wait(30) == 0
-    finally:
-        process.kill()
     assert shop.said().count(" is ready ") == 1
     assert states(shop) == {made: "queued"}
 

@@ -9,7 +9,7 @@ import pytest
 from backburner import Backburner
 from backburner.cli.values import DURATION, SIZE
 from tests.cli.conftest import Run
-from tests.cli.programs import BACKBURNER
+from tests.commands import BACKBURNER
 
 APP = """
 from backburner import Backburner

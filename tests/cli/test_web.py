@@ -18,8 +18,7 @@ from tests.waiting import wait_until
 @pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
 def test_it_serves_until_told_to_stop(told: signal.Signals, sqlite_url: str, tmp_path: Path) -> None:
     shop, port = make_shop(tmp_path, sqlite_url), free_port()
-    serving = shop.start("web", "--dev", "--port", str(port))
-    try:
+    with shop.started("web", "--dev", "--port", str(port)) as serving:
 
         def answers() -> bool:
             try:
@@ -32,8 +31,6 @@ def test_it_serves_until_told_to_stop(told: signal.Signals, sqlite_url: str, tmp
         serving.send_signal(told)
         assert serving.wait(30) == 0
         assert "Traceback" not in shop.said()
-    finally:
-        serving.kill()
 
 
 def test_without_a_rule_it_stays_closed(jobs: Backburner, run: Run) -> None:
@@ -49,8 +46,7 @@ def test_the_apps_own_rule_says_who_is_who(sqlite_url: str, tmp_path: Path) -> N
         "def user_of(request):\n"
         "    return User('ada', operator=True) if request.headers.get('x-token') == 'ada' else None\n"
     )
-    serving = shop.start("web", "--users", "access:user_of", "--port", str(port))
-    try:
+    with shop.started("web", "--users", "access:user_of", "--port", str(port)):
 
         def status(headers: dict[str, str]) -> int | None:
             try:
@@ -61,9 +57,6 @@ def test_the_apps_own_rule_says_who_is_who(sqlite_url: str, tmp_path: Path) -> N
         wait_until(lambda: status({}) is not None, "the web side answers")
         assert status({"x-token": "ada"}) == 200
         assert status({}) in (401, 403, 404)
-    finally:
-        serving.terminate()
-        serving.wait(30)
 
 
 @pytest.mark.parametrize("option", ["--users", "--links"])

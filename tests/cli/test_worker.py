@@ -89,29 +89,24 @@ def test_settings_of_the_apps_code_reach_the_worker(sqlite_url: str, tmp_path: P
         "from shop import *\nfrom backburner import Backburner\n"
         "jobs = Backburner(os.environ['SHOP_URL'], concurrency=3)\n"
     )
-    running = shop.start("--app", "small:jobs", "worker", "--label", "till")
-    try:
+    with shop.started("--app", "small:jobs", "worker", "--label", "till") as running:
         made = Backburner(shop.url)
         wait_until(lambda: "is ready" in shop.said(), "the worker is ready")
         (worker,) = made.store.workers.live()
         made.close()
         assert (worker.concurrency, worker.label, worker.queues) == (3, "till", None)
-    finally:
         running.send_signal(signal.SIGTERM)
         assert running.wait(30) == 0
 
 
 def test_a_running_job_may_end_after_sigterm(shop: Shop) -> None:
     (made,) = enqueue(shop, ("hold", "a"))
-    running = shop.start("worker")
-    try:
+    with shop.started("worker") as running:
         wait_until((shop.folder / "a.started").exists, "the job began")
         running.send_signal(signal.SIGTERM)
         wait_until(lambda: "stopping; running jobs have 25 s" in shop.said(), "the worker was told")
         (shop.folder / "a.go").touch()
         assert running.wait(30) == 0
-    finally:
-        running.kill()
     assert states(shop) == {made: "succeeded"}
 
 
@@ -212,8 +207,8 @@ def test_a_missing_driver(command: str, tmp_path: Path) -> None:
     assert "needs the package 'psycopg'. Run: pip install 'backburner[postgresql]'" in said
 
 
-def test_missing_tables(postgresql_url: str, tmp_path: Path) -> None:
-    shop = make_shop(tmp_path, postgresql_url)
+def test_missing_tables(empty_postgresql_url: str, tmp_path: Path) -> None:
+    shop = make_shop(tmp_path, empty_postgresql_url)
     for command in (("worker",), ("process",), ("jobs", "list"), ("clear",)):
         ran = shop.run(*command)
         assert ran.returncode == 78, command

@@ -39,8 +39,7 @@ def test_a_stop_that_takes_too_long_is_told(jobs: Backburner, run: Run) -> None:
 
 
 def test_a_worker_is_reloaded_and_stopped_for_good(shop: Shop) -> None:
-    process = shop.start("worker", "--label", "mails")
-    try:
+    with shop.started("worker", "--label", "mails") as process:
         wait_until(lambda: " is ready " in shop.said(), "the worker is ready")
         loaded = shop.run("reload", "--label", "mails", "--timeout", "60")
         assert (loaded.returncode, loaded.stdout) == (0, "told 1 worker to load anew\n1 worker ended\n"), loaded.stderr
@@ -49,5 +48,3 @@ def test_a_worker_is_reloaded_and_stopped_for_good(shop: Shop) -> None:
         stopped = shop.run("workers", "stop", "--label", "mails", "--wait")
         assert (stopped.returncode, stopped.stdout) == (0, "told 1 worker to stop\n1 worker ended\n")
         assert process.wait(30) == 79
-    finally:
-        process.kill()

@@ -1,15 +1,11 @@
 """The command line in real processes, with an app of its own."""
 
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-BACKBURNER = Path(sys.executable).with_name("backburner")
-ROOT = Path(__file__).parents[2]
+from tests import commands
+from tests.forked import Forked
 
 
 @dataclass(frozen=True)
@@ -21,56 +17,22 @@ class Program:
 
     @property
     def environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("BACKBURNER_")}
-        path = os.pathsep.join(filter(None, (kept.get("PYTHONPATH"), str(ROOT), str(self.folder))))
-        return {**kept, "PYTHONPATH": path, "BACKBURNER_APP": "app:jobs", "APP_URL": self.url}
+        return commands.environment(PYTHONPATH=str(self.folder), BACKBURNER_APP="app:jobs", APP_URL=self.url)
 
     def write(self, app: str) -> None:
         (self.folder / "app.py").write_text(app)
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str) -> commands.Ran:
         """A command to its end."""
-        return subprocess.run(
-            [BACKBURNER, *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=90,
-            check=False,
-        )
+        return commands.run(arguments, self.folder, self.environment)
 
     def python(self, code: str) -> str:
         """What a script prints that uses the app."""
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=90,
-            check=True,
-        )
-        return done.stdout.strip()
+        return commands.run_python(code, self.folder, self.environment)
 
-    @contextmanager
-    def started(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-        """A command in the background; it is killed at the end, if it still runs."""
-        with (self.folder / "said").open("ab") as said:
-            process = subprocess.Popen(
-                [BACKBURNER, *arguments], cwd=self.folder, env=self.environment, stdout=said, stderr=said
-            )
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                try:
-                    process.wait(40)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
+    def started(self, *arguments: str) -> AbstractContextManager[Forked]:
+        """A command in the background, told to stop at the end of the block."""
+        return commands.started(arguments, self.folder, self.environment, self.folder / "said")
 
     def said(self) -> str:
         """What the commands in the background have said so far."""

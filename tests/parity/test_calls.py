@@ -1,6 +1,7 @@
 """What may be called, with what, in which queue, and for how long."""
 
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -194,15 +195,14 @@ def test_run_08_limits_from_the_last_sign_of_life_and_in_all(jobs: Backburner, s
             time.sleep(0.01)
             job.progress(1)
 
-    stalls = jobs.task(name="stalls", stall_timeout=0.3, max_attempts=1)(_silent).enqueue()
+    told = threading.Event()
+    silent = jobs.task(name="stalls", stall_timeout=0.3, max_attempts=1)(lambda: told.wait(60))
+    stalls = silent.enqueue()
     lasts = jobs.task(name="lasts", timeout=0.6, stall_timeout=0.3, max_attempts=1)(says).enqueue()
     start_worker()
     assert "sign of life" in (done(stalls).reason or "")
     assert "longer than" in (done(lasts).reason or "")
-
-
-def _silent() -> None:
-    time.sleep(1.5)
+    told.set()
 
 
 def test_run_20_chosen_jobs_run_again(jobs: Backburner, start_worker: StartWorker) -> None:

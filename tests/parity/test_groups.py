@@ -1,8 +1,5 @@
 """Serial groups, on every database."""
 
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -12,6 +9,7 @@ import pytest
 
 from backburner import Backburner, JobState, PermanentError, RetryPolicy, Task
 from tests.parity.conftest import StartWorker
+from tests.parity.programs import Program
 from tests.parity.running import done, ran_out, states
 
 LATER = RetryPolicy.fixed(3600)
@@ -23,7 +21,7 @@ from pathlib import Path
 
 from backburner import Backburner, current_job
 
-jobs = Backburner(os.environ["PARITY_URL"])
+jobs = Backburner(os.environ["APP_URL"])
 
 
 @jobs.task(name="step")
@@ -135,18 +133,15 @@ def test_run_10_stop_cancels_the_rest(jobs_everywhere: Backburner, start_worker:
 
 def test_run_10_a_crash_of_the_holder_frees_the_group(database_url: str, tmp_path: Path) -> None:
     """The holder takes its whole process with it; the supervisor sees that, and the line goes on in order."""
-    (tmp_path / "crashing.py").write_text(CRASHING_APP)
-    jobs = Backburner(database_url, auto_migrate=True)
+    program = Program(tmp_path, database_url)
+    program.write(CRASHING_APP)
+    jobs = Backburner(database_url)
 
     @jobs.task(name="step")
     def step(name: str) -> None: ...
 
     line = [step.options(group="one").enqueue(name) for name in ("first", "second", "third")]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("BACKBURNER_")}
-    ran = subprocess.run(
-        [Path(sys.executable).with_name("backburner"), "--app", "crashing:jobs", "process"],
-        cwd=tmp_path, env=kept | {"PARITY_URL": database_url}, capture_output=True, text=True, timeout=90, check=False,
-    )  # fmt: skip
+    ran = program.run("process")
     assert ran.returncode == 0, ran.stderr
     ended = [done(job) for job in line]
     assert [(job.state, job.attempt, job.crashes) for job in ended] == [

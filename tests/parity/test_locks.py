@@ -1,6 +1,7 @@
 """Commands and blocks that run once at a time."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -41,8 +42,8 @@ def test_run_15_a_killed_lock_takes_its_command_along(program: Program) -> None:
     with program.started("lock", "nightly", "--", sys.executable, "-c", said + HOLD) as first:
         wait_until((program.folder / "in").exists, "it is at work")
         pid = int((program.folder / "pid").read_text())
-        first.kill()
-        first.wait()
+        first.send_signal(signal.SIGKILL)
+        first.wait(30)
 
     def gone() -> bool:
         try:

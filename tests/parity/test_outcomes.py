@@ -1,9 +1,6 @@
 """How attempts end: of themselves, by what they raise, and with the process they ran in."""
 
 import os
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +21,7 @@ from backburner import (
 from backburner.hooks import Attempt, Hook
 from backburner.notice import Notice
 from tests.parity.conftest import Run, StartWorker
+from tests.parity.programs import Program
 from tests.parity.running import done, in_state
 from tests.waiting import wait_until
 
@@ -36,7 +34,7 @@ from pathlib import Path
 
 from backburner import Backburner, RetryPolicy
 
-jobs = Backburner({url!r}, max_crashes=2)
+jobs = Backburner(os.environ["APP_URL"], max_crashes=2)
 
 
 @jobs.task(name="dies")
@@ -64,23 +62,10 @@ def not_twice() -> None:
 def worker_of(jobs: Backburner, folder: Path) -> Iterator[Backburner]:
     """A real worker, as a supervisor with a process of its own, of an app that kills itself."""
     jobs.store.ready()
-    (folder / "deadly.py").write_text(DEADLY.format(url=jobs.settings.url))
-    command = [
-        str(Path(sys.executable).with_name("backburner")),
-        "--app",
-        "deadly:jobs",
-        "worker",
-        "--concurrency",
-        "2",
-    ]
-    path = os.pathsep.join([str(folder), *filter(None, sys.path)])
-    with (folder / "worker.log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=folder, env=os.environ | {"PYTHONPATH": path}, stderr=log)
-    try:
+    program = Program(folder, jobs.settings.url)
+    program.write(DEADLY)
+    with program.started("worker", "--concurrency", "2"):
         yield jobs
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
 
 
 def ended(job: Job, seconds: float = 60.0) -> Job:
@@ -358,10 +343,10 @@ def test_out_14_cleaning_by_hand_leaves_what_is_unfinished_or_kept_for_longer(
     assert left() == {made[1].id, waiting.id}
 
 
-def test_out_15_in_a_schema_and_under_names_of_ones_own(postgresql_url: str, start_worker: StartWorker) -> None:
+def test_out_15_in_a_schema_and_under_names_of_ones_own(empty_postgresql_url: str, start_worker: StartWorker) -> None:
     """Beside the tables of the app, and beside those of another Backburner in the same database."""
     apps = [
-        Backburner(postgresql_url, auto_migrate=True, schema=schema, table_prefix=prefix)
+        Backburner(empty_postgresql_url, auto_migrate=True, schema=schema, table_prefix=prefix)
         for schema, prefix in (("work", "jobs_"), ("work", "mails_"), (None, "jobs_"))
     ]
     made = []
@@ -379,11 +364,11 @@ def test_out_15_in_a_schema_and_under_names_of_ones_own(postgresql_url: str, sta
         app.close()
 
 
-def test_out_15_tables_are_made_or_their_sql_is_printed(tmp_path: Path, postgresql_url: str) -> None:
+def test_out_15_tables_are_made_or_their_sql_is_printed(tmp_path: Path, empty_postgresql_url: str) -> None:
     sqlite = Backburner(f"sqlite:///{tmp_path / 'jobs.db'}", table_prefix="shop_")
     sqlite.task(name="t")(lambda: None).enqueue()
     assert "shop_jobs" in sqlite.store.schema.qualified("jobs")
-    allowed = Backburner(postgresql_url, auto_migrate=True, table_prefix="shop_")
+    allowed = Backburner(empty_postgresql_url, auto_migrate=True, table_prefix="shop_")
     asked = allowed.store.migration_sql()
     assert "CREATE TABLE shop_jobs" in asked
     assert allowed.task(name="t")(lambda: None).enqueue().id

@@ -1,52 +1,13 @@
 """Every test here runs once per kind of database."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from backburner.store.store import Store
-from tests.store import databases
-from tests.store.databases import Kind
 from tests.store.scene import HandClock, Scene
 
 OpenStore = Callable[..., Store]
-
-
-@pytest.fixture(scope="session")
-def sqlite_kind(tmp_path_factory: pytest.TempPathFactory) -> Kind:
-    return databases.SQLite(tmp_path_factory.mktemp("pattern"))
-
-
-@pytest.fixture(scope="session")
-def postgresql_kind(request: pytest.FixtureRequest) -> Kind:
-    return databases.PostgreSQL(request.getfixturevalue("postgres"))
-
-
-@pytest.fixture(scope="session")
-def mariadb_kind(request: pytest.FixtureRequest) -> Kind:
-    return databases.MariaDB(request.getfixturevalue("mariadb"))
-
-
-@pytest.fixture
-def migrated_sqlite(sqlite_kind: Kind, tmp_path: Path) -> str:
-    return sqlite_kind.migrated(tmp_path)
-
-
-@pytest.fixture
-def migrated_postgresql(postgresql_kind: Kind, tmp_path: Path) -> str:
-    return postgresql_kind.migrated(tmp_path)
-
-
-@pytest.fixture
-def migrated_mariadb(mariadb_kind: Kind, tmp_path: Path) -> str:
-    return mariadb_kind.migrated(tmp_path)
-
-
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def migrated_url(request: pytest.FixtureRequest) -> str:
-    """URL of a database with all tables and no rows."""
-    return str(request.getfixturevalue(f"migrated_{request.param}"))
 
 
 @pytest.fixture
@@ -71,14 +32,14 @@ def opened(clock: HandClock) -> Iterator[OpenStore]:
 
 
 @pytest.fixture
-def store(opened: OpenStore, migrated_url: str) -> Store:
-    return opened(migrated_url)
+def store(opened: OpenStore, database_url: str) -> Store:
+    return opened(database_url)
 
 
 @pytest.fixture
-def other(opened: OpenStore, migrated_url: str) -> Store:
+def other(opened: OpenStore, database_url: str) -> Store:
     """A second store on the same database, as another process has."""
-    return opened(migrated_url)
+    return opened(database_url)
 
 
 @pytest.fixture
@@ -93,21 +54,21 @@ def elsewhere(other: Store, clock: HandClock) -> Scene:
 
 
 @pytest.fixture
-def on_sqlite(opened: OpenStore, migrated_sqlite: str, clock: HandClock) -> Scene:
+def on_sqlite(opened: OpenStore, sqlite_url: str, clock: HandClock) -> Scene:
     """For what only SQLite has."""
-    return Scene(opened(migrated_sqlite), clock)
+    return Scene(opened(sqlite_url), clock)
 
 
 @pytest.fixture
-def on_postgresql(opened: OpenStore, migrated_postgresql: str, clock: HandClock) -> Scene:
+def on_postgresql(opened: OpenStore, postgresql_url: str, clock: HandClock) -> Scene:
     """For what only PostgreSQL has."""
-    return Scene(opened(migrated_postgresql), clock)
+    return Scene(opened(postgresql_url), clock)
 
 
 @pytest.fixture
-def on_mariadb(opened: OpenStore, migrated_mariadb: str, clock: HandClock) -> Scene:
+def on_mariadb(opened: OpenStore, mariadb_url: str, clock: HandClock) -> Scene:
     """For what only MariaDB has."""
-    return Scene(opened(migrated_mariadb), clock)
+    return Scene(opened(mariadb_url), clock)
 
 
 @pytest.fixture(params=["postgresql", "mariadb"])

@@ -18,7 +18,7 @@ from backburner.outcome import WaitsFor
 from backburner.states import FINAL, WAITING, JobState, allowed
 from backburner.store.store import Store
 from backburner.worker.meetings import Meetings
-from tests.store.databases import Kind
+from tests.databases import Kind
 from tests.store.scene import HandClock, Scene, end
 from tests.store.test_dependencies import after, swept
 from tests.store.test_waits import waits

@@ -98,8 +98,8 @@ def test_a_fork_while_a_thread_holds_the_turn(on_sqlite: Scene) -> None:
     assert scene.store.jobs.count(JobFilter(), 100) == 4, "the child had a turn of its own"
 
 
-def test_a_fork_while_another_thread_makes_it_ready(migrated_url: str) -> None:
-    store = Store(migrated_url)
+def test_a_fork_while_another_thread_makes_it_ready(database_url: str) -> None:
+    store = Store(database_url)
     with store._ready_lock, Forked(store.ready):
         pass
     store.close()

@@ -16,7 +16,7 @@ from backburner.job import ClaimedJob
 from backburner.states import WAITING, JobState
 from backburner.store.dialects.base import ALL_PRIORITIES, HandOver
 from backburner.store.store import Store
-from tests.store.databases import Kind
+from tests.databases import Kind
 from tests.store.scene import HandClock, Scene, end
 
 S = JobState

@@ -105,9 +105,9 @@ def test_a_failed_insert_leaves_the_connection_usable(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_in_the_callers_transaction(scene: Scene, migrated_url: str, count: int) -> None:
+def test_in_the_callers_transaction(scene: Scene, database_url: str, count: int) -> None:
     """On a plain engine of the application's own, which knows nothing of ours."""
-    engine = create_engine(migrated_url)
+    engine = create_engine(database_url)
     kept, dropped = [full(scene) for _ in range(count)], [scene.job() for _ in range(count)]
     with engine.connect() as connection:
         scene.store.jobs.insert_on(connection, kept)
@@ -121,9 +121,9 @@ def test_in_the_callers_transaction(scene: Scene, migrated_url: str, count: int)
     assert set(scene.store.jobs.ids(JobFilter(), 10)) == {job.id for job in kept}
 
 
-def test_the_callers_transaction_keeps_its_own_error(scene: Scene, migrated_url: str) -> None:
+def test_the_callers_transaction_keeps_its_own_error(scene: Scene, database_url: str) -> None:
     taken = scene.one()
-    engine = create_engine(migrated_url)
+    engine = create_engine(database_url)
     with engine.connect() as connection, pytest.raises(IntegrityError):
         scene.store.jobs.insert_on(connection, [scene.job(id=taken)])
     engine.dispose()

@@ -16,7 +16,7 @@ from backburner.errors import DuplicateJob, IdempotencyMismatch, WrongState
 from backburner.job import ClaimedJob, Key, NewJob
 from backburner.states import FINAL, WAITING, JobState, allowed
 from backburner.store.store import Store
-from tests.store.databases import Kind
+from tests.databases import Kind
 from tests.store.scene import HandClock, Scene, end
 from tests.store.test_dependencies import swept
 from tests.store.test_keys import unique

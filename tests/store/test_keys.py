@@ -299,7 +299,7 @@ def test_a_skipped_one_is_no_head_of_a_group(scene: Scene) -> None:
 # The database decides
 
 
-def test_at_most_one_and_never_none(scene: Scene, migrated_url: str) -> None:
+def test_at_most_one_and_never_none(scene: Scene, database_url: str) -> None:
     """Threads that enqueue the same in transactions that are rolled back at random: some commit always wins."""
     chance = random.Random(7)
     for round_number in range(8):
@@ -308,7 +308,7 @@ def test_at_most_one_and_never_none(scene: Scene, migrated_url: str) -> None:
         ready = threading.Barrier(6)
 
         def enqueue(rolls_back: bool, name: str, ready: threading.Barrier, committed: list[str]) -> None:
-            engine = create_engine(migrated_url, connect_args=patience(migrated_url))
+            engine = create_engine(database_url, connect_args=patience(database_url))
             ready.wait(10)
             while True:
                 with engine.connect() as connection:
@@ -357,9 +357,9 @@ def test_the_last_one_stays_whoever_comes_at_the_same_time(scene: Scene, elsewhe
     assert live(scene) == 1
 
 
-def test_the_wait_for_an_open_twin_ends(scene: Scene, migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_wait_for_an_open_twin_ends(scene: Scene, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keys_module, "WAIT", 0.2)
-    with others_transaction(scene, migrated_url) as connection:
+    with others_transaction(scene, database_url) as connection:
         put_on(scene, connection, unique(scene))
         with pytest.raises(KeyBusy, match="u:t:7") as caught:
             put(scene, unique(scene))
@@ -443,9 +443,9 @@ def test_two_who_want_each_others_keys_end(on_postgresql: Scene) -> None:
 # In the caller's transaction
 
 
-def test_a_refusal_leaves_the_callers_transaction_as_it_was(scene: Scene, migrated_url: str) -> None:
+def test_a_refusal_leaves_the_callers_transaction_as_it_was(scene: Scene, database_url: str) -> None:
     first = put_one(scene)
-    with others_transaction(scene, migrated_url) as connection:
+    with others_transaction(scene, database_url) as connection:
         groups = scene.store.schema.groups
         connection.execute(insert(groups), [{"name": "mine"}])
         for _ in range(2):
@@ -524,8 +524,8 @@ def test_the_callers_lock_timeout_is_his_again(on_postgresql: Scene) -> None:
             connection.commit()
 
 
-def test_the_winner_may_be_of_the_same_transaction(scene: Scene, migrated_url: str) -> None:
-    with others_transaction(scene, migrated_url) as connection:
+def test_the_winner_may_be_of_the_same_transaction(scene: Scene, database_url: str) -> None:
+    with others_transaction(scene, database_url) as connection:
         first, second, third = unique(scene), unique(scene), unique(scene, "replace")
         put_on(scene, connection, first)
         assert put_on(scene, connection, second).instead == {second.id: first.id}
@@ -535,8 +535,8 @@ def test_the_winner_may_be_of_the_same_transaction(scene: Scene, migrated_url: s
     assert (scene.state(first.id), scene.state(third.id)) == ("cancelled", "queued")
 
 
-def test_rolled_back_gives_the_key_back(scene: Scene, migrated_url: str) -> None:
-    with others_transaction(scene, migrated_url) as connection:
+def test_rolled_back_gives_the_key_back(scene: Scene, database_url: str) -> None:
+    with others_transaction(scene, database_url) as connection:
         put_on(scene, connection, unique(scene))
         connection.rollback()
     assert count(scene, "keys") == count(scene) == 0

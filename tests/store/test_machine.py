@@ -14,7 +14,7 @@ from backburner.errors import WrongState
 from backburner.job import ClaimedJob
 from backburner.states import FINAL, WAITING, JobState, allowed
 from backburner.store.store import Store
-from tests.store.databases import Kind
+from tests.databases import Kind
 from tests.store.scene import LEASE, HandClock, Scene, end
 
 S = JobState

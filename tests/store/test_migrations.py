@@ -20,9 +20,9 @@ from backburner.errors import InvalidUrl, SchemaMissing, SchemaTooNew
 from backburner.job import JobFilter
 from backburner.store import versions
 from backburner.store.store import Store
+from tests.databases import plain
 from tests.servers import PostgresServer
 from tests.store.conftest import OpenStore
-from tests.store.databases import plain
 from tests.store.scene import Crew, HandClock, Scene
 
 FILTER = JobFilter()
@@ -78,8 +78,8 @@ def test_migrated_tables_are_the_described_ones(store: Store) -> None:
     assert differences(store) == []
 
 
-def test_alembic_would_see_a_difference(database_url: str, opened: OpenStore) -> None:
-    store = opened(database_url, auto_migrate=True)
+def test_alembic_would_see_a_difference(empty_database_url: str, opened: OpenStore) -> None:
+    store = opened(empty_database_url, auto_migrate=True)
     store.ready()
     with store.engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE backburner_jobs ADD COLUMN surprise INTEGER")
@@ -89,12 +89,12 @@ def test_alembic_would_see_a_difference(database_url: str, opened: OpenStore) ->
 
 
 def test_to_the_last_condition_of_an_index(
-    store: Store, sqlite_url: str, opened: OpenStore, request: pytest.FixtureRequest
+    store: Store, empty_sqlite_url: str, opened: OpenStore, request: pytest.FixtureRequest
 ) -> None:
     """Alembic compares neither the conditions of indexes nor the columns' order: the database's words do."""
-    others = {"postgresql": "postgresql_url", "mysql": "mariadb_url"}
+    others = {"postgresql": "empty_postgresql_url", "mysql": "empty_mariadb_url"}
     fresh = others.get(store.dialect.name)
-    described_url = request.getfixturevalue(fresh) if fresh else sqlite_url + "2"
+    described_url = request.getfixturevalue(fresh) if fresh else empty_sqlite_url + "2"
     described = opened(described_url)
     with described.engine.begin() as connection:
         described.schema.metadata.create_all(connection)
@@ -114,8 +114,8 @@ def test_known_versions_are_alembics(store: Store) -> None:
     assert script.get_heads() == [versions.NEEDED] == [store.version()]
 
 
-def test_a_server_is_migrated_only_when_told(postgresql_url: str, opened: OpenStore) -> None:
-    store = opened(postgresql_url)
+def test_a_server_is_migrated_only_when_told(empty_postgresql_url: str, opened: OpenStore) -> None:
+    store = opened(empty_postgresql_url)
     doors: list[Callable[[], object]] = [store.ready, lambda: store.jobs.get("x" * 36), lambda: store.lane(0)]
     scene = Scene(store, HandClock())
     doors += [scene.insert, lambda: store.upkeep.promote(), store.ready]
@@ -125,7 +125,7 @@ def test_a_server_is_migrated_only_when_told(postgresql_url: str, opened: OpenSt
         if isinstance(caught.value, LookupError):
             continue
         assert str(caught.value) == (
-            f"the database {postgresql_url} has no Backburner tables, version 1002 is needed. "
+            f"the database {empty_postgresql_url} has no Backburner tables, version 1002 is needed. "
             "Run: backburner migrate (or pass auto_migrate=True; "
             "`backburner migrate --sql` prints the statements)"
         )
@@ -136,27 +136,27 @@ def test_a_server_is_migrated_only_when_told(postgresql_url: str, opened: OpenSt
     assert scene.state(scene.one()) == "queued"
 
 
-def test_an_older_version_is_named(postgresql_url: str, opened: OpenStore) -> None:
-    opened(postgresql_url, auto_migrate=True).ready()
-    with psycopg.connect(plain(postgresql_url)) as connection:
+def test_an_older_version_is_named(empty_postgresql_url: str, opened: OpenStore) -> None:
+    opened(empty_postgresql_url, auto_migrate=True).ready()
+    with psycopg.connect(plain(empty_postgresql_url)) as connection:
         connection.execute("TRUNCATE backburner_version")
     with pytest.raises(SchemaMissing, match="no Backburner tables"):
-        opened(postgresql_url).ready()
+        opened(empty_postgresql_url).ready()
 
 
-def test_sqlite_migrates_itself(sqlite_url: str, opened: OpenStore) -> None:
-    scene = Scene(opened(sqlite_url), HandClock())
+def test_sqlite_migrates_itself(empty_sqlite_url: str, opened: OpenStore) -> None:
+    scene = Scene(opened(empty_sqlite_url), HandClock())
     assert scene.state(scene.one()) == "queued"
     assert scene.store.version() == versions.NEEDED
 
 
-def test_sqlite_migrates_itself_unless_told_not_to(sqlite_url: str, opened: OpenStore) -> None:
+def test_sqlite_migrates_itself_unless_told_not_to(empty_sqlite_url: str, opened: OpenStore) -> None:
     with pytest.raises(SchemaMissing, match="Run: backburner migrate"):
-        opened(sqlite_url, auto_migrate=False).ready()
+        opened(empty_sqlite_url, auto_migrate=False).ready()
 
 
-def test_migrating_twice_changes_nothing(database_url: str, opened: OpenStore) -> None:
-    store = opened(database_url, auto_migrate=True)
+def test_migrating_twice_changes_nothing(empty_database_url: str, opened: OpenStore) -> None:
+    store = opened(empty_database_url, auto_migrate=True)
     scene = Scene(store, HandClock())
     job = scene.one()
     store.migrate()
@@ -211,10 +211,10 @@ print(store.version())
 """
 
 
-def test_processes_that_migrate_at_once(database_url: str) -> None:
+def test_processes_that_migrate_at_once(empty_database_url: str) -> None:
     crew = [
         subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, database_url],
+            [sys.executable, "-c", PROGRAM, empty_database_url],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -233,8 +233,8 @@ def test_processes_that_migrate_at_once(database_url: str) -> None:
     assert [out for out, _ in ends] == [f"{versions.NEEDED}\n"] * 2, ends
 
 
-def test_threads_and_stores_that_migrate_at_once(database_url: str, opened: OpenStore) -> None:
-    stores = [opened(database_url, auto_migrate=True) for _ in range(3)]
+def test_threads_and_stores_that_migrate_at_once(empty_database_url: str, opened: OpenStore) -> None:
+    stores = [opened(empty_database_url, auto_migrate=True) for _ in range(3)]
     crew = Crew()
     for store in stores:
         crew.add(store.ready)
@@ -243,8 +243,10 @@ def test_threads_and_stores_that_migrate_at_once(database_url: str, opened: Open
     assert differences(stores[0]) == []
 
 
-def test_two_prefixes_in_one_database(database_url: str, opened: OpenStore) -> None:
-    scenes = [Scene(opened(database_url, auto_migrate=True, prefix=prefix), HandClock()) for prefix in ("a_", "Bb", "")]
+def test_two_prefixes_in_one_database(empty_database_url: str, opened: OpenStore) -> None:
+    scenes = [
+        Scene(opened(empty_database_url, auto_migrate=True, prefix=prefix), HandClock()) for prefix in ("a_", "Bb", "")
+    ]
     jobs = [scene.one(task=f"task{number}") for number, scene in enumerate(scenes)]
     assert [scene.store.jobs.count(FILTER, 10) for scene in scenes] == [1, 1, 1]
     for scene, job in zip(scenes, jobs, strict=True):
@@ -256,15 +258,15 @@ def test_two_prefixes_in_one_database(database_url: str, opened: OpenStore) -> N
         assert scene.store.claims.ready_queues(scene.lane) == ["default"]
 
 
-def test_a_schema_of_its_own(postgresql_url: str, opened: OpenStore) -> None:
-    store = opened(postgresql_url, auto_migrate=True, schema="Back yard", prefix="b_")
+def test_a_schema_of_its_own(empty_postgresql_url: str, opened: OpenStore) -> None:
+    store = opened(empty_postgresql_url, auto_migrate=True, schema="Back yard", prefix="b_")
     scene = Scene(store, HandClock())
     worker, job = scene.worker(), scene.one()
     claimed = scene.claim(worker)
     assert scene.finish(worker, claimed) == {job}
     scene.store.jobs.retry(job)
     scene.insert(30)
-    with psycopg.connect(plain(postgresql_url)) as connection:
+    with psycopg.connect(plain(empty_postgresql_url)) as connection:
         rows = connection.execute(
             "SELECT DISTINCT schemaname FROM pg_tables WHERE tablename LIKE 'b!_%' ESCAPE '!'"
         ).fetchall()
@@ -274,10 +276,10 @@ def test_a_schema_of_its_own(postgresql_url: str, opened: OpenStore) -> None:
 
 @pytest.mark.parametrize("schema", [None, "yard"])
 def test_printed_statements_work_by_hand_on_postgresql(
-    postgresql_url: str, opened: OpenStore, schema: str | None
+    empty_postgresql_url: str, opened: OpenStore, schema: str | None
 ) -> None:
-    store = opened(postgresql_url, schema=schema)
-    with psycopg.connect(plain(postgresql_url), autocommit=True) as connection:
+    store = opened(empty_postgresql_url, schema=schema)
+    with psycopg.connect(plain(empty_postgresql_url), autocommit=True) as connection:
         connection.execute(store.migration_sql())
     store.ready()
     scene = Scene(store, HandClock())
@@ -285,10 +287,10 @@ def test_printed_statements_work_by_hand_on_postgresql(
     assert store.migration_sql() == ""
 
 
-def test_printed_statements_work_by_hand_on_sqlite(sqlite_url: str, opened: OpenStore) -> None:
-    store = opened(sqlite_url, auto_migrate=False)
+def test_printed_statements_work_by_hand_on_sqlite(empty_sqlite_url: str, opened: OpenStore) -> None:
+    store = opened(empty_sqlite_url, auto_migrate=False)
     statements = store.migration_sql()
-    with sqlite3.connect(sqlite_url.removeprefix("sqlite:///")) as connection:
+    with sqlite3.connect(empty_sqlite_url.removeprefix("sqlite:///")) as connection:
         connection.executescript(statements)
     connection.close()
     assert differences(store) == []
@@ -304,9 +306,9 @@ def test_hot_tables_are_vacuumed_by_number_of_rows(on_postgresql: Scene) -> None
     assert {"autovacuum_vacuum_scale_factor=0", "autovacuum_vacuum_cost_delay=0"} <= set(options)
 
 
-def test_a_migration_waits_a_little_for_a_busy_table(postgresql_url: str, opened: OpenStore) -> None:
+def test_a_migration_waits_a_little_for_a_busy_table(empty_postgresql_url: str, opened: OpenStore) -> None:
     """Its lock has a time-out, so that it never holds up everybody behind it."""
-    store, seen = opened(postgresql_url, auto_migrate=True), list[str]()
+    store, seen = opened(empty_postgresql_url, auto_migrate=True), list[str]()
 
     def look(connection: Connection) -> None:
         versions.upgrade(connection, store.schema)

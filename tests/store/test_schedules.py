@@ -162,12 +162,12 @@ def race(stores: list[Store], scene: Scene, name: str = "nightly") -> None:
 )
 @pytest.mark.parametrize("spec", ["30 2 * * *", "*/20 * * * *"])
 def test_five_schedulers_fire_each_time_once_through_a_change_of_the_clock(
-    opened: Callable[[str], Store], migrated_url: str, clock: HandClock, scene: Scene, start: datetime, spec: str,
+    opened: Callable[[str], Store], database_url: str, clock: HandClock, scene: Scene, start: datetime, spec: str,
     missed: Missed,
 ) -> None:  # fmt: skip
     clock._moment = start
     add(scene, spec, missed=missed)
-    stores = five(opened, migrated_url)
+    stores = five(opened, database_url)
     for _ in range(13):
         clock.move(900)
         race(stores, scene)

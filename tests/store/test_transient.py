@@ -20,8 +20,8 @@ from tests.store.scene import Crew, HandClock, Scene
 from tests.waiting import wait_until
 
 
-def test_a_deadlock_is_asked_again(postgresql_url: str, opened: OpenStore) -> None:
-    store = opened(postgresql_url, auto_migrate=True)
+def test_a_deadlock_is_asked_again(empty_postgresql_url: str, opened: OpenStore) -> None:
+    store = opened(empty_postgresql_url, auto_migrate=True)
     scene = Scene(store, HandClock())
     with store.engine.begin() as connection:
         name = connection.exec_driver_sql("SELECT current_database()").scalar_one()
@@ -92,8 +92,8 @@ def test_a_mistake_is_not_asked_again(scene: Scene) -> None:
     assert scene.state(scene.one()) == "queued"
 
 
-def test_our_transactions_are_read_committed_whatever_the_default(postgresql_url: str, opened: OpenStore) -> None:
-    store = opened(postgresql_url, auto_migrate=True)
+def test_our_transactions_are_read_committed_whatever_the_default(empty_postgresql_url: str, opened: OpenStore) -> None:
+    store = opened(empty_postgresql_url, auto_migrate=True)
     with store.engine.begin() as connection:
         name = connection.exec_driver_sql("SELECT current_database()").scalar_one()
         connection.exec_driver_sql(f"ALTER DATABASE \"{name}\" SET default_transaction_isolation = 'serializable'")

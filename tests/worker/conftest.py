@@ -8,8 +8,6 @@ import pytest
 from backburner.store.store import Store
 from backburner.worker import Worker, WorkerOptions, process
 from tests.servers import PostgresServer
-from tests.store import databases
-from tests.store.databases import Kind
 from tests.worker.app import build
 from tests.worker.world import World
 
@@ -27,16 +25,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("world", kinds, indirect=True)
 
 
-@pytest.fixture(scope="session")
-def worker_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Kind:
-    return databases.SQLite(tmp_path_factory.mktemp("pattern"))
-
-
-@pytest.fixture(scope="session")
-def worker_postgresql(request: pytest.FixtureRequest) -> Kind:
-    return databases.PostgreSQL(request.getfixturevalue("postgres"))
-
-
 def _world(url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setenv("WORKER_TEST_FOLDER", str(folder))
     monkeypatch.setenv("WORKER_TEST_URL", url)
@@ -45,28 +33,22 @@ def _world(url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     made.close()
 
 
-@pytest.fixture(scope="session")
-def worker_mariadb(request: pytest.FixtureRequest) -> Kind:
-    return databases.MariaDB(request.getfixturevalue("mariadb"))
-
-
 @pytest.fixture
 def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """Once per kind of database."""
-    kind: Kind = request.getfixturevalue(f"worker_{request.param}")
-    yield from _world(kind.migrated(tmp_path), tmp_path, monkeypatch)
+    yield from _world(request.getfixturevalue(f"{request.param}_url"), tmp_path, monkeypatch)
 
 
 @pytest.fixture
-def on_sqlite(worker_sqlite: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def on_sqlite(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """For what only SQLite has."""
-    yield from _world(worker_sqlite.migrated(tmp_path), tmp_path, monkeypatch)
+    yield from _world(sqlite_url, tmp_path, monkeypatch)
 
 
 @pytest.fixture
-def on_postgresql(worker_postgresql: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def on_postgresql(postgresql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """For what only a server database has."""
-    yield from _world(worker_postgresql.migrated(tmp_path), tmp_path, monkeypatch)
+    yield from _world(postgresql_url, tmp_path, monkeypatch)
 
 
 @pytest.fixture

@@ -6,10 +6,17 @@ from contextlib import closing
 from pathlib import Path
 
 import psycopg
+from psycopg.rows import TupleRow
+from psycopg.sql import SQL, Identifier
+from pymysql.cursors import Cursor
 from sqlalchemy import Engine
 
 from backburner.store.store import Store
+from backburner.store.versions import NEEDED
 from tests.servers import MariaDBServer, PostgresServer
+
+VERSION = "backburner_version"
+"""The table of the migrations: it keeps its row, and is told again what a test may have overwritten."""
 
 
 class Kind(ABC):
@@ -37,21 +44,29 @@ class PostgreSQL(Kind):
     def __init__(self, server: PostgresServer) -> None:
         self._url = server.create_database()
         _migrate(self._url)
+        with self._connect() as connection:
+            self._tables = self._found(connection)
 
     def migrated(self, folder: Path) -> str:
-        with psycopg.connect(plain(self._url), autocommit=True) as connection:
+        with self._connect() as connection:
             # A test that failed may have left a transaction open.
             connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
-            tables = connection.execute(
-                "SELECT string_agg(quote_ident(tablename), ', ') FROM pg_tables "
-                "WHERE schemaname = 'public' AND tablename <> 'backburner_version'"
-            ).fetchone()
-            assert tables is not None
-            connection.execute(f"TRUNCATE {tables[0]} RESTART IDENTITY")
+            for table in self._found(connection) - self._tables:
+                connection.execute(SQL("DROP TABLE {} CASCADE").format(Identifier(table)))
+            emptied = SQL(", ").join(map(Identifier, self._tables - {VERSION}))
+            connection.execute(SQL("TRUNCATE {} RESTART IDENTITY").format(emptied))
+            connection.execute(f"UPDATE {VERSION} SET version_num = '{NEEDED}'")
         return self._url
+
+    def _connect(self) -> psycopg.Connection[TupleRow]:
+        return psycopg.connect(plain(self._url), autocommit=True)
+
+    def _found(self, connection: psycopg.Connection[TupleRow]) -> set[str]:
+        rows = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        return {row[0] for row in rows}
 
 
 class MariaDB(Kind):
@@ -60,26 +75,34 @@ class MariaDB(Kind):
     def __init__(self, server: MariaDBServer) -> None:
         self._server = server
         self._url = server.create_database()
+        self._name = self._url.rpartition("/")[2]
         _migrate(self._url)
+        with closing(server.connect(self._name)) as connection, connection.cursor() as cursor:
+            self._tables = set(self._found(cursor))
 
     def migrated(self, folder: Path) -> str:
-        name = self._url.rpartition("/")[2]
         # A test that failed may have left a transaction open.
-        self._server.end_connections(name)
-        with closing(self._server.connect(name)) as connection, connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT table_name, auto_increment FROM information_schema.tables "
-                "WHERE table_schema = %s AND table_name <> 'backburner_version'",
-                (name,),
-            )
-            for table, counted in cursor.fetchall():
+        self._server.end_connections(self._name)
+        with closing(self._server.connect(self._name)) as connection, connection.cursor() as cursor:
+            for table, counted in self._found(cursor).items():
+                if table not in self._tables:
+                    cursor.execute(f"DROP TABLE `{table}`")
+                    continue
                 # TRUNCATE makes the file anew, which takes 10 ms: only where a counter has to begin again.
                 cursor.execute(f"SELECT 1 FROM `{table}` LIMIT 1")
                 if counted is not None and counted > 1:
                     cursor.execute(f"TRUNCATE `{table}`")
-                elif cursor.fetchone() is not None:
+                elif cursor.fetchone() is not None and table != VERSION:
                     cursor.execute(f"DELETE FROM `{table}`")
+            cursor.execute(f"UPDATE {VERSION} SET version_num = '{NEEDED}'")
         return self._url
+
+    def _found(self, cursor: Cursor) -> dict[str, int | None]:
+        """Next value of the counter, if it has one, by table."""
+        cursor.execute(
+            "SELECT table_name, auto_increment FROM information_schema.tables WHERE table_schema = %s", (self._name,)
+        )
+        return dict(cursor.fetchall())
 
 
 def plain(url: str) -> str:
