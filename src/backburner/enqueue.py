@@ -19,7 +19,7 @@ from backburner.ids import Ids
 from backburner.job import Job, JobControl, NewJob, ready_counts
 from backburner.launch import Launcher
 from backburner.options import EnqueueOptions
-from backburner.relations import LAUNCH, parents_of_all
+from backburner.relations import LAUNCH, LAUNCH_ALONE, parents_of_all
 from backburner.seal import sealing
 from backburner.settings import Settings
 from backburner.states import JobState
@@ -165,7 +165,7 @@ class JobEnqueuer:
         job = self._new_job(task, args, kwargs)._replace(blocked_on=LAUNCH)
         if options.secrets is not None:
             # No other process has them: it is begun there, or nowhere.
-            job = job._replace(repeatable=False, max_attempts=1)
+            job = job._replace(repeatable=False, max_attempts=1, blocked_on=LAUNCH_ALONE)
         launched = self._launcher.start()
         try:
             stored = self._stored(job, self._own, self._own.put((job,)))
@@ -250,6 +250,11 @@ def _refuse_waiting(options: EnqueueOptions, *, inside: bool) -> None:
     for name, value in waits.items():
         if value is not None:
             raise InvalidOption(name, value, "a launched job starts at once", "Enqueue it for a worker")
+    if options.unique is not None and options.on_conflict in ("replace", "debounce"):
+        raise InvalidOption(
+            "on_conflict", options.on_conflict, "a launched job starts at once, and comes after none that runs already",
+            "Use 'existing', 'reject' or 'skip', or enqueue it for a worker",
+        )  # fmt: skip
     if inside:
         raise InvalidOption(
             "launch", None, "is said inside a block that stores jobs at its end", "Launch behind it, or enqueue"

@@ -26,6 +26,8 @@ After: TypeAlias = Job | str | Iterable[Job | str]
 
 LAUNCH = "launch"
 """`blocked_on` of a job that waits for the process that was started for it."""
+LAUNCH_ALONE = "launch with secrets"
+"""The same of a job whose secrets that process alone has: nobody else may run it."""
 PARENTS = "parents"
 """`blocked_on` of a job that comes after others."""
 WAIT = "wait"

@@ -9,7 +9,7 @@ from backburner.database import Database
 from backburner.errors import JobNotFound
 from backburner.job import Job
 from backburner.registry import Registry
-from backburner.relations import LAUNCH, PARENTS
+from backburner.relations import LAUNCH, LAUNCH_ALONE, PARENTS
 from backburner.states import JobState
 
 _COUNTED = 1_000
@@ -146,7 +146,7 @@ def _expiry(job: Job) -> list[str]:
 
 
 def _held(job: Job) -> str:
-    if job.blocked_on == LAUNCH:
+    if job.blocked_on in (LAUNCH, LAUNCH_ALONE):
         return "It waits for the process that was started for it."
     if job.blocked_on == "unknown task":
         return f"Task name {job.task} is unknown to all live workers."

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from backburner import Backburner, JobState
 from backburner.errors import InvalidOption
 from backburner.launch import runtime_folder
+from backburner.store import single
 from backburner.store.store import Store
 from tests.parity.programs import Program
 from tests.waiting import wait_until
@@ -223,6 +224,18 @@ def test_run_03_what_has_to_wait_is_not_launched(program: Program, jobs: Backbur
     assert jobs.find() == []
 
 
+@pytest.mark.parametrize("conflict", ["replace", "debounce"])
+def test_run_03_what_would_come_after_one_that_runs_is_not_launched(
+    program: Program, jobs: Backburner, conflict: str
+) -> None:
+    refused = program.python(
+        f"import app\ntry:\n app.hold.options(unique='live', on_conflict='{conflict}').launch('a')\n"
+        "except Exception as e: print(type(e).__name__, e)"
+    )
+    assert refused.startswith(f"InvalidOption option 'on_conflict' = '{conflict}': ")
+    assert jobs.find() == []
+
+
 def seen_by_others(process: psutil.Process) -> bytes:
     place = Path(f"/proc/{process.pid}")
     return (place / "cmdline").read_bytes() + (place / "environ").read_bytes()
@@ -264,3 +277,21 @@ def test_run_04_a_job_with_secrets_is_begun_once_and_never_without_them(program:
     )
     assert refused.startswith("InvalidOption option 'secrets' = <Secrets key>: ")
     assert CANARY not in refused
+
+
+def test_run_04_a_job_whose_secrets_never_arrive_does_not_run_without_them(
+    program: Program, jobs: Backburner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process was killed before it could take it."""
+    monkeypatch.setattr(single, "LAUNCH_SECONDS", -1.0)
+    told = "from backburner.launch import Launched\nLaunched.run = lambda self, *_: self.forget()\n"
+    made = program.python(
+        f"import app\n{told}print(app.hold_secret.options(secrets={{'key': '{CANARY}'}}).launch('a').id)"
+    )
+    job = jobs.get(made)
+    assert jobs.control.why_not_running(job) == ["It waits for the process that was started for it."]
+    after = jobs.store.single.release_launches()
+    found = job.refresh()
+    assert (found.state, found.attempt, after) == (JobState.CANCELLED, 0, 0)
+    assert found.reason == "The process that had its secrets did not come."
+    assert found.finished_at is not None

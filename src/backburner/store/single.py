@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, and_, or_, select, update
 
 from backburner.job import ClaimedJob
-from backburner.relations import LAUNCH
+from backburner.relations import LAUNCH, LAUNCH_ALONE
 from backburner.run_options import Cap
 from backburner.states import JobState
 from backburner.store.conditions import state_in
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 LAUNCH_SECONDS = 60.0
 """How long it waits for that process; then any worker may take it."""
+SECRETS_GONE = "The process that had its secrets did not come."
 
 
 class Single:
@@ -54,7 +55,8 @@ class Single:
             return None
         cap = caps(known.task)
         self._store.limits.make([f"queue:{known.queue}", *([f"task:{cap.names[0]}"] if cap is not None else ())])
-        free = or_(t.state == JobState.QUEUED, and_(t.state == JobState.BLOCKED, t.blocked_on == LAUNCH))
+        launched = and_(t.state == JobState.BLOCKED, t.blocked_on.in_((LAUNCH, LAUNCH_ALONE)))
+        free = or_(t.state == JobState.QUEUED, launched)
 
         def work(connection: Connection) -> ClaimedJob | None:
             if not alive(self._store, connection, worker):
@@ -67,12 +69,18 @@ class Single:
         return self._store.run(work, CLAIM)
 
     def release_launches(self) -> int:
-        """Queue jobs whose own process has not come: it died before it could take them."""
-        t = self._t.c
-        late = self._store.clock.now() - timedelta(seconds=LAUNCH_SECONDS)
-        statement = (
-            update(self._t)
-            .where(t.blocked_on == LAUNCH, t.state == JobState.BLOCKED, t.created_at < late)
-            .values(state=JobState.QUEUED, blocked_on=None)
-        )
-        return self._store.run(lambda c: c.execute(statement).rowcount)
+        """Queue jobs whose own process has not come: it died before it could take them. How many were queued.
+
+        Those whose secrets it had are cancelled: nobody has them any more.
+        """
+        t, now = self._t.c, self._store.clock.now()
+        late = and_(t.state == JobState.BLOCKED, t.created_at < now - timedelta(seconds=LAUNCH_SECONDS))
+        queue = update(self._t).where(late, t.blocked_on == LAUNCH).values(state=JobState.QUEUED, blocked_on=None)
+        cancel = update(self._t).where(late, t.blocked_on == LAUNCH_ALONE)
+        cancel = cancel.values(state=JobState.CANCELLED, finished_at=now, reason=SECRETS_GONE, blocked_on=None)
+
+        def work(connection: Connection) -> int:
+            connection.execute(cancel)
+            return connection.execute(queue).rowcount
+
+        return self._store.run(work)
