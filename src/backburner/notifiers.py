@@ -55,7 +55,7 @@ class Notifiers:
     def _call(self, task: Task[..., object], job: ClaimedJob, notice: Notice) -> NewJob:
         # The same id however often the same notice is written: it is stored once.
         made = derived(job.id, hashlib.sha256(f"{task.name} {notice.tries}".encode()).digest())
-        call = task.new_job(made, notice.at, (notice,), {})
+        call = task.new_job(made, notice.at, (notice,), {}, captures=False)
         return self._enqueuer.sealed(call._replace(queue=job.queue, priority=job.priority, title=notice.headline))
 
     def _task(self, notifier: Notifier, name: str) -> Task[..., object]:

@@ -40,7 +40,7 @@ class Declaration:
 
     def at(self, now: datetime) -> Schedule:
         """The schedule, counting from `now`."""
-        row = self.task.new_job("", now, self.args, self.kwargs)
+        row = self.task.new_job("", now, self.args, self.kwargs, captures=False)
         return defined(self.name, row, self.kind, self.spec, self.zone, self.missed, self.bound)
 
 

@@ -182,8 +182,13 @@ class Task(Generic[P, R]):
                 self._merged[stored] = found
         return found
 
-    def new_job(self, job_id: str, now: datetime, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> NewJob:
-        """The row of one call, enqueued at `now`. Raises what `enqueue` raises before it stores."""
+    def new_job(
+        self, job_id: str, now: datetime, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, captures: bool = True
+    ) -> NewJob:
+        """The row of one call, enqueued at `now`. Raises what `enqueue` raises before it stores.
+
+        Without `captures` nothing of this moment is stored with it: for calls that no code of the app asked for.
+        """
         options = self.enqueue_options
         run_at, expires_at = options.times(now)
         if self._pickles is not None and self.codec == PICKLE:
@@ -196,7 +201,7 @@ class Task(Generic[P, R]):
         job = NewJob(
             job_id, self.name, arguments, self.codec, options.queue, options.priority,
             now, run_at, title, options.identifier, options.owner, options.visibility, options.tags_text,
-            options.meta, self._enqueuer.context(), options.stored, options.max_attempts,
+            options.meta, self._enqueuer.context() if captures else None, options.stored, options.max_attempts,
             options.repeatable, expires_at,
         )  # fmt: skip
         return self._enqueuer.sealed(self._related(job) if options.related else job)

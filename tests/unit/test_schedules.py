@@ -62,6 +62,17 @@ def test_two_processes_declare_the_same(report: Task[..., Any]) -> None:
     assert first.anchor == NOW.replace(microsecond=0)
 
 
+def test_nothing_is_captured_for_a_schedule(jobs: Backburner, report: Task[..., Any]) -> None:
+    """Nobody asks for its jobs: what is there at its declaration, or in a worker, is no concern of theirs."""
+
+    def address() -> str:
+        raise LookupError("outside of a request")
+
+    jobs.capture("address", address)
+    made = define(report)
+    assert made.job(Ids().new(), NOW, NOW).context is None
+
+
 @pytest.mark.parametrize(
     "change",
     [

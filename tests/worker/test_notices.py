@@ -68,6 +68,37 @@ def test_a_retry_by_hand_does_not_tell_again(world: World, worker: Worker, told:
     assert len(told) == len(calls(world)) == 1
 
 
+def test_what_can_be_captured_in_a_request_alone_keeps_no_job_from_its_retries(
+    on_sqlite: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world, in_request = on_sqlite, [True]
+
+    def address() -> str:
+        if not in_request:
+            raise LookupError("outside of a request")
+        return "10.0.0.7"
+
+    world.jobs.capture("address", address)
+    task = world.jobs.task(name="flaky", retry=RetryPolicy.fixed(0.01, max_attempts=3), notify_after=1)(flaky)
+    job = task.enqueue(1)
+    in_request.clear()
+    with caplog.at_level(logging.ERROR, "backburner.notice"), Worker(world.jobs, EMBEDDED):
+        wait_until(lambda: world.job(job).done, "it has failed for good")
+        wait_until(lambda: "flaky failed 1 times" in caplog.text, "the log is told")
+    assert (world.job(job).tries, world.job(job).captured) == (3, {"address": "10.0.0.7"})
+
+
+def test_a_notice_that_cannot_be_stored_changes_nothing(sqlite_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    jobs = Backburner(sqlite_url, auto_migrate=True, max_args_bytes=100)
+    task = jobs.task(name="flaky", retry=RetryPolicy.fixed(0.01, max_attempts=3), notify_after=1)(flaky)
+    with Worker(jobs, EMBEDDED):
+        job = task.enqueue(1)
+        assert job.wait(30)
+    assert job.refresh().tries == 3
+    assert "nobody can be told" in caplog.text
+    jobs.close()
+
+
 def test_who_fails_for_good_before_that_is_told_by_its_state_alone(
     world: World, worker: Worker, told: list[Notice]
 ) -> None:

@@ -319,7 +319,12 @@ class Executor:
         if settlement.error is not None:
             level = logging.ERROR if settlement.state is JobState.FAILED else logging.WARNING
             log.log(level, "job %s (%s) is %s: %s", job.id, job.task, settlement.state, printable(settlement.error))
-        return self._notifiers.told(job, options, settlement, self._clock.now())
+        try:
+            return self._notifiers.told(job, options, settlement, self._clock.now())
+        except Exception:
+            # How the job ends is one thing, and that somebody hears of it another.
+            log.exception("job %s: nobody can be told that it fails", job.id)
+            return settlement
 
     def _pace(self, name: str) -> Pace:
         pace = self.paces.get(name)
