@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from backburner.contradictions import ALL_QUEUES
 from backburner.errors import InvalidOption
 from backburner.settings import Settings
 
 MAX_QUEUE, MAX_NAME, MAX_TAGS = 100, 200, 50
+MAX_REASON, MAX_WHO = 500, 200
 
 
 def checked_text(option: str, value: object, limit: int) -> str:
@@ -44,6 +46,8 @@ def checked_queue(value: object, settings: Settings) -> str:
     name = checked_text("queue", value, MAX_QUEUE)
     if "," in name or name != name.strip():
         raise InvalidOption("queue", value, "is no queue name", "Use no comma and no space around it")
+    if name == ALL_QUEUES:
+        raise InvalidOption("queue", value, "stands for all queues", "Name one; for all of them leave the name out")
     if settings.queues is not None and name not in settings.queues:
         known = ", ".join(settings.queues)
         raise InvalidOption("queue", value, "is not among the setting queues", f"Use one of: {known}")
@@ -60,6 +64,14 @@ def checked_priority(value: object, settings: Settings) -> int:
         known = ", ".join(map(str, settings.priorities))
         raise InvalidOption("priority", value, "is not among the setting priorities", f"Use one of: {known}")
     return value
+
+
+def checked_pause(reason: object, by: object) -> None:
+    """Why something is paused, and by whom, where that is said. Raises `InvalidOption`."""
+    if reason is not None:
+        checked_text("reason", reason, MAX_REASON)
+    if by is not None:
+        checked_text("by", by, MAX_WHO)
 
 
 def checked_tags(value: object) -> tuple[str, ...]:

@@ -10,6 +10,8 @@ from backburner import routes
 
 _LOWEST_PRIORITY, _HIGHEST_PRIORITY = -32_768, 32_767
 _QUEUE_CHARACTERS = 100
+ALL_QUEUES = "*"
+"""What stands for all queues, where one is said to be paused: no queue's name."""
 _SECRET_CHARACTERS = 16
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
 _TABLE_PREFIX = re.compile(r"[a-z_][a-z0-9_]{0,30}\Z")
@@ -64,6 +66,8 @@ def _queue_contradictions(v: Mapping[str, Any]) -> Iterator[tuple[str, str, str]
             if not name or len(name) > _QUEUE_CHARACTERS or name != name.strip() or "," in name:
                 problem = f"{name!r} is no queue name"
                 yield setting, problem, f"Use 1 to {_QUEUE_CHARACTERS} characters, no comma, no space around"
+            elif name == ALL_QUEUES:
+                yield setting, f"{name!r} stands for all queues", "Name each of them"
     if listed is not None and v["default_queue"] not in listed:
         yield "default_queue", f"is not among queues {listed}", "Add it there, or choose one of them"
     for problem, remedy in routes.problems(v["routes"], listed):

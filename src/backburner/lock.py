@@ -148,6 +148,6 @@ def app_lock(store: Callable[[], Store], name: str, wait: float | None, lease: f
     checked_text("name", name, MAX_LOCK_NAME)
     if wait is not None:
         wait = seconds_of("wait", wait)
-    if not 0 < lease < float("inf"):
+    if seconds_of("lease", lease) == 0:
         raise InvalidOption("lease", lease, "is no length of time", "Give seconds, for example 30")
     return Lock(store, f"lock:{name}", title=name, wait=wait, lease=lease)

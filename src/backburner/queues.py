@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from backburner.checked import checked_moment, checked_queue, checked_text
+from backburner.checked import checked_moment, checked_pause, checked_queue
+from backburner.contradictions import ALL_QUEUES
 from backburner.database import Database
 from backburner.errors import InvalidOption
 from backburner.job import JobFilter
 from backburner.run_options import count_of
 from backburner.states import JobState
 
-ALL = "*"
-_MAX_REASON, _MAX_WHO = 500, 200
 _COUNTED = 10_000
 
 
@@ -57,11 +56,9 @@ class Queues:
             until = checked_moment("until", until)
             if until <= self._database.store.clock.now():
                 raise InvalidOption("until", until.isoformat(), "is over already", "Give a time to come")
-        if reason is not None:
-            checked_text("reason", reason, _MAX_REASON)
-        if by is not None:
-            checked_text("by", by, _MAX_WHO)
-        self._database.store.queues.pause(self._name(queue), by, reason, until)
+        checked_pause(reason, by)
+        name = self._name(queue)
+        self._database.store.queues.pause(name, by, reason, until)
 
     def resume(self, queue: str | None = None) -> bool:
         """End the pause of a queue, or the pause of all; False when there was none.
@@ -94,8 +91,8 @@ class Queues:
             found.append(
                 QueueState(
                     name,
-                    waiting=0 if name == ALL else self._count(name, JobState.QUEUED, JobState.BLOCKED),
-                    running=0 if name == ALL else self._count(name, JobState.RUNNING),
+                    waiting=0 if name == ALL_QUEUES else self._count(name, JobState.QUEUED, JobState.BLOCKED),
+                    running=0 if name == ALL_QUEUES else self._count(name, JobState.RUNNING),
                     paused=paused,
                     paused_at=row.paused_at if row is not None and paused else None,
                     paused_until=row.paused_until if row is not None and paused else None,
@@ -104,10 +101,10 @@ class Queues:
                     most=row.most if row is not None else None,
                 )
             )
-        return [one for one in found if one.name != ALL or one.paused]
+        return [one for one in found if one.name != ALL_QUEUES or one.paused]
 
     def _count(self, queue: str, *states: JobState) -> int:
         return self._database.store.jobs.count(JobFilter(states=frozenset(states), queue=queue), _COUNTED)
 
     def _name(self, queue: str | None) -> str:
-        return ALL if queue is None else checked_queue(queue, self._database.settings)
+        return ALL_QUEUES if queue is None else checked_queue(queue, self._database.settings)

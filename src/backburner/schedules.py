@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
+from backburner.checked import checked_pause
 from backburner.cron import checked_cron, zone_of
 from backburner.database import Database
 from backburner.errors import BackburnerError, InvalidArgument, InvalidOption
@@ -98,7 +99,8 @@ class Schedules:
         return self._database.store.schedules.get(name)
 
     def pause(self, name: str, *, by: str | None = None, reason: str | None = None) -> Schedule:
-        """Let it fire no more until `resume`. Raises `ScheduleNotFound`."""
+        """Let it fire no more until `resume`. Raises `ScheduleNotFound` and `InvalidOption`."""
+        checked_pause(reason, by)
         self._database.store.schedules.pause(name, by, reason)
         return self.get(name)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 
+from backburner.contradictions import ALL_QUEUES
 from backburner.database import Database
 from backburner.errors import JobNotFound
 from backburner.job import Job
@@ -85,7 +86,7 @@ class Why:
     def _pauses(self, job: Job) -> list[str]:
         found = []
         for pause in self._database.store.queues.pauses(job.queue):
-            name = "Everything" if pause.name == "*" else f"Queue {pause.name}"
+            name = "Everything" if pause.name == ALL_QUEUES else f"Queue {pause.name}"
             parts = [f"{name} is paused"]
             if pause.paused_at is not None:
                 parts.append(f"since {_clock(pause.paused_at)}")

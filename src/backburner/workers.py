@@ -61,7 +61,9 @@ class Workers:
     def list(
         self, ids: Sequence[str] | None = None, *, label: str | None = None, queue: str | None = None
     ) -> list[WorkerState]:
-        """Living workers, the oldest first."""
+        """Living workers, the oldest first. Raises `InvalidOption`."""
+        if ids is not None:
+            _refuse_text(ids)
         store = self._database.store
         store.ready()
         now, running = store.clock.now(), store.workers.running()
@@ -95,8 +97,7 @@ class Workers:
 
     def wait(self, ids: Sequence[str], seconds: float | None = None) -> bool:
         """True as soon as all these workers have ended, False after `seconds`; None waits for ever."""
-        if isinstance(ids, str):
-            raise InvalidOption("ids", ids, "is one text", "Pass a list of ids")
+        _refuse_text(ids)
         until = float("inf") if seconds is None else boot_seconds() + seconds
         left = set(ids)
         while left:
@@ -109,6 +110,11 @@ class Workers:
 
     def _tell(self, word: Word, chosen: Sequence[WorkerState]) -> Ids:
         return self._database.store.workers.tell([one.id for one in chosen], word) if chosen else []
+
+
+def _refuse_text(ids: Sequence[str]) -> None:
+    if isinstance(ids, str):
+        raise InvalidOption("ids", ids, "is one text", "Pass a list of ids")
 
 
 def _state(row: WorkerRow, running: int, now: datetime) -> WorkerState:

@@ -16,6 +16,7 @@ from backburner.cli.call import call_of
 from backburner.cli.opening import open_app
 from backburner.cli.text import as_json, note, one_line, say, table
 from backburner.cli.values import TIME
+from backburner.contradictions import ALL_QUEUES
 from backburner.errors import InvalidOption
 from backburner.queues import QueueState
 
@@ -113,7 +114,7 @@ def _explained() -> Iterator[None]:
 
 
 def _shown(name: str) -> str:
-    return "(all)" if name == "*" else one_line(name)
+    return "(all)" if name == ALL_QUEUES else one_line(name)
 
 
 def _running(queue: QueueState) -> str:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, Select, func, select
 
+from backburner.contradictions import ALL_QUEUES
 from backburner.job import ClaimedJob
 from backburner.run_options import Cap
 from backburner.store.conditions import queued_alone
 from backburner.store.dialects.base import ClaimOrder
 from backburner.store.lane import CLAIM
-from backburner.store.taking import ALL_QUEUES, alive, paused_queues, take
+from backburner.store.taking import alive, paused_queues, take
 
 if TYPE_CHECKING:
     from backburner.store.store import Store

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, select, update
 
-from backburner.store.taking import ALL_QUEUES
+from backburner.contradictions import ALL_QUEUES
 
 if TYPE_CHECKING:
     from backburner.store.store import Store

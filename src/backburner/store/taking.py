@@ -13,9 +13,6 @@ from backburner.states import JobState
 if TYPE_CHECKING:
     from backburner.store.store import Store
 
-ALL_QUEUES = "*"
-"""The row of `queues` that speaks for all of them."""
-
 
 def alive(store: Store, connection: Connection, worker: str) -> bool:
     """Whether nobody has marked a worker dead; nobody can until the transaction ends."""
