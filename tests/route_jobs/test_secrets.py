@@ -9,10 +9,12 @@ import pytest
 
 from backburner import Backburner, JobState
 from backburner.errors import InvalidOption
-from backburner.route_jobs import Granted, RouteJobs
+from backburner.route_jobs import Granted, Identity, RouteJobs
 from backburner.testing import JobsTesting
+from tests.parity.programs import Program
 from tests.route_jobs.conftest import MakeRoutes
 from tests.route_jobs.site import People, Site, User
+from tests.waiting import wait_until
 
 COOKIE, TOKEN, PASSWORD = "canary-cookie-93a1", "canary-token-7f20", "canary-password-c4d8"
 
@@ -150,3 +152,55 @@ def test_cookies_that_cannot_be(jobs: Backburner, testing: JobsTesting, options:
         jobs.route("POST", "/build", **options)
     assert "x" * 80 not in str(caught.value)
     assert testing.enqueued() == []
+
+
+APP = """
+import os
+from pathlib import Path
+
+from backburner import Backburner, current_job
+from backburner.route_jobs import Identity, RouteJobs
+from tests.route_jobs.conftest import SECRET
+from tests.waiting import wait_until
+
+jobs = Backburner(os.environ["APP_URL"], secret=SECRET, files="files")
+
+
+def site(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    Path(f"{current_job().id}.started").write_text(str(len(environ.get("HTTP_COOKIE", ""))))
+    wait_until(Path("go").exists, "somebody lets go", 60)
+    return [b"done"]
+
+
+identity = Identity(load_user=str, id_of=lambda user: user, epoch_of=lambda user: Path("password").read_text())
+routes = RouteJobs(jobs, marked=["POST /build"], identity=identity, cookies=["sessionid"])
+routes.wsgi(site)
+"""
+
+
+def test_no_process_shows_a_login(jobs: Backburner, tmp_path: Path) -> None:
+    """A real worker, and the jobs in processes of their own: looked at while they run, and after it."""
+    program = Program(tmp_path, jobs.settings.url)
+    program.write(APP)
+    (tmp_path / "password").write_text(PASSWORD)
+    people = Identity(load_user=str, id_of=str, epoch_of=lambda user: PASSWORD)
+    RouteJobs(jobs, marked=["POST /build"], identity=people, cookies=["sessionid"]).wsgi(Site().wsgi)
+    made = [
+        jobs.route("POST", "/build", form={"csrf_token": TOKEN}, isolate=True, as_user="ada"),
+        jobs.route("POST", "/build", form={"csrf_token": TOKEN}, isolate=True, with_cookies=Request(User("ada"))),
+    ]
+    with program.started("worker"):
+        started = [tmp_path / f"{job.id}.started" for job in made]
+        wait_until(lambda: all(path.exists() for path in started), "the routes run")
+        (tmp_path / "password").unlink()
+        during = processes() + dump(tmp_path)
+        assert [path.read_text() for path in started] == ["0", str(len(f"sessionid={COOKIE}"))]
+        (tmp_path / "go").touch()
+        assert all(job.wait(60) for job in made)
+    assert [job.refresh().state for job in made] == [JobState.SUCCEEDED] * 2
+    everything = during + dump(tmp_path) + program.said()
+    assert all(job.id in everything for job in made)
+    assert "backburner.worker.isolated" in during
+    for canary in (COOKIE, TOKEN, PASSWORD):
+        assert canary not in everything

@@ -28,12 +28,13 @@ SPOOLED = 1_048_576
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """A request that a route job makes, proven to be one. `user` is None for nobody; with `cookies` the request has
-    its own, and the app finds the user by them.
+    """A request that a route job makes, proven to be one. `id` and `user` are None for nobody; with `cookies` the
+    request has its own, and the app finds the user by them.
     """
 
     job: str
     attempt: int
+    id: str | None
     user: Any
     cookies: bool
 
@@ -74,7 +75,7 @@ class Gate:
             if self.identity is None or grant.epoch is None:
                 raise Refused("This app knows no users for route jobs.")
             self.identity.admit(user, self._secrets, grant.epoch, method, path)
-        return Granted(grant.job, grant.attempt, user, grant.cookies)
+        return Granted(grant.job, grant.attempt, grant.user, user, grant.cookies)
 
 
 class Spool:

@@ -1,0 +1,1 @@
+"""Adapters to web frameworks, each with a package of its own."""
