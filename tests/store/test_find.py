@@ -9,6 +9,7 @@ import pytest
 from backburner.job import JobFilter
 from backburner.progress import Progress, ProgressWrite
 from backburner.states import FINAL, JobState
+from backburner.store import choice
 from tests.store.scene import Scene, end
 
 S = JobState
@@ -79,6 +80,39 @@ def test_filters_add_up(scene: Scene) -> None:
     scene.one(queue="q", owner="o", tags='["x"]')
     which = JobFilter(states=frozenset({S.QUEUED}), task="t", queue="q", owner="o", tag="x")
     assert found(scene, which) == {hit}
+
+
+@pytest.mark.parametrize("most", [choice.MOST_LIVE, 3], ids=["few", "more than are all looked at"])
+def test_unfinished_states_with_and_without_other_filters(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(choice, "MOST_LIVE", most)
+    mine: dict[JobState, set[str]] = {}
+    for owner in ("ada", "bob"):
+        later = {"run_at": scene.clock.now() + timedelta(seconds=9)}
+        held = {"blocked_on": "unknown task"}
+        made = {
+            S.QUEUED: {scene.one(owner=owner), scene.one(owner=owner, group_name=f"g-{owner}")},
+            S.SCHEDULED: {scene.one(owner=owner, **later)},
+            S.BLOCKED: {scene.one(owner=owner, **held)},
+            S.RUNNING: {scene.running(owner=owner, queue="q").id},
+            S.RETRYING: {scene.ended(S.RETRYING, owner=owner, queue="r")},
+            S.SUCCEEDED: {scene.ended(owner=owner, queue="s")},
+        }
+        for state, ids in made.items():
+            assert found(scene, JobFilter(states=frozenset({state}), owner=owner)) == ids, state
+            mine[state] = mine.get(state, set()) | ids
+    for state, ids in mine.items():
+        assert found(scene, JobFilter(states=frozenset({state}))) == ids, state
+    both = frozenset({S.RETRYING, S.SUCCEEDED})
+    assert found(scene, JobFilter(states=both)) == mine[S.RETRYING] | mine[S.SUCCEEDED]
+    everything = set().union(*mine.values())
+    assert found(scene, JobFilter(states=frozenset(S) - FINAL)) == everything - mine[S.SUCCEEDED]
+    [task] = {job.task for job in scene.store.jobs.find(JobFilter(), 100)}
+    newest = sorted(everything, reverse=True)
+    assert scene.store.jobs.ids(JobFilter(task=task), 3) == newest[:3]
+    assert scene.store.jobs.ids(JobFilter(task=task, before=newest[3]), 100) == newest[4:]
+    assert scene.store.jobs.count(JobFilter(task=task), 5) == 5
 
 
 def test_page_by_page_newest_first(scene: Scene) -> None:

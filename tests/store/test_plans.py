@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from backburner.job import JobFilter
 from backburner.outcome import Settlement
 from backburner.progress import Progress, ProgressWrite
 from backburner.states import JobState
@@ -209,6 +210,34 @@ def test_the_next_due_time(scene: Scene) -> None:
 
 def test_expire(scene: Scene) -> None:
     uses(plan_of(scene.store, scene.store.upkeep.expire), "expiring")
+
+
+LIVE = [
+    (JobState.QUEUED, ["ready", "arrived"]),
+    (JobState.SCHEDULED, ["due"]),
+    (JobState.RETRYING, ["due"]),
+    (JobState.BLOCKED, ["held"]),
+    (JobState.RUNNING, ["owned"]),
+]
+
+
+@pytest.mark.parametrize(("state", "indexes"), LIVE)
+def test_unfinished_jobs_are_counted_by_an_index_of_their_own(
+    scene: Scene, state: JobState, indexes: list[str]
+) -> None:
+    which = JobFilter(states=frozenset({state}))
+    for after, index in enumerate(indexes):
+        uses(plan_of(scene.store, lambda: scene.store.jobs.count(which, 10_000), after), index)
+
+
+@pytest.mark.parametrize(("state", "indexes"), LIVE)
+def test_unfinished_jobs_are_listed_by_an_index_of_their_own(scene: Scene, state: JobState, indexes: list[str]) -> None:
+    which = JobFilter(states=frozenset({state}), owner="user:7", before=ID.format(50_000))
+    # After the look whether they are few: their owner has finished jobs without end.
+    for door in (lambda: scene.store.jobs.ids(which, 50), lambda: scene.store.jobs.count(which, 50)):
+        plan = plan_of(scene.store, door, len(indexes))
+        uses(plan, *indexes)
+        assert "backburner_jobs_owner" not in plan, plan
 
 
 def test_unhold(scene: Scene) -> None:

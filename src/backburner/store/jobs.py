@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     and_,
     delete,
@@ -25,9 +22,10 @@ from backburner.ids import is_id
 from backburner.job import Job, JobFilter, NewJob
 from backburner.outcome import AttemptRecord, NoticeWrite
 from backburner.relations import PARENTS
-from backburner.states import FINAL, WAITING, JobState, allowed
+from backburner.states import WAITING, JobState, allowed
 from backburner.store.channel import Channel
-from backburner.store.conditions import ended, queued_alone
+from backburner.store.choice import Choice
+from backburner.store.conditions import queued_alone
 from backburner.store.dialects.base import INSERTED, first_state
 from backburner.store.job_rows import job_of, job_of_row, job_select
 
@@ -44,6 +42,7 @@ class Jobs:
         self._store = store
         self._t = store.schema.jobs
         self._select = job_select(store)
+        self._choice = Choice(store)
 
     def insert(self, jobs: Sequence[NewJob]) -> None:
         """Insert jobs in a transaction of our own: all of them or none."""
@@ -99,23 +98,17 @@ class Jobs:
 
     def find(self, which: JobFilter, limit: int) -> list[Job]:
         """Jobs that match, the newest first."""
-        if which.task is not None and which.states is None:
-            # Finished jobs have an index by task, the others are few: each half has a plan of its own.
-            halves = (replace(which, states=FINAL), replace(which, states=WAITING | {JobState.RUNNING}))
-            found = [job for half in halves for job in self.find(half, limit)]
-            return sorted(found, key=lambda job: job.id, reverse=True)[:limit]
-        query = self._select.where(*self._conditions(which)).order_by(self._t.c.id.desc()).limit(limit)
-        return [job_of_row(row) for row in self._store.read(lambda c: c.execute(query).all())]
+        ids = self.ids(which, limit)
+        found = self.get_many(ids)
+        return [found[job_id] for job_id in ids if job_id in found]
 
     def ids(self, which: JobFilter, limit: int) -> list[str]:
         """The ids of jobs that match, the newest first."""
-        query = select(self._t.c.id).where(*self._conditions(which)).order_by(self._t.c.id.desc()).limit(limit)
-        return list(self._store.read(lambda c: c.execute(query).scalars().all()))
+        return self._choice.ids(which, limit)
 
     def count(self, which: JobFilter, limit: int) -> int:
         """How many match, counting no further than `limit`."""
-        matching = select(self._t.c.position).where(*self._conditions(which)).limit(limit).subquery()
-        return self._store.read(lambda c: c.execute(select(func.count()).select_from(matching)).scalar_one())
+        return self._choice.count(which, limit)
 
     def unfinished_identifiers(self, identifiers: Sequence[str], include_running: bool) -> set[str]:
         """Which of these identifiers belong to jobs that are not finished."""
@@ -283,30 +276,6 @@ class Jobs:
                 error=row["error"],
             )
         )
-
-    def _conditions(self, which: JobFilter) -> list[ColumnElement[bool]]:
-        t = self._t.c
-        found: list[ColumnElement[bool]] = []
-        if which.states is not None:
-            states = sorted(which.states)
-            found.append(ended(t, *states) if which.states <= FINAL else t.state.in_(states))
-        exact = (
-            (t.task, which.task),
-            (t.queue, which.queue),
-            (t.identifier, which.identifier),
-            (t.owner, which.owner),
-        )
-        found += [column == value for column, value in exact if value is not None]
-        if which.tag is not None:
-            # Tags are stored as a JSON list of strings. Not LIKE: on SQLite it takes "Red" for "red".
-            found.append(func.replace(t.tags, json.dumps(which.tag), "") != t.tags)
-        if which.created_after is not None:
-            found.append(t.created_at >= which.created_after)
-        if which.created_before is not None:
-            found.append(t.created_at < which.created_before)
-        if which.before is not None:
-            found.append(t.id < which.before)
-        return found
 
 
 def _check_id(text: str) -> None:
