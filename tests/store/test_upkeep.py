@@ -8,9 +8,11 @@ import pytest
 from backburner.errors import JobNotFound
 from backburner.files import open_files
 from backburner.job import JobFilter
+from backburner.notify.polling import PollingBell
 from backburner.settings import Settings
 from backburner.states import FINAL, JobState
 from backburner.store.upkeep import BATCH, EXPIRED, UNKNOWN_TASK
+from backburner.worker.promoter import Unholder
 from backburner.worker.pruner import Pruner
 from tests.store.scene import Scene, end
 from tests.store.test_delete import full_job, rows
@@ -168,6 +170,20 @@ def test_prune_in_batches_the_oldest_first(scene: Scene) -> None:
     assert scene.store.upkeep.prune(JobState.SUCCEEDED, 0) == BATCH
     assert set(scene.store.jobs.ids(JobFilter(), 1000)) == {job.id for job in first}
     assert [scene.store.upkeep.prune(JobState.SUCCEEDED, 0) for _ in range(2)] == [5, 0]
+
+
+def test_what_was_held_is_freed_batch_by_batch(scene: Scene) -> None:
+    """However many they are: each transaction locks no more than a batch, and a single look leaves none."""
+    held = [scene.job(task="shop.new", blocked_on=UNKNOWN_TASK) for _ in range(BATCH + 3)]
+    scene.store.inserts.put(held, 1000)
+    assert scene.store.upkeep.unhold(["shop.new"]) == BATCH
+    chore = Unholder(scene.store, PollingBell(), lambda: ["shop.new"])
+    assert chore.once() == Unholder.soon
+    assert len(scene.claim(scene.worker(), free=1000)) == BATCH + 3
+    scene.store.inserts.put([job._replace(id=scene.ids.new()) for job in held], 1000)
+    assert chore.once() == Unholder.soon
+    assert len(scene.claim(scene.worker(), free=1000)) == BATCH + 3
+    assert chore.once() is None
 
 
 def test_a_chore_steps_over_rows_that_others_hold(on_postgresql: Scene) -> None:

@@ -85,14 +85,18 @@ class Upkeep:
         return count
 
     def unhold(self, tasks: Sequence[str], reason: str = UNKNOWN_TASK) -> int:
-        """Queue jobs of these tasks that were held for this reason."""
+        """Queue jobs of these tasks that were held for this reason, up to `BATCH`; how many."""
         t = self._t.c
-        statement = (
-            update(self._t)
-            .where(t.blocked_on == reason, t.state == JobState.BLOCKED, t.task.in_(tasks))
-            .values(state=JobState.QUEUED, blocked_on=None, reason=None)
-        )
-        return self._store.run(lambda c: c.execute(statement).rowcount)
+        held = select(t.id).where(t.blocked_on == reason, t.state == JobState.BLOCKED, t.task.in_(tasks))
+        change = update(self._t).values(state=JobState.QUEUED, blocked_on=None, reason=None)
+
+        def work(connection: Connection) -> int:
+            ids = connection.execute(held.limit(BATCH).with_for_update(skip_locked=True)).scalars().all()
+            if ids:
+                connection.execute(change.where(t.id.in_(ids)))
+            return len(ids)
+
+        return self._store.run(work)
 
     def prune(self, state: JobState, keep: float) -> int:
         """Delete jobs that ended in `state` longer ago than `keep` seconds, up to `BATCH`; how many.

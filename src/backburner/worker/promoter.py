@@ -67,12 +67,21 @@ class Unholder:
 
     def once(self) -> float | None:
         """Free what this worker can run."""
-        freed = self._store.upkeep.unhold(self._tasks(), UNKNOWN_TASK)
+        freed = self._free(UNKNOWN_TASK)
         if self._begins:
             # Once, for its code may be newer than that which they did not fit.
-            freed += self._store.upkeep.unhold(self._tasks(), SIGNATURE)
+            freed += self._free(SIGNATURE)
             self._begins = False
         if not freed:
             return None
         self._bell.ring(())
         return self.soon
+
+    def _free(self, reason: str) -> int:
+        """Batch by batch: whoever looks only once leaves none of them."""
+        freed = BATCH
+        count = 0
+        while freed == BATCH:
+            freed = self._store.upkeep.unhold(self._tasks(), reason)
+            count += freed
+        return count
