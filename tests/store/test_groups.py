@@ -6,12 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from backburner.errors import WrongState
 from backburner.job import ClaimedJob
 from backburner.outcome import Settlement
 from backburner.states import JobState
+from backburner.store import groups as groups_module
 from backburner.store.dialects.base import ALL_PRIORITIES, HandOver
 from backburner.store.groups import Step
 from tests.store.scene import Crew, Scene, end, ids_of
@@ -357,13 +358,29 @@ def test_the_sweep_finds_groups_nobody_goes_on_with(scene: Scene) -> None:
     assert scene.store.groups.sweep("") == ([], "")
 
 
+def test_the_sweep_goes_on_where_it_ended_and_asks_once_per_part(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups_module, "SWEPT", 3)
+    worker, names = scene.worker(), [f"g{n}" for n in range(7)]
+    for name in names:
+        scene.insert(2, group_name=name)
+    ended(scene, worker, step(scene, worker).taken)
+    asked: list[str] = []
+    event.listen(scene.store.engine, "before_cursor_execute", lambda c, cursor, text, *rest: asked.append(text))
+    found, after = scene.store.groups.sweep("")
+    assert (found, after) == (names[:3], "g2")
+    assert len([text for text in asked if "backburner_jobs" in text]) == 1
+    assert scene.store.groups.sweep("g2") == (names[3:6], "g5")
+    assert scene.store.groups.sweep("g5") == (names[6:], "")
+
+
 def test_rows_of_idle_groups_are_forgotten(scene: Scene) -> None:
     worker = scene.worker()
     scene.insert(1, group_name="done")
     scene.insert(2, group_name="busy")
     done = next(job for job in step(scene, worker).taken if job.group_name == "done")
     ended(scene, worker, [done])
-    assert scene.store.groups.prune(10) == 1
+    assert scene.store.groups.prune("", 1) == (0, "busy")
+    assert scene.store.groups.prune("busy", 10) == (1, "")
     new = scene.one(group_name="done")
     # The row is made again at once: a worker that ends when it finds nothing looks only once.
     assert new in ids_of(step(scene, worker).taken)

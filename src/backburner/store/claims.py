@@ -146,6 +146,8 @@ class Claims:
         """The names of queues with queued jobs: one index probe per queue, however many jobs wait."""
         jobs, dialect = self._store.schema.qualified("jobs"), self._store.dialect
         ready, arrived = dialect.queued_alone, dialect.queued_in_group
+        if not dialect.probes:
+            return lane.run(lambda c: self._probed_queues(c, (ready, arrived)), read_only=True)
         query = f"""
             WITH RECURSIVE names(queue) AS (
                 SELECT (SELECT min(queue) FROM {jobs} WHERE {ready})
@@ -160,3 +162,13 @@ class Claims:
             ) SELECT queue FROM names WHERE queue IS NOT NULL
             UNION SELECT queue FROM more WHERE queue IS NOT NULL ORDER BY 1"""
         return lane.run(lambda c: [row[0] for row in dialect.rows(c, query)], read_only=True)
+
+    def _probed_queues(self, connection: DriverConnection, conditions: Sequence[str]) -> list[str]:
+        jobs, found = self._store.schema.qualified("jobs"), set[str]()
+        for condition in conditions:
+            following = f"SELECT queue FROM {jobs} WHERE {condition} AND queue > %s ORDER BY queue LIMIT 1"
+            name = ""
+            while rows := self._store.dialect.rows(connection, following, (name,)):
+                name = rows[0][0]
+                found.add(name)
+        return sorted(found)

@@ -42,6 +42,11 @@ def in_line(t: Any) -> ColumnElement[bool]:
     return and_(t.group_name.is_not(None), state_in(t, "queued", "blocked"), parked)
 
 
+def queued_in_line(t: Any) -> ColumnElement[bool]:
+    """Queued, and of a group, for those who ask by its name: said so that only the index by group can be meant."""
+    return and_(in_line(t), t.blocked_on.is_(None))
+
+
 def waits_for_time(t: Any) -> ColumnElement[bool]:
     """Scheduled or retrying: queued at `due_time`."""
     return t.due_at.is_not(None) if "due_at" in t else state_in(t, "scheduled", "retrying")

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, and_, literal, or_, select, update
 
 from backburner.job import ClaimedJob
 from backburner.run_options import Cap
 from backburner.states import JobState
-from backburner.store.conditions import GROUP, in_line, queued_in_group, state_is, waits_for_time
+from backburner.store.conditions import GROUP, in_line, queued_in_group, queued_in_line, state_is, waits_for_time
 from backburner.store.dialects.base import ClaimOrder
 from backburner.store.lane import CLAIM, FINISH
 from backburner.store.limits import Room
@@ -107,31 +107,33 @@ class Groups:
 
         There should be none: only a crash between an end and the step that follows leaves one.
         """
-        t, line = self._t.c, self._t.alias()
-        following = (
-            select(line.c.group_name)
-            .where(in_line(line.c), line.c.group_name > bindparam("after"))
-            .order_by(line.c.group_name)
-            .limit(1)
-        )
+        t, names = self._t.c, self._lines(after)
+        # No EXISTS: of that PostgreSQL may make one look at all jobs.
+        held = select(t.id).where(t.slot == names.c.name).limit(1).scalar_subquery()
+        moving = select(t.id).where(t.group_name == names.c.name, queued_in_line(t)).limit(1)
+        goes_on = or_(held.is_not(None), moving.scalar_subquery().is_not(None)).label("goes_on")
+        query = select(names.c.name, goes_on).where(names.c.name.is_not(None)).order_by(names.c.name)
+        rows = self._store.read(lambda c: c.execute(query).all())
+        return [row.name for row in rows if not row.goes_on], rows[-1].name if len(rows) == SWEPT else ""
 
-        def work(connection: Connection) -> tuple[list[str], str]:
-            found: list[str] = []
-            last = after
-            # One probe of the index per group, however long its line is.
-            for _ in range(SWEPT):
-                name = connection.execute(following, {"after": last}).scalar()
-                if name is None:
-                    last = ""
-                    break
-                last = name
-                moving = select(t.id).where(t.group_name == name, queued_in_group(t)).limit(1)
-                held = select(t.id).where(t.slot == name)
-                if connection.execute(held).first() is None and connection.execute(moving).first() is None:
-                    found.append(name)
-            return found, last
+    def _lines(self, after: str) -> FromClause:
+        """The `name` of each of the next `SWEPT` groups with jobs in line, and perhaps a NULL.
 
-        return self._store.read(work)
+        One statement for all of them: every worker looks every few seconds, in the thread that does all its chores.
+        """
+        t = self._t.alias().c
+        if not self._store.dialect.probes:
+            every = select(t.group_name.label("name")).where(in_line(t), t.group_name > after)
+            return every.group_by(t.group_name).order_by(t.group_name).limit(SWEPT).subquery("names")
+
+        def following(name: ColumnElement[str]) -> ColumnElement[str]:
+            query = select(t.group_name).where(in_line(t), t.group_name > name)
+            return query.order_by(t.group_name).limit(1).scalar_subquery()
+
+        # One probe of the index per group, however long its line is.
+        names = select(following(literal(after)).label("name"), literal(1).label("place")).cte("names", recursive=True)
+        more = and_(names.c.name.is_not(None), names.c.place < SWEPT)
+        return names.union_all(select(following(names.c.name), names.c.place + 1).where(more))
 
     def stopped(self) -> list[tuple[str, str]]:
         """(group, id of the job that failed) of groups with policy stop that have come to their end."""
@@ -183,23 +185,28 @@ class Groups:
         query = select(self._t.c.id).where(self._t.c.slot == name)
         return self._store.read(lambda c: c.execute(query).scalar())
 
-    def prune(self, limit: int) -> int:
-        """Forget the rows of groups without live jobs."""
+    def prune(self, after: str, limit: int) -> tuple[int, str]:
+        """Forget rows of groups without live jobs, among `limit` from the name `after` on; and where to look next."""
         groups, t = self._store.schema.groups, self._t.c
         used = or_(
             select(t.id).where(t.group_name == groups.c.name, in_line(t)).exists(),
             select(t.id).where(t.slot == groups.c.name).exists(),
         )
+        page = select(groups.c.name).where(groups.c.name > after).order_by(groups.c.name).limit(limit)
+
+        def idle(connection: Connection, names: Sequence[str], *, lock: bool) -> Sequence[str]:
+            query = select(groups.c.name).where(groups.c.name.in_(names), ~used)
+            return connection.execute(query.with_for_update(skip_locked=True) if lock else query).scalars().all()
 
         def work(connection: Connection) -> int:
-            idle = connection.execute(select(groups.c.name).where(~used).limit(limit)).scalars().all()
-            locked = select(groups.c.name).where(groups.c.name.in_(idle)).with_for_update(skip_locked=True)
-            names = connection.execute(locked).scalars().all() if idle else []
-            if names:
-                connection.execute(groups.delete().where(groups.c.name.in_(names)))
-            return len(names)
+            gone = idle(connection, free, lock=True)
+            if gone:
+                connection.execute(groups.delete().where(groups.c.name.in_(gone)))
+            return len(gone)
 
-        return self._store.run(work)
+        names = self._store.read(lambda c: c.execute(page).scalars().all())
+        free = self._store.read(lambda c: idle(c, names, lock=False)) if names else []
+        return self._store.run(work) if free else 0, names[-1] if len(names) == limit else ""
 
     # A step, under the locks of its groups
 
@@ -258,7 +265,7 @@ class Groups:
         t = self._t.c
         query = (
             select(t.id)
-            .where(t.group_name.in_(names), queued_in_group(t), t.id.not_in(heads), t.slot.is_(None))
+            .where(t.group_name.in_(names), queued_in_line(t), t.id.not_in(heads), t.slot.is_(None))
             .limit(PARKED)
             .with_for_update(skip_locked=True)
         )

@@ -171,7 +171,7 @@ class GroupKeeper:
 
     def __init__(self, store: Store, bell: Bell) -> None:
         self._store, self._bell = store, bell
-        self._after = ""
+        self._after = self._idle_after = ""
 
     def once(self) -> float | None:
         """One part of the groups; at once again while there are more."""
@@ -186,7 +186,7 @@ class GroupKeeper:
         if self._after:
             return 0.1
         try:
-            self._store.groups.prune(500)
+            _, self._idle_after = self._store.groups.prune(self._idle_after, 500)
         except StoreError as error:
             log.debug("groups are cleaned later: %s", error)
         return None

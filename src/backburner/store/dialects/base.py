@@ -98,6 +98,8 @@ class Dialect(ABC):
     lock_wait_stays = False
     # A caller's transaction sees, by default, what was there when it began to look.
     snapshots = False
+    # Inside one statement it finds what follows in an index on what another row says by one probe.
+    probes = True
     # As statements of text say them; Core has them in `conditions`.
     queued_alone = "state = 'queued' AND group_name IS NULL"
     queued_in_group = "state = 'queued' AND group_name IS NOT NULL"

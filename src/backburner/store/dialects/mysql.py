@@ -83,6 +83,8 @@ class MySQL(Dialect):
     # The conditions of its indexes are columns: see `columns.condition_columns`.
     lock_wait_stays = True
     snapshots = True
+    # It begins each time at the front of the index.
+    probes = False
     queued_alone = "ready = 0"
     queued_in_group = "ready = 1"
 
