@@ -19,7 +19,7 @@ def test_a_pause_is_said_and_listed(shop: Shop) -> None:
 def test_resume_says_whether_there_was_a_pause(shop: Shop) -> None:
     shop.run("queues", "pause", "--all")
     assert shop.run("queues", "resume", "--all").stderr.strip() == "Everything goes on."
-    assert shop.run("queues", "resume", "--all").stderr.strip() == "Everything was not paused."
+    assert shop.run("queues", "resume", "--all").stderr.strip() == "There was no pause of everything."
 
 
 def test_a_limit_is_listed_and_taken_away(shop: Shop) -> None:

@@ -79,8 +79,10 @@ def resume(context: click.Context, queue: str | None, all_: bool) -> None:
     name = _one(queue, all_)
     with _explained():
         was = open_app(call_of(context)).queues.resume(name)
-    what = "Everything" if name is None else f"Queue {one_line(name)}"
-    note(f"{what} goes on." if was else f"{what} was not paused.")
+    if name is None:
+        note("Everything goes on." if was else "There was no pause of everything.")
+    else:
+        note(f"Queue {one_line(name)} goes on." if was else f"Queue {one_line(name)} was not paused.")
 
 
 @command.command(epilog=_EPILOG)

@@ -13,9 +13,12 @@ from backburner.cli.failure import Failure
 from backburner.cli.log import log_to_stderr
 from backburner.cli.opening import ask_settings
 from backburner.cli.text import one_line, say
+from backburner.database import Database
 from backburner.job import Job
+from backburner.registry import Registry
 from backburner.settings import Settings
 from backburner.states import JobState
+from backburner.why import Why
 from backburner.worker import Supervisor, WorkerOptions
 
 _GOOD = (JobState.SUCCEEDED, JobState.SKIPPED)
@@ -54,7 +57,18 @@ def command(context: click.Context, job_id: str) -> None:
         context.exit(code)
     job = _look(settings, before.id)
     say(f"{job.state}: {one_line(job.name)}" + (f": {one_line(job.reason)}" if job.reason else ""))
+    for why in _waits_for(settings, job):
+        say(f"  {one_line(why)}")
     context.exit(codes.OK if job.state in _GOOD else codes.FAILED if job.state.final else codes.BUSY)
+
+
+def _waits_for(settings: Settings, job: Job) -> list[str]:
+    """What keeps a job that did not run, in sentences; none for one that did."""
+    database = Database(settings)
+    try:
+        return Why(database, Registry()).sentences(job)
+    finally:
+        database.close()
 
 
 def _look(settings: Settings, job_id: str, *, start: bool = False) -> Job:
