@@ -1,6 +1,7 @@
 """How jobs are run: by workers, from cron, at once, and how workers are replaced and stopped."""
 
 import os
+import random
 import signal
 import threading
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from backburner import Backburner, JobState, current_job
+from backburner.job import JobFilter
 from tests.parity.conftest import StartWorker
 from tests.parity.programs import Program
 from tests.parity.running import done, in_state, ran_out
@@ -298,3 +300,38 @@ def test_run_17_a_worker_connects_again_when_its_connections_are_lost(
     worker.stop()
     looking.close()
     jobs.close()
+
+
+@pytest.fixture
+def late_chores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the pauses that chores may make, they make the longest."""
+    monkeypatch.setattr(random, "uniform", lambda least, most: most)
+
+
+@pytest.mark.usefixtures("late_chores")
+def test_run_02_what_is_due_is_ready(jobs: Backburner, start_worker: StartWorker) -> None:
+    """However short it runs, and however many there are: nobody else may come for them."""
+
+    @jobs.task(name="add")
+    def add(number: int) -> int:
+        return number
+
+    jobs.enqueue_many(add.options(delay=3600), [(number,) for number in range(1_100)])
+    with jobs.store.engine.begin() as connection:
+        connection.execute(text("UPDATE backburner_jobs SET run_at = run_at - 3600000000"))
+    ran_out(start_worker(burst=True, poll=5.0))
+    assert jobs.control.count(JobFilter(states=frozenset({JobState.SUCCEEDED}))) == 1_100
+
+
+@pytest.mark.usefixtures("late_chores")
+def test_run_02_what_was_held_for_its_task_is_ready_where_it_is_known(
+    jobs: Backburner, start_worker: StartWorker, sqlite_url: str
+) -> None:
+    before = Backburner(sqlite_url)
+    held = jobs.get(before.task(name="new")(lambda: None).enqueue().id)
+    before.close()
+    ran_out(start_worker(burst=True))
+    in_state(held, JobState.BLOCKED)
+    jobs.task(name="new")(lambda: None)
+    ran_out(start_worker(burst=True))
+    assert held.refresh().state is JobState.SUCCEEDED

@@ -54,17 +54,13 @@ class Claimer:
         give_back: Callable[[list[ClaimedJob]], None],
         lines: Lines,
         strangers: Strangers,
+        bring_due: Callable[[], bool],
         seams: Seams,
     ) -> None:
         self._store, self._options, self._worker, self._pool, self._ear = store, options, worker, pool, ear
         self._short, self._wake, self._may_claim, self._claimed = short, wake, may_claim, claimed
-        self._recover, self._give_back, self._lines, self._strangers, self._seams = (
-            recover,
-            give_back,
-            lines,
-            strangers,
-            seams,
-        )
+        self._recover, self._give_back, self._bring_due = recover, give_back, bring_due
+        self._lines, self._strangers, self._seams = lines, strangers, seams
         self._lane = store.lane(CLAIM)
         self._turns = Turns(options, lambda: store.claims.ready_queues(self._lane))
         self._bounds: dict[str, tuple[int, int]] = {}
@@ -86,7 +82,7 @@ class Claimer:
 
     def look(self) -> bool:
         """Look at every queue once, in this thread, as though for the first time; True when it is worth another."""
-        self._head_at = self._listed_at = float("-inf")
+        self._head_at = float("-inf")
         self._lines.look_anew()
         return self._round()
 
@@ -144,9 +140,10 @@ class Claimer:
             found = self._sweep(self._turns.others())
             self._turns.found(list(found))
         self._ear.settle(full=self._pool.free == 0)
-        if not found:
-            self.nothing_at = began
-        return bool(found)
+        if found or self._bring_due():
+            return True
+        self.nothing_at = began
+        return False
 
     def _sweep(self, queues: list[str]) -> dict[str, int]:
         """Claim from these queues while there is room; how much of each was taken or moved."""

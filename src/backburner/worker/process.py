@@ -85,11 +85,10 @@ class WorkerProcess:
         self._lines = Lines(self._store, jobs.bell, jobs.registry, options)
         self._claimer = self._claims()
         self.rescuer = Rescuer(self._store, jobs.bell, self._my_id, page, limits, options.lease, jobs.seams)
-        self._scheduler = Scheduler(self._store, jobs.bell, jobs.ids.new, jobs.schedules, options.poll)
         self._chores = Chores(
             [
                 Promoter(self._store, jobs.bell, options.poll),
-                self._scheduler,
+                Scheduler(self._store, jobs.bell, jobs.ids.new, jobs.schedules, options.poll),
                 Expirer(self._store),
                 Launches(self._store, jobs.bell),
                 Unholder(self._store, jobs.bell, lambda: list(jobs.registry.runnable())),
@@ -109,7 +108,7 @@ class WorkerProcess:
         return Claimer(
             self._store, self.options, self._my_id, self.pool, self._ear, self.bench.executor.short_tasks,
             self._to_wake, self._may_claim, self._hold, self._recover, self._give_back, self._lines,
-            self._strangers, self._jobs.seams,
+            self._strangers, self._bring_due, self._jobs.seams,
         )  # fmt: skip
 
     def prepare(self) -> None:
@@ -118,9 +117,9 @@ class WorkerProcess:
 
     def start(self) -> None:
         """Start every part. Raises `StoreError`."""
-        if self.options.burst:
-            # It may have ended before the chores come to it: what is due is ready, too.
-            self._scheduler.once()
+        if self.options.burst and self.options.only is None:
+            # It may have ended before the chores come to it: what they make ready is ready, too.
+            self._chores.do_all(but=(Pruner,))
         self.finisher.start()
         self.bench.reporter.start()
         self._chores.start()
@@ -223,6 +222,13 @@ class WorkerProcess:
 
     def _may_claim(self) -> bool:
         return self._quiet is None and not self.page.resting and self.may_start()
+
+    def _bring_due(self) -> bool:
+        """Before it is said that nothing is left, with `burst`: whether something has become due meanwhile."""
+        if self.options.burst and (queues := self._store.upkeep.promote()):
+            self._jobs.bell.ring(queues)
+            return True
+        return False
 
     def _to_wake(self, jobs: list[ClaimedJob]) -> int:
         """One thread per job, but for a run of tiny ones: there a single thread is faster than many."""
@@ -340,6 +346,5 @@ class WorkerProcess:
         return self.finisher.close(10.0)
 
     def _settle_deaf(self, running: Running) -> None:
-        settlement = self.bench.executor.verdict_of_stop(running)
-        if settlement is not None:
+        if (settlement := self.bench.executor.verdict_of_stop(running)) is not None:
             self.finisher.add(settlement)
