@@ -15,7 +15,7 @@ from backburner.job import Dependency, Job, JobFilter
 from backburner.outcome import AttemptRecord
 from backburner.progress import FailedItem, LogLine, Message
 from backburner.registry import Registry
-from backburner.seal import Seal
+from backburner.seal import Seal, is_signed
 from backburner.states import FINAL, WAITING, JobState, allowed
 from backburner.waiting import JobWatch
 from backburner.why import Why
@@ -201,7 +201,7 @@ class Control:
         job, settings = self.get(job_id), self._database.settings
         text = self._registry.require(job.task).parameters.rebound(args)
         edited = replace(job, args=text, codec=CODEC)
-        mac = Seal(settings.secrets).of(edited) if settings.signed and settings.secrets else None
+        mac = Seal(settings.secrets).of(edited) if is_signed(settings, job.task) else None
         if not self._database.store.edits.arguments(job_id, text, CODEC, mac):
             raise WrongState(job_id, self.get(job_id).state, "edit", "a job that is not running")
         return self.get(job_id)

@@ -36,14 +36,17 @@ class Sealed(Protocol):
     def context(self) -> str | None: ...
 
 
+def is_signed(settings: Settings, task: str) -> bool:
+    """Whether rows of a task are signed."""
+    return bool(settings.secrets) and (settings.signed or task == ROUTE_TASK)
+
+
 def sealing(settings: Settings) -> Callable[[NewJob], NewJob]:
     """What signs new rows, as the settings say; it leaves them alone where they are not signed."""
     if not settings.secrets:
         return lambda job: job
     seal = Seal(settings.secrets)
-    if settings.signed:
-        return lambda job: job._replace(mac=seal.of(job))
-    return lambda job: job._replace(mac=seal.of(job)) if job.task == ROUTE_TASK else job
+    return lambda job: job._replace(mac=seal.of(job)) if is_signed(settings, job.task) else job
 
 
 def checking(settings: Settings) -> Callable[[ClaimedJob], str | None]:
@@ -51,9 +54,7 @@ def checking(settings: Settings) -> Callable[[ClaimedJob], str | None]:
     if not settings.secrets:
         return lambda job: None
     seal = Seal(settings.secrets)
-    if settings.signed:
-        return lambda job: seal.problem(job, job.mac)
-    return lambda job: seal.problem(job, job.mac) if job.task == ROUTE_TASK else None
+    return lambda job: seal.problem(job, job.mac) if is_signed(settings, job.task) else None
 
 
 class Seal:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import quote, unquote_to_bytes, urlencode, urlsplit
 
 from backburner.errors import InvalidOption
@@ -85,8 +85,8 @@ def encoded_fields(option: str, fields: Pairs | None) -> str:
     if fields is None:
         return ""
     try:
-        pairs = list(fields.items() if isinstance(fields, Mapping) else fields)
-        flat = [(name, value) for name, given in pairs for value in _values(given)]
+        pairs: list[tuple[Any, Any]] = list(fields.items() if isinstance(fields, Mapping) else fields)
+        flat: list[tuple[Any, Any]] = [(name, value) for name, given in pairs for value in _values(given)]
     except (TypeError, ValueError):
         flat = [("", None)]
     if not all(isinstance(name, str) and isinstance(value, str | int | float) for name, value in flat):

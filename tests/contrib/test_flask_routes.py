@@ -9,6 +9,7 @@ from flask import Blueprint, Flask, Response, g, request, session, stream_with_c
 from flask.views import MethodView
 from flask_login import LoginManager, UserMixin, current_user, login_required, login_user
 from flask_wtf.csrf import CSRFProtect
+from werkzeug.datastructures import MultiDict
 
 from backburner import Backburner, JobState, current_job
 from backburner.contrib.flask import FlaskRoutes, login_identity, path_rule
@@ -161,6 +162,15 @@ def test_it_fails_closed(jobs: Backburner, shop: Shop, testing: JobsTesting, cha
     testing.drain()
     assert job.refresh().state is JobState.FAILED
     assert output(jobs, job) == [job.refresh().reason], "what the gate has said, and nothing of the view"
+
+
+def test_fields_that_come_several_times_all_go_along(jobs: Backburner, shop: Shop, testing: JobsTesting) -> None:
+    fields = MultiDict([("n", "1"), ("n", "2")])
+    job = jobs.route("GET", "/who", query=fields)
+    asked = jobs.route("POST", "/build", form=MultiDict([("month", "1"), ("month", "2")]), as_user=shop.users["ada"])
+    assert '"query":"n=1&n=2"' in job.args
+    assert '"body":"month=1&month=2"' in asked.args
+    del testing
 
 
 def test_marks_are_found_by_the_router(jobs: Backburner, shop: Shop, testing: JobsTesting) -> None:

@@ -114,3 +114,20 @@ def test_run_06_there_is_no_key_by_default() -> None:
     assert Settings().secret is None
     with pytest.raises(Exception, match="requests of route jobs are signed with it"):
         RouteJobs(Backburner("sqlite:///never-opened.db"), marked=["GET /report"])
+
+
+def test_run_06_on_every_database(database_url: str, tmp_path: Any, start_worker: StartWorker) -> None:
+    jobs = Backburner(database_url, auto_migrate=True, secret="a secret of this test alone", files=str(tmp_path))
+    made = RouteJobs(jobs, marked=["POST /report"])
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        start_response("204 No Content", [])
+        return []
+
+    made.wsgi(app)
+    tap = Tap(made)
+    start_worker(jobs)
+    job = jobs.route("POST", "/report", json={"a": 1})
+    assert done(job).result() == {"status": 204, "headers": {}, "size": 0}
+    assert tap.send(tap.outgoing[0])[0] == 403
+    jobs.close()

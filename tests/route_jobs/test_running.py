@@ -102,7 +102,7 @@ def test_an_answer_without_a_body(jobs: Backburner, testing: JobsTesting) -> Non
     assert jobs.store.attachments.of_job(job.id) == []
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("status", [302, 307])
 def test_a_redirect_is_recorded_and_not_followed(
     jobs: Backburner, testing: JobsTesting, site: Site, status: int
 ) -> None:
@@ -113,7 +113,7 @@ def test_a_redirect_is_recorded_and_not_followed(
     assert (result["status"], result["headers"]) == (status, {"location": "http://169.254.169.254/latest"})
 
 
-@pytest.mark.parametrize("status", [400, 403, 404, 405, 409, 410, 422])
+@pytest.mark.parametrize("status", [400, 403, 404, 422])
 def test_a_mistake_of_the_request_is_final(jobs: Backburner, testing: JobsTesting, status: int) -> None:
     job = jobs.route("GET", "/status", query={"is": status})
     testing.drain()
@@ -122,7 +122,7 @@ def test_a_mistake_of_the_request_is_final(jobs: Backburner, testing: JobsTestin
     assert (ended.reason or "").startswith(f"The route answered {status} ")
 
 
-@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_failure_of_the_app_is_tried_again(jobs: Backburner, testing: JobsTesting, status: int) -> None:
     job = jobs.route("GET", "/status", query={"is": status})
     testing.drain()
@@ -141,6 +141,7 @@ def test_an_exception_of_the_app_is_that_of_a_task(jobs: Backburner, testing: Jo
     assert (ended.state, ended.reason) == (JobState.FAILED, "The view has said no.")
 
 
+@pytest.mark.parametrize("kind", ["wsgi"], indirect=True)
 @pytest.mark.parametrize("method", ["DELETE", "PUT"])
 def test_a_route_that_is_not_marked_is_refused(jobs: Backburner, testing: JobsTesting, method: str) -> None:
     with pytest.raises(InvalidOption, match="no marked route answers"):
@@ -158,6 +159,7 @@ def test_a_route_that_is_not_marked_any_more_is_not_called(
     assert job.refresh().reason == "There is no such route any more, or it is not marked any more."
 
 
+@pytest.mark.parametrize("kind", ["wsgi"], indirect=True)
 @pytest.mark.parametrize(
     ("options", "option"),
     [
@@ -165,6 +167,8 @@ def test_a_route_that_is_not_marked_any_more_is_not_called(
         ({"json": {1, 2}}, "json"),
         ({"json": float("nan")}, "json"),
         ({"form": "a=1"}, "form"),
+        ({"query": "a=1"}, "query"),
+        ({"query": {"a": None}}, "query"),
         ({"form": {"a": None}}, "form"),
         ({"files": {"f": "/etc/passwd"}}, "files"),
         ({"files": {"f": ("a", io.BytesIO(b""), "no type\r\n")}}, "files"),
@@ -192,12 +196,14 @@ def test_what_cannot_be_is_refused_and_nothing_stored(
     assert testing.enqueued() == []
 
 
+@pytest.mark.parametrize("kind", ["wsgi"], indirect=True)
 def test_a_read_has_no_body(jobs: Backburner, testing: JobsTesting) -> None:
     with pytest.raises(InvalidOption, match="has no body"):
         jobs.route("GET", "/build", form={"a": 1})
     assert testing.enqueued() == []
 
 
+@pytest.mark.parametrize("kind", ["wsgi"], indirect=True)
 def test_a_body_that_is_too_large_is_refused(jobs: Backburner, testing: JobsTesting) -> None:
     with pytest.raises(TooLarge, match="Store the|limit"):
         jobs.route("POST", "/build", form={"a": "x" * 300_000})
@@ -207,6 +213,7 @@ def test_a_body_that_is_too_large_is_refused(jobs: Backburner, testing: JobsTest
     assert not list(testing._folder.rglob("files/*/*")), "the file that was stored before went with it"
 
 
+@pytest.mark.parametrize("kind", ["wsgi"], indirect=True)
 def test_files_are_not_stored_where_the_job_is_stored_later(jobs: Backburner, testing: JobsTesting) -> None:
     with pytest.raises(InvalidOption, match="outside of transactions"), jobs.bulk():
         jobs.route("POST", "/build", files={"f": io.BytesIO(b"data")})
@@ -215,6 +222,7 @@ def test_files_are_not_stored_where_the_job_is_stored_later(jobs: Backburner, te
     assert len(testing.enqueued()) == 1
 
 
+@pytest.mark.parametrize("kind", ["wsgi"], indirect=True)
 def test_equal_requests_that_wait_are_one(jobs: Backburner, testing: JobsTesting, people: People) -> None:
     ada, bob = people.add("ada"), people.add("bob")
 
@@ -230,6 +238,7 @@ def test_equal_requests_that_wait_are_one(jobs: Backburner, testing: JobsTesting
     assert len(list(testing._folder.rglob("files/*/*"))) == 4, "the file of the one that was merged is gone again"
 
 
+@pytest.mark.parametrize("kind", ["wsgi"], indirect=True)
 def test_it_starts_later_when_asked_to(jobs: Backburner, testing: JobsTesting, site: Site) -> None:
     job = jobs.route("POST", "/build", delay=3600)
     testing.drain()
@@ -238,6 +247,7 @@ def test_it_starts_later_when_asked_to(jobs: Backburner, testing: JobsTesting, s
     assert job.refresh().state is JobState.SUCCEEDED
 
 
+@pytest.mark.parametrize("kind", ["wsgi"], indirect=True)
 @pytest.mark.parametrize("kept", [{"f": io.BytesIO(b"data")}])
 def test_a_file_that_is_gone_ends_it(jobs: Backburner, testing: JobsTesting, kept: Any) -> None:
     job = jobs.route("POST", "/build", files=kept)
@@ -247,6 +257,7 @@ def test_a_file_that_is_gone_ends_it(jobs: Backburner, testing: JobsTesting, kep
     assert (job.refresh().state, job.refresh().reason) == (JobState.FAILED, "Its file file is gone.")
 
 
+@pytest.mark.parametrize("kind", ["wsgi"], indirect=True)
 def test_each_attempt_has_a_grant_of_its_own(jobs: Backburner, testing: JobsTesting, tap: Tap) -> None:
     job = jobs.route("GET", "/status", query={"is": 500}, max_attempts=3)
     testing.drain(with_retries=True)
@@ -254,22 +265,26 @@ def test_each_attempt_has_a_grant_of_its_own(jobs: Backburner, testing: JobsTest
     assert len(tokens) == len(tap.outgoing) == job.refresh().attempt == 3
 
 
+@pytest.mark.parametrize("kind", ["wsgi"], indirect=True)
 def test_without_a_secret_there_are_no_route_jobs(tmp_path: Any) -> None:
     with pytest.raises(SettingsError, match="requests of route jobs are signed with it"):
         RouteJobs(Backburner(f"sqlite:///{tmp_path}/x.db"), marked=MARKED)
 
 
+@pytest.mark.parametrize("kind", ["wsgi"], indirect=True)
 def test_without_route_jobs_there_is_no_route(tmp_path: Any) -> None:
     with pytest.raises(InvalidOption, match="this app has no RouteJobs"):
         Backburner(f"sqlite:///{tmp_path}/x.db").route("GET", "/build")
 
 
+@pytest.mark.parametrize("kind", ["wsgi"], indirect=True)
 @pytest.mark.parametrize("marked", ["GET /a", ["/a"], ["get /a"], ["GET a"], [7]])
 def test_marks_that_are_none(tmp_path: Any, marked: Any) -> None:
     with pytest.raises(InvalidOption, match="marked"):
         RouteJobs(Backburner(f"sqlite:///{tmp_path}/x.db", secret="x" * 16), marked=marked)
 
 
+@pytest.mark.parametrize("kind", ["wsgi"], indirect=True)
 def test_an_app_without_users_runs_nothing_as_one(
     jobs: Backburner, testing: JobsTesting, make_routes: MakeRoutes, people: People
 ) -> None:
@@ -280,6 +295,26 @@ def test_an_app_without_users_runs_nothing_as_one(
         jobs.route("POST", "/build", as_user=people.add("ada"))
 
 
+@pytest.mark.parametrize("kind", ["wsgi"], indirect=True)
 def test_an_identity_needs_its_functions() -> None:
     with pytest.raises(InvalidOption, match="epoch_of"):
         Identity(load_user=str, id_of=str, epoch_of=None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["wsgi"], indirect=True)
+@pytest.mark.parametrize(
+    "options", [{"name": "a"}, {"aliases": ["a"]}, {"former": ["a"]}, {"api": True}, {"codec": "pickle"}]
+)
+def test_there_is_one_way_to_a_route_job(tmp_path: Any, options: dict[str, Any]) -> None:
+    """Under another name its rows would run unsigned; over HTTP anybody could say whom they run as."""
+    with pytest.raises(InvalidOption, match="cannot be said of route jobs"):
+        RouteJobs(Backburner(f"sqlite:///{tmp_path}/x.db", secret="x" * 16), marked=MARKED, **options)
+
+
+@pytest.mark.parametrize("kind", ["wsgi"], indirect=True)
+def test_an_operator_may_edit_one(jobs: Backburner, testing: JobsTesting, site: Site, people: People) -> None:
+    people.add("ada")
+    job = jobs.route("POST", "/build", form={"a": 1}, as_user=people.known["ada"])
+    jobs.edit(job, job.args.replace("a=1", "a=2"))
+    testing.drain(raises=True)
+    assert [seen.body for seen in site.seen] == [b"a=2"]

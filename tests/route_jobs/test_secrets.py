@@ -50,6 +50,7 @@ def processes() -> str:
     return "\n".join(found)
 
 
+@pytest.mark.parametrize("kind", ["wsgi"], indirect=True)
 def test_a_login_leaves_nothing_behind(
     jobs: Backburner, testing: JobsTesting, make_routes: MakeRoutes, people: People, site: Site, tmp_path: Path,
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str],
@@ -106,6 +107,7 @@ def test_named_cookies_are_encrypted_and_wiped(
     assert (job.refresh().state, job.refresh().reason) == (JobState.FAILED, "The cookies it was to run with are over.")
 
 
+@pytest.mark.parametrize("kind", ["wsgi"], indirect=True)
 @pytest.mark.usefixtures("cookie_routes")
 def test_they_live_for_a_while(jobs: Backburner, testing: JobsTesting, site: Site) -> None:
     job = jobs.route("POST", "/build", with_cookies=Request(User("ada")), delay=120)
@@ -116,6 +118,7 @@ def test_they_live_for_a_while(jobs: Backburner, testing: JobsTesting, site: Sit
     assert jobs.store.grants.prune(10) == 1, "what no end of an attempt has wiped goes by and by"
 
 
+@pytest.mark.parametrize("kind", ["wsgi"], indirect=True)
 @pytest.mark.usefixtures("cookie_routes")
 def test_they_are_wiped_after_a_final_failure_and_kept_for_the_next_try(jobs: Backburner, testing: JobsTesting) -> None:
     again = jobs.route("GET", "/status", query={"is": 500}, with_cookies=Request(User("ada")))
@@ -125,6 +128,7 @@ def test_they_are_wiped_after_a_final_failure_and_kept_for_the_next_try(jobs: Ba
     assert (jobs.store.grants.cookies(again.id) is None, jobs.store.grants.cookies(never.id)) == (False, None)
 
 
+@pytest.mark.parametrize("kind", ["wsgi"], indirect=True)
 @pytest.mark.usefixtures("cookie_routes")
 def test_those_of_one_job_are_of_no_use_to_another(jobs: Backburner, testing: JobsTesting, site: Site) -> None:
     ada, eve = (jobs.route("POST", "/build", with_cookies=Request(User(name))) for name in ("ada", "eve"))
@@ -136,6 +140,7 @@ def test_those_of_one_job_are_of_no_use_to_another(jobs: Backburner, testing: Jo
     assert len(site.seen) == 1
 
 
+@pytest.mark.parametrize("kind", ["wsgi"], indirect=True)
 @pytest.mark.usefixtures("cookie_routes")
 @pytest.mark.parametrize(
     ("options", "problem"),

@@ -32,6 +32,7 @@ from backburner.route_jobs.request import (
     checked_headers,
     checked_keep,
     content_of,
+    fields_of,
 )
 from backburner.route_jobs.wsgi import WsgiApp, WsgiCaller, WsgiGate
 from backburner.seal import ROUTE_TASK
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from backburner.backburner import Backburner
 
 COOKIE_SECONDS = 900.0
+_FIXED = frozenset({"name", "aliases", "former", "codec", "pickle_types", "api"})
+"""Options of a task by which its rows could come under another name, unsigned, or over HTTP."""
 _OWN = frozenset(RouteOptions.__annotations__) - frozenset(CallOptions.__annotations__)
 
 
@@ -91,6 +94,8 @@ class RouteJobs:
         self.gate = Gate(lambda: jobs.store, secrets, identity, self._marked, networked=url is not None)
         self._caller: Caller | None = HttpCaller(self.site) if url is not None else None
         self._networked = url is not None
+        for name in _FIXED & task.keys():
+            raise InvalidOption(name, task[name], "cannot be said of route jobs", "Leave it out")  # type: ignore[literal-required]
         usual: TaskOptions = {"capture_print": True}
         usual.update(task)
         usual["name"] = ROUTE_TASK
@@ -198,7 +203,7 @@ class RouteJobs:
                 raise InvalidOption("as_user", own["as_user"], "this app's RouteJobs knows no users", "Give identity=")
             principal = self._identity.principal(own["as_user"])
         return StoredRequest(
-            verb, checked, checked_query(own.get("query")), content_type, body, [],
+            verb, checked, checked_query(fields_of("query", own.get("query"))), content_type, body, [],
             checked_headers(own.get("headers")), checked_keep(own.get("keep_headers", ())),
             principal.id if principal is not None else None,
             sealed_epoch(self._secrets[0], principal.epoch) if principal is not None else None,

@@ -114,25 +114,26 @@ def content_of(form: Any, json_value: Any, has_json: bool, has_files: bool) -> t
             raise InvalidOption(
                 "json", json_value, f"is no JSON: {error}", "Use text, numbers, lists, dicts"
             ) from error
-    body = encoded_fields("form", [pair for pair in fields_of(form) if pair[0] not in CSRF_FIELDS])
+    body = encoded_fields("form", [pair for pair in fields_of("form", form) if pair[0] not in CSRF_FIELDS])
     if has_files:
         return f"{MULTIPART}; boundary={secrets.token_hex(16)}", body
     return (FORM, body) if form is not None else ("", "")
 
 
-def fields_of(given: Any) -> Any:
+def fields_of(option: str, given: Any) -> Any:
     """The pairs of a mapping, or of what frameworks give for a form: there a field may come several times."""
     for name, arguments in (("multi_items", {}), ("lists", {}), ("items", {"multi": True}), ("items", {})):
-        method = getattr(given, name, None)
+        method: Any = getattr(given, name, None)
         if callable(method):
             try:
-                return list(method(**arguments))
+                found: Any = method(**arguments)
+                return list(found)
             except TypeError:
                 continue
     try:
         return [(name, value) for name, value in given or ()]
     except (TypeError, ValueError):
-        raise InvalidOption("form", given, "are no fields", "For example form={'month': '2026-10'}") from None
+        raise InvalidOption(option, given, "are no fields", f"For example {option}={{'month': '2026-10'}}") from None
 
 
 def checked_headers(given: Mapping[str, str] | None) -> dict[str, str]:
@@ -158,7 +159,8 @@ def checked_files(given: Mapping[str, Any] | None) -> list[GivenFile]:
     """Field, name, file and media type of each. Raises `InvalidOption`."""
     found = []
     for field, value in [(f, v) for f, values in (given or {}).items() for v in _each(values)]:
-        name, file, media_type = ("", value, "") if not isinstance(value, tuple) else (*value, "")[:3]
+        parts: tuple[Any, ...] = ("", value, "") if not isinstance(value, tuple) else (*value, "", "")
+        name, file, media_type = parts[:3]
         if not isinstance(field, str) or not callable(getattr(file, "read", None)):
             raise InvalidOption("files", value, "is no file", "Give {'field': ('name.csv', open(path, 'rb'))}")
         if media_type and not _MEDIA_TYPE.match(media_type):

@@ -44,7 +44,7 @@ class RouteJobMiddleware:
 def _enter(request: Any) -> Any:
     proof = granted(getattr(request, "scope", None) or request.META)
     if proof is None:
-        return HttpResponseForbidden(_NO_GATE) if HEADER in request.headers else None
+        return HttpResponseForbidden(_NO_GATE.encode()) if HEADER in request.headers else None
     # What Django's own test client sets: the check of a token in the form is for browsers.
     request._dont_enforce_csrf_checks = True
     if not proof.cookies:

@@ -37,7 +37,7 @@ class DjangoRoutes(RouteJobs):
             permitted=permitted,
         )
         super().__init__(jobs, marked=_leads_to_a_mark, identity=identity, **options)
-        self._application: Callable[..., Any] | None = None
+        self._application: Any = None
         self.wsgi(self._call)
 
     def _call(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -66,5 +66,5 @@ def _load(user_id: str) -> Any:
 
 
 def _signed_in(source: Any) -> Any:
-    user = source.user if isinstance(source, HttpRequest) else source
-    return user if user.is_authenticated else None
+    user = getattr(source, "user", None) if isinstance(source, HttpRequest) else source
+    return user if getattr(user, "is_authenticated", False) else None
