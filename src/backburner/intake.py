@@ -33,9 +33,10 @@ class InvalidCall(BackburnerError, ValueError):
 
     def __init__(self, task: str, faults: tuple[Fault, ...]) -> None:
         self.task, self.faults = task, faults
-        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        first, *others = faults
+        more = f" (and {len(others)} more)" if others else ""
         super().__init__(
-            f"call of task {task!r}: {faults[0].pointer} {faults[0].problem}{more}. Correct what the pointers name"
+            f"call of task {task!r}: {first.pointer} {first.problem}{more}. Correct what the pointers name"
         )
 
 

@@ -1,8 +1,10 @@
 """The HTTP contract of starting jobs, as programs see it."""
 
 import io
+import sqlite3
 import threading
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -12,8 +14,8 @@ import msgspec
 import pytest
 
 from backburner import Backburner, JobState, current_job
-from backburner.errors import KeyBusy
 from backburner.job import JobFilter
+from backburner.store import keys
 from backburner.web import User, api_token, web_app
 from backburner.worker import Worker
 from tests.web.listening import listening
@@ -259,9 +261,9 @@ def test_keys_belong_to_who_asks_and_to_the_task(shop: Shop) -> None:
 
 def test_keys_that_cannot_be(shop: Shop) -> None:
     lena, call = as_user(shop, "lena"), {"task": "open.add", "arguments": {"a": 1}}
-    for keys in ([""], ['""'], ["x" * 201], ["caf\u00e9"], ["a\tb"], ["a", "b"]):
-        answer = lena.post("/jobs", json=call, headers=[("idempotency-key", key.encode()) for key in keys])
-        assert (answer.status_code, stored(shop)) == (400, 0), keys
+    for given in ([""], ['""'], ["x" * 201], ["caf\u00e9"], ["a\tb"], ["a", "b"]):
+        answer = lena.post("/jobs", json=call, headers=[("idempotency-key", key.encode()) for key in given])
+        assert (answer.status_code, stored(shop)) == (400, 0), given
 
 
 def test_unique_over_http_is_per_user_and_leaves_the_apps_own_alone(shop: Shop) -> None:
@@ -297,14 +299,18 @@ def test_a_retry_takes_the_key_of_its_owner_again(shop: Shop) -> None:
 
 
 def test_an_equal_request_in_flight(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = shop.jobs.store
-
-    def busy(*_: object) -> None:
-        raise KeyBusy(("h",), 5.0)
-
-    monkeypatch.setattr(store.inserts, "put", busy)
-    answer = start(as_user(shop, "lena"), "open.add", {"a": 1}, headers={"idempotency-key": "k"})
+    monkeypatch.setattr(keys, "WAIT", 0.1)
+    lena, key = as_user(shop, "lena"), {"idempotency-key": "k"}
+    assert start(lena, "open.add", {"a": 0}).status_code == 202
+    # Another writer is at it, and not done in time.
+    path = shop.jobs.settings.url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answer = start(lena, "open.add", {"a": 1}, headers=key)
     assert (answer.status_code, answer.headers["retry-after"]) == (409, "1")
+    assert answer.json()["type"] == "urn:backburner:problem:in-flight"
+    assert start(lena, "open.add", {"a": 1}, headers=key).status_code == 202
+    assert stored(shop) == 2
 
 
 def test_requests_at_the_same_moment_make_one_job(shop: Shop) -> None:

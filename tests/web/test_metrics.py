@@ -61,7 +61,7 @@ def test_workers(shop: Shop, worker: Worker) -> None:
 
 def test_it_is_for_operators_and_says_what_is_missing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [as_user(shop, name).get("/metrics").status_code for name in ("", "lena")] == [403, 403]
-    monkeypatch.setattr(metrics, "prometheus_client", None)
+    monkeypatch.setattr(metrics, "exposition", None)
     answer = as_user(shop, "boss").get("/metrics")
     assert (answer.status_code, answer.json()["detail"].rpartition(": ")[2]) == (
         501,

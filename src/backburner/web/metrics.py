@@ -1,30 +1,23 @@
-"""`/metrics`: how jobs, queues and workers stand, for Prometheus. Needs the extra `metrics`."""
+"""`GET /metrics`, for Prometheus. Needs the extra `metrics`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from backburner.control import COUNT_LIMIT
 from backburner.errors import MissingExtra
-from backburner.store.health import Health
 from backburner.web.problems import Problem
 from backburner.web.site import Site
 
-if TYPE_CHECKING:
-    from prometheus_client.metrics_core import GaugeMetricFamily
-
+exposition: Callable[[Site], bytes] | None
 try:
-    import prometheus_client
-except ImportError:
-    prometheus_client = None  # type: ignore[assignment]
-
-_CAPPED = f"counted no further than {COUNT_LIMIT}"
+    from backburner.web.gauges import exposition
+except MissingExtra:
+    exposition = None
 
 
 class MetricRoutes:
@@ -42,72 +35,8 @@ class MetricRoutes:
     async def metrics(self, request: Request) -> Response:
         """The gauges as they are now, for operators; 501 without the extra."""
         await self._site.access.operator(request)
-        if prometheus_client is None:
+        if exposition is None:
             missing = MissingExtra("prometheus_client", "metrics", "/metrics")
             raise Problem(501, "missing-extra", "A package is not installed", str(missing))
-        text = await run_in_threadpool(self._text)
+        text = await run_in_threadpool(exposition, self._site)
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
-
-    def _text(self) -> bytes:
-        # A registry of its own: what the app itself measures is the app's to show.
-        registry = prometheus_client.CollectorRegistry()
-        registry.register(Gauges(self._site))
-        return prometheus_client.generate_latest(registry)
-
-
-class Gauges(prometheus_client.registry.Collector if prometheus_client is not None else object):  # type: ignore[misc]
-    """Asks the database at each scrape; each look has a bound, however many jobs there are."""
-
-    def __init__(self, site: Site) -> None:
-        self._site = site
-
-    def describe(self) -> list[GaugeMetricFamily]:
-        """Nothing, so that registering asks nothing of the database."""
-        return []
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        """All families."""
-        yield from self._jobs()
-        yield from self._queues()
-        yield from self._workers()
-        yield _family("web_viewers", "Open streams and waits of this process", [], [([], self._site.feed.viewers)])
-        snapshots = Health(self._site.jobs.store).old_snapshots(0)
-        age = snapshots[0].age if snapshots else 0.0
-        help_text = "Age of the oldest snapshot that keeps dead rows on PostgreSQL, seconds"
-        yield _family("database_oldest_snapshot_seconds", help_text, [], [([], age)])
-
-    def _jobs(self) -> Iterator[GaugeMetricFamily]:
-        counts = self._site.control.counts()
-        values = [([str(state)], float(count)) for state, count in counts.items()]
-        yield _family("jobs", f"Jobs in each state, {_CAPPED}", ["state"], values)
-
-    def _queues(self) -> Iterator[GaugeMetricFamily]:
-        queues = self._site.jobs.queues.list()
-        named = [queue for queue in queues if queue.name != "*"]
-        all_paused = any(queue.name == "*" and queue.paused for queue in queues)
-        waits = self._site.control.next_waits([queue.name for queue in named])
-        for name, text, values in (
-            ("waiting", f"Queued and blocked jobs, {_CAPPED}", {queue.name: queue.waiting for queue in named}),
-            ("running", f"Running jobs, {_CAPPED}", {queue.name: queue.running for queue in named}),
-            ("paused", "1 while it is paused", {queue.name: all_paused or queue.paused for queue in named}),
-            ("next_wait_seconds", "How long the next job has been ready", waits),
-        ):
-            rows = [([queue], float(value)) for queue, value in values.items()]
-            yield _family(f"queue_{name}", text, ["queue"], rows)
-
-    def _workers(self) -> Iterator[GaugeMetricFamily]:
-        workers = self._site.jobs.workers.list()
-        alive = [worker for worker in workers if worker.alive]
-        rows = [(["alive"], float(len(alive))), (["silent"], float(len(workers) - len(alive)))]
-        yield _family("workers", "Workers that beat, and those that have missed their beats", ["state"], rows)
-        slots = float(sum(worker.concurrency for worker in alive))
-        yield _family("worker_slots", "Jobs that all workers that beat can run at once", [], [([], slots)])
-        held = float(sum(worker.running for worker in alive))
-        yield _family("worker_jobs", "Jobs that workers that beat have taken", [], [([], held)])
-
-
-def _family(name: str, text: str, labels: list[str], rows: list[tuple[list[str], float]]) -> GaugeMetricFamily:
-    family = prometheus_client.metrics_core.GaugeMetricFamily(f"backburner_{name}", text, labels=labels)
-    for values, value in rows:
-        family.add_metric(values, value)
-    return family
