@@ -102,7 +102,7 @@ def test_clocks_that_are_off(
         """The store as a machine sees it whose clock is off."""
 
         clock = type("", (), {"now": staticmethod(lambda: store.clock.now() + timedelta(seconds=seconds))})
-        grants = store.grants
+        grants, ready = store.grants, store.ready
 
     routes.gate._store = lambda: Off()  # type: ignore[assignment,return-value]
     job = jobs.route("POST", "/build")

@@ -148,6 +148,8 @@ def test_those_of_one_job_are_of_no_use_to_another(jobs: Backburner, testing: Jo
         ({"with_cookies": {"other": "1"}}, "has none of the cookies"),
         ({"with_cookies": {}}, "has none of the cookies"),
         ({"with_cookies": 7}, "is no request"),
+        ({"with_cookies": {"sessionid": "1\r\nX: y"}}, "no value of a cookie"),
+        ({"with_cookies": {"sessionid": "1; other=2"}}, "no value of a cookie"),
         ({"with_cookies": {"sessionid": "x" * 20_000}}, "more than 16,384 bytes"),
         ({"with_cookies": {"sessionid": "1"}, "as_user": User("ada")}, "beside as_user"),
     ],

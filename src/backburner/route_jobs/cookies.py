@@ -8,6 +8,7 @@ import hmac
 import importlib
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from backburner.outcome import PermanentError
 _PURPOSE = b"backburner.cookies.1"
 _NONCE = 12
 MAX_COOKIES = 16_384
+_VALUE = re.compile(r"[\x20-\x3a\x3c-\x7e]*\Z")
 
 
 class CookieBox:
@@ -40,6 +42,8 @@ class CookieBox:
                 "with_cookies", None, f"the request has none of the cookies {list(self._names)}",
                 "Ask whoever is not signed in to sign in first",
             )  # fmt: skip
+        if not all(isinstance(value, str) and _VALUE.match(value) for value in kept.values()):
+            raise InvalidOption("with_cookies", None, "one of them is no value of a cookie", "Pass the request")
         text = json.dumps(kept).encode()
         if len(text) > MAX_COOKIES:
             raise InvalidOption("with_cookies", None, f"they have more than {MAX_COOKIES:,} bytes", "Name fewer")

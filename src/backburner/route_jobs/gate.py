@@ -57,10 +57,13 @@ class Gate:
         self._keys = GrantKeys(secrets)
 
     def opened(self, token: str, request: Request, *, inside: bool) -> Grant:
-        """What the grant says, if it is one for this request and this moment. Raises `Refused`."""
+        """What the grant says, if it is one for this request and this moment. Raises `Refused` and `StoreError`."""
         if not inside and not self._networked:
             raise Refused("Requests of jobs do not come from outside here.")
-        return self._keys.read(token, request, self._store().clock.now().timestamp())
+        store = self._store()
+        # Before it is read for the first time, the clock is this machine's own.
+        store.ready()
+        return self._keys.read(token, request, store.clock.now().timestamp())
 
     def used(self, grant: Grant, method: str, path: str) -> None:
         """Use the grant up, for a route that is marked. Raises `Refused`, and `StoreError`."""

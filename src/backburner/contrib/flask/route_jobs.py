@@ -53,7 +53,7 @@ class FlaskRoutes(RouteJobs):
         if "csrf" in self._app.extensions:
             self._satisfy_csrf()
         if self._sign_in is not None and not proof.cookies:
-            self._sign_in(proof.user)
+            self._sign_in(proof.user.user if isinstance(proof.user, _Seen) else proof.user)
 
     def _satisfy_csrf(self) -> None:
         """Flask-WTF asks for a token of the session: this request gets one of its own, for a session of its own."""
