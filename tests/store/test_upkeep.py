@@ -1,5 +1,7 @@
 """Chores: promote, expire, unhold, prune; each does its own and nothing more."""
 
+import io
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -242,3 +244,20 @@ def test_cleaning_has_a_switch_of_its_own(scene: Scene, tmp_path: Path) -> None:
     Pruner(scene.store, files, Settings(keep_succeeded=10.0)).once()
     with pytest.raises(JobNotFound):
         scene.get(job)
+
+
+def test_a_file_that_cannot_be_deleted_keeps_no_other_one(scene: Scene, tmp_path: Path) -> None:
+    files, now = open_files(str(tmp_path)), scene.clock.now()
+    job = scene.one()
+    stuck, other = (
+        replace(files.keep(job, name, io.BytesIO(b"bytes"), None, now), expires_at=now) for name in ("a", "b")
+    )
+    for file in (stuck, other):
+        scene.store.attachments.add(file, None)
+    # No user may unlink a folder.
+    (tmp_path / stuck.place).unlink()
+    (tmp_path / stuck.place).mkdir()
+    scene.clock.move(1)
+    Pruner(scene.store, files, Settings()).once()
+    assert not (tmp_path / other.place).exists()
+    assert scene.store.upkeep.expired_files() == [(stuck.id, stuck.place)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 
 from backburner.files import FileStore
@@ -9,6 +10,8 @@ from backburner.settings import Settings
 from backburner.states import FINAL, JobState
 from backburner.store.store import Store
 from backburner.store.upkeep import BATCH
+
+log = logging.getLogger(__name__)
 
 _KEY_PAGES = 20
 """Pages of keys that a round looks through."""
@@ -42,12 +45,17 @@ class Pruner:
         return self._store.upkeep.prune(state, keep) == BATCH
 
     def _prune_files(self) -> None:
-        expired = self._store.upkeep.expired_files()
-        for _, place in expired:
+        gone = []
+        for file_id, place in self._store.upkeep.expired_files():
             # First the bytes, then the row: a crash between them leaves a row that is tried again.
-            self._files.delete(place)
-        if expired:
-            self._store.upkeep.forget_files([file_id for file_id, _ in expired])
+            try:
+                self._files.delete(place)
+            except Exception as error:  # noqa: BLE001 (file systems of others raise what they like)
+                log.warning("file %s cannot be deleted, and is tried again: %s", place, error)
+            else:
+                gone.append(file_id)
+        if gone:
+            self._store.upkeep.forget_files(gone)
 
     def _prune_keys(self) -> None:
         # All keys by and by: a free one that stays for a while harms nobody.
