@@ -179,7 +179,8 @@ class Supervisor:
             return
         os.close(one.greeting)
         one.greeting = -1
-        if not one.buffer:
+        if not one.buffer.endswith(b"\n"):
+            # It has died, in the middle of it or before: its end tells how.
             return
         said = json.loads(one.buffer)
         one.without_database = bool(said.get("again"))
