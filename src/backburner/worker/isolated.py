@@ -50,6 +50,8 @@ def main() -> None:
         line.sendall(msgspec.json.encode(lost) + b"\n")
         os._exit(0)
     bench.reporter.start()
+    # It is up: whatever ends this process from here on, the body did.
+    line.sendall(SILENT + b"\n")
     # A long verdict is sent in pieces: no sign of life may come in between.
     speaking = threading.Lock()
     threading.Thread(target=_tell_alive, args=(line, bench, speaking), daemon=True).start()
