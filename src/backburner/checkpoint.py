@@ -46,7 +46,7 @@ def check_cursor(task: str, cursor: object) -> None:
     """Raise `InvalidArgument` for what is no JSON value, `TooLarge` for more than 64 KiB of it."""
     try:
         size = len(json.dumps(cursor))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise InvalidArgument(task, "cursor", cursor, f"is no JSON value: {error}") from error
     if size > MAX_BYTES:
         raise TooLarge("checkpoint", size, MAX_BYTES, "Keep a position, not the data")
