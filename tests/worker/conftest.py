@@ -11,9 +11,9 @@ from tests.servers import PostgresServer
 from tests.worker.app import build
 from tests.worker.world import World
 
-ON_MARIADB_TOO = {"test_points", "test_child_death", "test_tree_death", "test_lines", "test_waiting", "test_embedded"}
-"""Files whose worlds are on MariaDB as well: what dies, what is claimed in steps, what waits. The others would
-find no more there than the tests of the store do, and a third of the time of this group.
+ON_MARIADB_TOO = {"test_points", "test_tree_death", "test_lines", "test_waiting"}
+"""Files whose worlds are on MariaDB as well: workers that die between statements, what is claimed in steps, what
+waits. The others would find no more there than the tests of the store do, and a third of the time of this group.
 """
 
 

@@ -136,7 +136,7 @@ class World:
         wait_until(lambda: len(self.history.of(job_id)) >= times, f"body number {times} of job {job_id} begins")
         return self.history.of(job_id)[times - 1]
 
-    def ends(self, job: Job | str, state: JobState = JobState.SUCCEEDED, seconds: float = 30.0) -> Job:
+    def ends(self, job: Job | str, state: JobState = JobState.SUCCEEDED, seconds: float = 90.0) -> Job:
         """Wait for the end of a job; it must be this one."""
         job_id = job if isinstance(job, str) else job.id
         wait_until(lambda: self.job(job_id).done, f"job {job_id} ends", seconds)
