@@ -96,8 +96,8 @@ def test_it_goes_with_its_job(scene: Scene) -> None:
         assert connection.exec_driver_sql("SELECT count(*) FROM backburner_grants").scalar() == 0
 
 
-def test_tables_of_the_version_before_get_theirs(database_url: str, opened: OpenStore) -> None:
-    store: Store = opened(database_url, auto_migrate=True)
+def test_tables_of_the_version_before_get_theirs(empty_database_url: str, opened: OpenStore) -> None:
+    store: Store = opened(empty_database_url, auto_migrate=True)
     with store.engine.begin() as connection:
         versions.upgrade(connection, store.schema, "1001")
         assert versions.found(connection, store.schema) == "1001"

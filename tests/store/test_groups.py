@@ -1,12 +1,13 @@
 """Serial groups: one at a time, in order, and never stuck."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import Connection, event, select
 
 from backburner.errors import WrongState
 from backburner.job import ClaimedJob
@@ -14,7 +15,7 @@ from backburner.outcome import Settlement
 from backburner.states import JobState
 from backburner.store import groups as groups_module
 from backburner.store.dialects.base import ALL_PRIORITIES, HandOver
-from backburner.store.groups import Step
+from backburner.store.groups import Groups, Step
 from tests.store.scene import Crew, Scene, end, ids_of
 
 S = JobState
@@ -47,6 +48,45 @@ def test_the_first_runs_and_the_others_wait(scene: Scene) -> None:
     assert states(scene, first, second, third) == [S.RUNNING, S.BLOCKED, S.BLOCKED]
     assert scene.get(second).blocked_on == "group"
     assert scene.store.groups.holder("invoice-7") == first
+
+
+@contextmanager
+def in_hand(scene: Scene, job: str) -> Iterator[None]:
+    """A transaction of somebody else that has this job locked."""
+    jobs = scene.store.schema.jobs
+    with scene.store.engine.begin() as connection:
+        connection.execute(select(jobs.c.id).where(jobs.c.id == job).with_for_update())
+        yield
+
+
+def test_behind_a_head_that_somebody_has_in_hand_nothing_is_parked(on_server: Scene) -> None:
+    """Else nothing would be queued in this group any more, and nobody would look at it."""
+    scene, worker = on_server, on_server.worker()
+    first, second = scene.insert(2, group_name="g")
+    ended(scene, worker, step(scene, worker).taken)
+    late = scene.one(group_name="g")
+    with in_hand(scene, second):
+        assert step(scene, worker).missed == {"g"}
+        assert states(scene, first, second, late) == [S.SUCCEEDED, S.BLOCKED, S.QUEUED]
+    assert ids_of(step(scene, worker).taken) == [second]
+    assert scene.state(late) is S.BLOCKED
+
+
+def test_a_head_that_was_in_hand_for_a_moment_goes_on(on_server: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene, worker = on_server, on_server.worker()
+    _, second = scene.insert(2, group_name="g")
+    ended(scene, worker, step(scene, worker).taken)
+    real, looks = Groups._lock_jobs, list[int]()
+
+    def lock_jobs(self: Groups, connection: Connection, ids: list[str]) -> Any:
+        looks.append(len(ids))
+        with in_hand(scene, second) if len(looks) == 1 else nullcontext():
+            return real(self, connection, ids)
+
+    monkeypatch.setattr(Groups, "_lock_jobs", lock_jobs)
+    assert scene.store.groups.advance(["g"]) == {"default"}
+    assert looks == [1, 1]
+    assert scene.state(second) is S.QUEUED
 
 
 def test_plain_claims_do_not_see_jobs_of_groups(scene: Scene) -> None:

@@ -29,19 +29,24 @@ PARKED = 500
 """Jobs that one step parks at most."""
 SWEPT = 500
 """Groups that one sweep looks at."""
+LOOKS = 3
+"""How often `advance` looks for a head that somebody has in hand. MySQL locks for a moment what it only walks past;
+who keeps a head for longer, as a caller's transaction may that replaces it, leaves the group to the sweep.
+"""
 _CANCELLED = 500
 
 
 class Step(NamedTuple):
     """What a step brought: jobs taken for this worker, queues that got a head, how many others were parked.
 
-    `full` has the names of tasks whose heads were left, for no more of them may run.
+    `full`: tasks whose heads were left, for no more of them may run. `missed`: groups whose head others had in hand.
     """
 
     taken: list[ClaimedJob]
     queued: set[str]
     parked: int
     full: frozenset[str] = frozenset()
+    missed: frozenset[str] = frozenset()
 
 
 class Groups:
@@ -96,11 +101,18 @@ class Groups:
             return set()
         self._make(wanted)
 
-        def work(connection: Connection) -> set[str]:
+        def work(connection: Connection) -> Step:
             mine = self._lock(connection, wanted, wait=True)
-            return self._step(connection, mine, None, lambda row: False).queued
+            return self._step(connection, mine, None, lambda row: False)
 
-        return self._store.run(work, FINISH)
+        queued: set[str] = set()
+        for _ in range(LOOKS):
+            step = self._store.run(work, FINISH)
+            queued |= step.queued
+            wanted = sorted(step.missed)
+            if not wanted:
+                break
+        return queued
 
     def sweep(self, after: str) -> tuple[list[str], str]:
         """Groups whose parked jobs nobody will take up, from the name `after` on, and where to look next.
@@ -218,7 +230,9 @@ class Groups:
         held = self._holders(connection, names)
         heads = self._heads(connection, [name for name in names if name not in held])
         waiting_holders = [row.id for row in held.values() if row.state == JobState.QUEUED]
-        rows = self._lock_jobs(connection, [*heads, *waiting_holders])
+        rows = self._lock_jobs(connection, [*heads.values(), *waiting_holders])
+        locked = {row.id for row in rows}
+        missed = frozenset(name for name, head in heads.items() if head not in locked)
         chosen = [row for row in rows if admits(row)]
         others = [row for row in rows if row not in chosen]
         taken: list[ClaimedJob] = []
@@ -231,17 +245,19 @@ class Groups:
             change = update(self._t).where(self._t.c.id.in_(parked_heads))
             connection.execute(change.values(state=JobState.QUEUED, blocked_on=None, reason=None))
         queued = {row.queue for row in others if row.state == JobState.BLOCKED}
-        return Step(taken, queued, self._park(connection, names, [row.id for row in rows] + heads))
+        # Behind a head that was missed nothing is parked: what is queued there is what the next look finds.
+        parked = self._park(connection, [name for name in names if name not in missed], list(locked))
+        return Step(taken, queued, parked, missed=missed)
 
     def _holders(self, connection: Connection, names: Sequence[str]) -> dict[str, Any]:
         t = self._t.c
         query = select(t.slot, t.id, t.state).where(t.slot.in_(names))
         return {str(row.slot): row for row in connection.execute(query).all()}
 
-    def _heads(self, connection: Connection, names: Sequence[str]) -> list[str]:
-        """The first in line of each of these groups."""
+    def _heads(self, connection: Connection, names: Sequence[str]) -> dict[str, str]:
+        """The first in line of each of these groups that has one."""
         if not names:
-            return []
+            return {}
         groups, t = self._store.schema.groups, self._t.alias().c
         first = (
             select(t.id)
@@ -250,8 +266,8 @@ class Groups:
             .limit(1)
             .scalar_subquery()
         )
-        found = connection.execute(select(first).where(groups.c.name.in_(names))).scalars()
-        return [job_id for job_id in found if job_id is not None]
+        found = connection.execute(select(groups.c.name, first.label("head")).where(groups.c.name.in_(names)))
+        return {row.name: row.head for row in found if row.head is not None}
 
     def _lock_jobs(self, connection: Connection, ids: Sequence[str]) -> list[Row[Any]]:
         """These jobs as they are now, the best first, without those that somebody else is about to change."""
@@ -261,11 +277,11 @@ class Groups:
         query = select(t).where(t.c.id.in_(ids), in_line(t.c)).order_by(t.c.id).with_for_update(skip_locked=True)
         return sorted(connection.execute(query).all(), key=lambda row: (row.priority, row.position))
 
-    def _park(self, connection: Connection, names: Sequence[str], heads: Sequence[str]) -> int:
+    def _park(self, connection: Connection, names: Sequence[str], fronts: Sequence[str]) -> int:
         t = self._t.c
         query = (
             select(t.id)
-            .where(t.group_name.in_(names), queued_in_line(t), t.id.not_in(heads), t.slot.is_(None))
+            .where(t.group_name.in_(names), queued_in_line(t), t.id.not_in(fronts), t.slot.is_(None))
             .limit(PARKED)
             .with_for_update(skip_locked=True)
         )
