@@ -39,7 +39,7 @@ from backburner.store.progress import ProgressRows
 from backburner.store.queues import Queues
 from backburner.store.reports import Reports
 from backburner.store.schedules import Schedules
-from backburner.store.schema import Schema
+from backburner.store.schema import described
 from backburner.store.single import Single
 from backburner.store.upkeep import Upkeep
 from backburner.store.waits import Waits
@@ -70,7 +70,7 @@ class Store:
         kind = dialects.of(self.url)
         driver, package = kind.driver_of(self.url)
         _require(package, kind.extra, self.url)
-        self.schema = Schema(kind.name, schema, prefix)
+        self.schema = described(kind.name, schema, prefix)
         self.dialect = kind(self.schema)
         self.pooled = pooled
         self.engine = self.dialect.engine(self.url.set(drivername=driver), pooled=pooled)
