@@ -1,7 +1,5 @@
 """How fast a backlog is worked off: Backburner beside the bare driver on the same tables.
 
-from tests.servers import MariaDBServer, PostgresServer, RabbitServer, RedisServer
-
 The raw loop claims and finishes in batches, with the two shortest statements that are still fenced, and
 runs nothing: what the machine, the database and the driver allow on the shipped schema. Backburner runs as
 shipped: supervisor, leases, typed arguments, contexts, results kept, full durability; with `--broker`, its workers
