@@ -74,7 +74,7 @@ def environment(folder: Path) -> dict[str, str]:
 @pytest.mark.parametrize("page", [page for page in PAGES if any(map(step_of, page.blocks))], ids=lambda page: page.name)
 def test_a_page_does_what_it_says(page: Page, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     needed = [name for name in SERVERS if any(block.mark(f"needs {name}") is not None for block in page.blocks)]
-    urls = {name: re.sub(r"\+\w+", "", str(request.getfixturevalue(f"{name}_url"))) for name in needed}
+    urls = {name: re.sub(r"\+\w+", "", str(request.getfixturevalue(f"empty_{name}_url"))) for name in needed}
     steps = tmp_path / "steps.json"
     steps.write_text(json.dumps(steps_of(page, urls)), encoding="utf-8")
     folder = tmp_path / "reader"
