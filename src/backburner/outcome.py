@@ -150,10 +150,18 @@ class Settlement(NamedTuple):
     parents: tuple[Parent, ...] = ()
 
     @property
+    def plain(self) -> bool:
+        """True for a success that leaves nothing on the job's own row but its result."""
+        return self.state is JobState.SUCCEEDED and self[5:13] == _NOTHING_MORE
+
+    @property
     def bare(self) -> bool:
         """True when nothing is to be written but the job's own row."""
         return self.record is None and self.progress is None and self.notice is None and not self.parents
 
+
+_NOTHING_MORE = (None, None, None, 0, 0, 0, None, None)
+"""From `reason` to `keep_until`."""
 
 RELEASED = JobState.QUEUED
 """The state of a settlement that gives an unstarted job back, without blame."""

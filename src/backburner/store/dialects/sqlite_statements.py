@@ -89,3 +89,16 @@ def settle_row(s: Settlement, by: str, now: int) -> tuple[Any, ...]:
         None if s.keep_until is None else to_microseconds(s.keep_until), s.blocked_on,
         s.position, s.id, s.attempt,
     )  # fmt: skip
+
+
+def succeed(schema: Schema) -> str:
+    """`settle` for plain successes of jobs without a group, at half its cost: it touches fewer indexes."""
+    return f"""
+UPDATE {schema.qualified("jobs")}
+SET state = 'succeeded', worker = NULL, began_at = NULL, settled_attempt = ?, settled_by = ?, finished_at = ?,
+    result = ?, reason = NULL, error = NULL
+WHERE position = ? AND id = ? AND attempt = ? AND state = 'running' AND slot IS NULL"""
+
+
+def succeed_row(s: Settlement, by: str, now: int) -> tuple[Any, ...]:
+    return (s.attempt, by, now, s.result, s.position, s.id, s.attempt)
