@@ -130,6 +130,25 @@ def test_they_are_wiped_after_a_final_failure_and_kept_for_the_next_try(jobs: Ba
 
 @pytest.mark.parametrize("kind", ["wsgi"], indirect=True)
 @pytest.mark.usefixtures("cookie_routes")
+def test_an_attempt_that_was_taken_over_leaves_them_to_the_next(
+    jobs: Backburner, testing: JobsTesting, site: Site
+) -> None:
+    """A worker froze, another has its job: what the first one ends with changes nothing."""
+    job, answer = jobs.route("POST", "/build", with_cookies=Request(User("ada"))), site.answer
+    taken = "UPDATE backburner_jobs SET attempt = attempt + 1 WHERE id = ?"
+
+    def frozen(seen: Any) -> Any:
+        jobs.store.run(lambda connection: connection.exec_driver_sql(taken, (job.id,)))
+        return answer(seen)
+
+    site.answer = frozen  # type: ignore[method-assign]
+    testing.drain()
+    assert (job.refresh().state, len(site.seen)) == (JobState.RUNNING, 1)
+    assert jobs.store.grants.cookies(job.id) is not None
+
+
+@pytest.mark.parametrize("kind", ["wsgi"], indirect=True)
+@pytest.mark.usefixtures("cookie_routes")
 def test_those_of_one_job_are_of_no_use_to_another(jobs: Backburner, testing: JobsTesting, site: Site) -> None:
     ada, eve = (jobs.route("POST", "/build", with_cookies=Request(User(name))) for name in ("ada", "eve"))
     with jobs.store.engine.begin() as connection:

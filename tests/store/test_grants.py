@@ -88,6 +88,30 @@ def test_cookies_live_until_they_are_over_or_wiped(scene: Scene, clock: HandCloc
     assert grants.cookies(kept) == f"sealed {kept}"
 
 
+def test_an_attempt_that_was_taken_over_wipes_nothing(scene: Scene, clock: HandClock) -> None:
+    worker, grants = scene.worker(), scene.store.grants
+    claimed = scene.running(worker)
+    grants.keep_cookies(claimed.id, "sealed", clock.now() + timedelta(seconds=60))
+    grants.wipe(claimed.id, claimed.attempt - 1)
+    assert grants.cookies(claimed.id) == "sealed"
+    grants.wipe(claimed.id, claimed.attempt)
+    assert grants.cookies(claimed.id) is None
+
+
+def test_cookies_of_what_has_ended_are_cleaned_away(scene: Scene, clock: HandClock) -> None:
+    """Cancelled, out of tries, too late: no body was there to wipe them."""
+    worker, grants, until = scene.worker(), scene.store.grants, clock.now() + timedelta(days=1)
+    claimed = scene.running(worker)
+    waits = scene.one()
+    unborn = "0190b0a0-0000-7000-8000-000000000001"
+    for job in (claimed.id, waits, unborn):
+        grants.keep_cookies(job, "sealed", until)
+    assert grants.prune(10) == 0
+    assert scene.finish(worker, [claimed]) == {claimed.id}
+    assert (grants.prune(10), grants.prune(10)) == (1, 0)
+    assert [grants.cookies(job) for job in (claimed.id, waits, unborn)] == [None, "sealed", "sealed"]
+
+
 def test_it_goes_with_its_job(scene: Scene) -> None:
     job = scene.one()
     scene.store.grants.give(job, 1, NONCE)

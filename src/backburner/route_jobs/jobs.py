@@ -240,11 +240,11 @@ class RouteJobs:
                 result = reading.read(job, answer, path)
             job.check()
         except PermanentError:
-            self._wipe(job.id, request)
+            self._wipe(job, job.id, request)
             raise
         finally:
             body.file.close()
-        self._wipe(job.id, request)
+        self._wipe(job, job.id, request)
         return result
 
     def _outgoing(self, job: JobContext, job_id: str, request: StoredRequest, path: str, body: Body) -> Outgoing:
@@ -270,9 +270,9 @@ class RouteJobs:
             raise PermanentError("The cookies it was to run with are over.")
         return self._cookies.opened(job_id, sealed)
 
-    def _wipe(self, job_id: str, request: StoredRequest) -> None:
+    def _wipe(self, job: JobContext, job_id: str, request: StoredRequest) -> None:
         if request.cookies:
-            self._jobs.store.grants.wipe(job_id)
+            self._jobs.store.grants.wipe(job_id, job.attempt)
 
 
 class _Closing(Hook):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, delete, exists, select, update
+from sqlalchemy import Connection, Exists, and_, delete, exists, or_, select, update
 
-from backburner.states import JobState
+from backburner.states import FINAL, JobState
 
 if TYPE_CHECKING:
     from backburner.store.store import Store
@@ -35,8 +35,7 @@ class Grants:
 
     def use(self, job_id: str, attempt: int, nonce: str) -> bool:
         """Use up a grant; False when it was used, when another took its place, or when the attempt is over."""
-        t, jobs = self._t, self._store.schema.jobs.c
-        runs = exists().where(jobs.id == job_id, jobs.attempt == attempt, jobs.state == JobState.RUNNING)
+        t, runs = self._t, self._runs(job_id, attempt)
         statement = (
             update(t)
             .where(t.c.job == job_id, t.c.attempt == attempt, t.c.nonce == nonce, t.c.used_at.is_(None), runs)
@@ -55,14 +54,19 @@ class Grants:
         query = select(t.cookies).where(t.job == job_id, t.until > self._store.clock.now())
         return self._store.read(lambda c: c.execute(query).scalar())
 
-    def wipe(self, job_id: str) -> None:
-        """Remove what there is of a job."""
-        self._store.run(lambda c: c.execute(delete(self._t).where(self._t.c.job == job_id)))
+    def wipe(self, job_id: str, attempt: int | None = None) -> None:
+        """Remove what there is of a job; with `attempt` only if that is the one that runs."""
+        statement = delete(self._t).where(self._t.c.job == job_id)
+        if attempt is not None:
+            statement = statement.where(self._runs(job_id, attempt))
+        self._store.run(lambda c: c.execute(statement))
 
     def prune(self, limit: int) -> int:
-        """Remove cookies that are over, with their rows; how many."""
-        t = self._t
-        old = select(t.c.job).where(t.c.until <= self._store.clock.now()).limit(limit)
+        """Remove cookies that are over, or of a job that is, with their rows; how many."""
+        t, jobs = self._t, self._store.schema.jobs.c
+        ended = exists().where(jobs.id == t.c.job, jobs.state.in_(sorted(FINAL)))
+        over = or_(t.c.until <= self._store.clock.now(), and_(t.c.until.is_not(None), ended))
+        old = select(t.c.job).where(over).limit(limit)
 
         def work(connection: Connection) -> int:
             ids = connection.execute(old).scalars().all()
@@ -71,3 +75,7 @@ class Grants:
             return len(ids)
 
         return self._store.run(work)
+
+    def _runs(self, job_id: str, attempt: int) -> Exists:
+        jobs = self._store.schema.jobs.c
+        return exists().where(jobs.id == job_id, jobs.attempt == attempt, jobs.state == JobState.RUNNING)
