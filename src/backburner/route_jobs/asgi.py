@@ -89,7 +89,10 @@ class AsgiCaller:
             if self._lifespan is None or self._lifespan.loop is not asyncio.get_running_loop():
                 self._lifespan = _Lifespan(self._app)
             state = await self._lifespan.started()
-            await self._app(self._scope(outgoing, state), _receiver(outgoing.body.file, None), _sender(send))
+            sender = _Sender(send)
+            await self._app(self._scope(outgoing, state), _receiver(outgoing.body.file, None), sender)
+            if not sender.whole:
+                raise RuntimeError("the app has ended before its answer did")
 
         outgoing.body.file.seek(0)
         with self._loop.answer(produce, stopped) as answer:
@@ -188,15 +191,21 @@ def _receiver(body: IO[bytes], disconnected: Receive | None) -> Receive:
     return receive
 
 
-def _sender(send: Send) -> SendMessage:
-    async def told(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in message["headers"]]
-            await send((int(message["status"]), headers))
-        elif message["type"] == "http.response.body" and message.get("body"):
-            await send(bytes(message["body"]))
+class _Sender:
+    """Hands an answer on; `whole` as soon as its last piece was there."""
 
-    return told
+    def __init__(self, send: Send) -> None:
+        self._send, self.whole = send, False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = message.get("headers", ())
+            named = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in headers]
+            await self._send((int(message["status"]), named))
+        elif message["type"] == "http.response.body":
+            if message.get("body"):
+                await self._send(bytes(message["body"]))
+            self.whole = not message.get("more_body", False)
 
 
 async def _body(receive: Receive, grant: Grant) -> IO[bytes]:

@@ -71,6 +71,7 @@ class _Running:
         self._loop, self._produce, self._stopped = loop, produce, stopped
         self._inbox: queue.SimpleQueue[tuple[Head | bytes, asyncio.Future[None]] | None] = queue.SimpleQueue()
         self._task: asyncio.Task[None] | None = None
+        self._left = False
         self._error: BaseException | None = None
         self._ended = threading.Event()
         # The job's own context: `current_job()` answers on the loop too.
@@ -84,8 +85,9 @@ class _Running:
         try:
             await self._produce(self._send)
         except asyncio.CancelledError:
-            # Nobody listens any more.
-            pass
+            # Nobody listens any more; else half an answer would pass for a whole one.
+            if not self._left:
+                self._error = RuntimeError("the app was cancelled from within")
         except BaseException as error:  # noqa: BLE001 (it is the job's; SystemExit would end the loop)
             self._error = error
         finally:
@@ -130,6 +132,7 @@ class _Running:
             self._ended.wait(END_SECONDS)
 
     def _cancel(self) -> None:
+        self._left = True
         if self._task is not None:
             self._task.cancel()
 

@@ -70,9 +70,11 @@ class WsgiCaller:
         """The answer as it comes."""
         started: list[tuple[str, Headers]] = []
         written: list[bytes] = []
+        sent = False
 
         def start_response(status: str, headers: Headers, problem: Any = None) -> Callable[[bytes], None]:
-            if started and problem is not None and written:
+            # What was sent cannot be taken back: the app hears its own error again.
+            if problem is not None and (sent or written):
                 raise problem[1]
             started[:] = [(status, headers)]
             return written.append
@@ -84,7 +86,7 @@ class WsgiCaller:
             first = next((piece for piece in pieces if piece), b"")
             if not started:
                 raise RuntimeError("the WSGI app has not called start_response")
-            status, headers = started[0]
+            (status, headers), sent = started[0], True
             yield Answer(
                 int(status.split(" ", 1)[0]), [(name.lower(), value) for name, value in headers],
                 self._rest(written, first, pieces, stopped),

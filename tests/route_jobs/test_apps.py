@@ -1,0 +1,84 @@
+"""Apps that fail in the middle, or end too early: half an answer never passes for a success."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from backburner import Backburner, JobState
+from backburner.job import Job
+from backburner.route_jobs import RouteJobs
+from backburner.testing import JobsTesting
+
+HEAD = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]}
+HALF = {"type": "http.response.body", "body": b"half of it\n", "more_body": True}
+
+
+def ended(jobs: Backburner, testing: JobsTesting) -> Job:
+    job = jobs.route("GET", "/a", max_attempts=1)
+    testing.drain()
+    return job.refresh()
+
+
+def test_a_wsgi_app_that_fails_behind_its_status_has_failed(jobs: Backburner, testing: JobsTesting) -> None:
+    """An app may take its status back as long as nothing was sent, and must not afterwards."""
+
+    def app(environ: Any, start_response: Callable[..., Any]) -> Iterator[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        yield b"half of it\n"
+        try:
+            raise ValueError("the other half is missing")
+        except ValueError:
+            start_response("500 Oh", [("Content-Type", "text/plain")], sys.exc_info())
+            yield b"sorry\n"
+
+    RouteJobs(jobs, marked=["GET /a"]).wsgi(app)
+    job = ended(jobs, testing)
+    assert (job.state, job.error) == (JobState.FAILED, "ValueError: the other half is missing")
+
+
+def test_a_wsgi_app_may_take_its_status_back_before_it_has_sent_anything(
+    jobs: Backburner, testing: JobsTesting
+) -> None:
+    def app(environ: Any, start_response: Callable[..., Any]) -> list[bytes]:
+        start_response("200 OK", [])
+        try:
+            raise ValueError("nothing was sent")
+        except ValueError:
+            start_response("404 Gone", [("Content-Type", "text/plain")], sys.exc_info())
+            return [b"sorry\n"]
+
+    RouteJobs(jobs, marked=["GET /a"]).wsgi(app)
+    job = ended(jobs, testing)
+    assert (job.state, job.reason) == (JobState.FAILED, "The route answered 404 Not Found.")
+
+
+async def _ends_too_early(send: Callable[..., Any]) -> None:
+    await send(HEAD)
+    await send(HALF)
+
+
+async def _is_cancelled_within(send: Callable[..., Any]) -> None:
+    await send(HEAD)
+    await send(HALF)
+    other = asyncio.ensure_future(asyncio.sleep(3600))
+    other.cancel()
+    await other
+
+
+@pytest.mark.parametrize("answer", [_ends_too_early, _is_cancelled_within])
+def test_half_an_answer_of_an_asgi_app_is_none(
+    jobs: Backburner, testing: JobsTesting, answer: Callable[..., Any]
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await answer(send)
+
+    routes = RouteJobs(jobs, marked=["GET /a"])
+    routes.asgi(app)
+    job = ended(jobs, testing)
+    routes.close()
+    assert job.state is JobState.FAILED
+    assert (job.error or "").startswith("RuntimeError: the app ")
