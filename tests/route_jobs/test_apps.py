@@ -1,4 +1,4 @@
-"""Apps that fail in the middle, or end too early: half an answer never passes for a success."""
+"""Apps that fail in the middle, end too early, or do not start at the first try."""
 
 import asyncio
 import sys
@@ -82,3 +82,31 @@ def test_half_an_answer_of_an_asgi_app_is_none(
     routes.close()
     assert job.state is JobState.FAILED
     assert (job.error or "").startswith("RuntimeError: the app ")
+
+
+def test_an_app_that_could_not_start_is_started_again(jobs: Backburner, testing: JobsTesting) -> None:
+    """Its database was away for a moment: the worker needs no restart for it."""
+    starts: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            starts.append("")
+            if len(starts) == 1:
+                await send({"type": "lifespan.startup.failed", "message": "no database"})
+                raise ConnectionError("no database")
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        await send(HEAD)
+        await send({"type": "http.response.body", "body": b"there"})
+
+    routes = RouteJobs(jobs, marked=["GET /a"])
+    routes.asgi(app)
+    made = [jobs.route("GET", "/a", max_attempts=1) for _ in range(3)]
+    testing.drain()
+    routes.close()
+    assert [job.refresh().state for job in made] == [JobState.FAILED, JobState.SUCCEEDED, JobState.SUCCEEDED]
+    assert made[0].refresh().error == "RuntimeError: the app did not start: no database"
+    assert len(starts) == 2

@@ -86,9 +86,10 @@ class AsgiCaller:
         """The answer as it comes."""
 
         async def produce(send: Send) -> None:
-            if self._lifespan is None or self._lifespan.loop is not asyncio.get_running_loop():
-                self._lifespan = _Lifespan(self._app)
-            state = await self._lifespan.started()
+            lifespan = self._lifespan
+            if lifespan is None or lifespan.failed or lifespan.loop is not asyncio.get_running_loop():
+                lifespan = self._lifespan = _Lifespan(self._app)
+            state = await lifespan.started()
             sender = _Sender(send)
             await self._app(self._scope(outgoing, state), _receiver(outgoing.body.file, None), sender)
             if not sender.whole:
@@ -130,7 +131,7 @@ class _Lifespan:
     """Start and end of the app on the loop that runs; an app without is not asked again."""
 
     def __init__(self, app: AsgiApp) -> None:
-        self.loop = asyncio.get_running_loop()
+        self.loop, self.failed = asyncio.get_running_loop(), False
         self._app, self._state = app, dict[str, Any]()
         self._wanted: asyncio.Queue[Message] = asyncio.Queue()
         self._began: asyncio.Future[None] = self.loop.create_future()
@@ -160,6 +161,8 @@ class _Lifespan:
 
     async def _told(self, message: Message) -> None:
         if message["type"] == "lifespan.startup.failed":
+            # The next request starts it anew: what was missing may be there again.
+            self.failed = True
             self._began.set_exception(RuntimeError(f"the app did not start: {message.get('message', '')}"))
         elif message["type"] == "lifespan.startup.complete":
             _settle(self._began)
