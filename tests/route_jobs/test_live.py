@@ -47,6 +47,17 @@ def test_a_route_that_never_ends_is_cancelled_with_its_job(start: Start, site: S
     assert site.ended.wait(30), "the view itself was stopped"
 
 
+def test_another_worker_of_the_process_that_ends_takes_nothing_away(start: Start, site: Site) -> None:
+    jobs = start()
+    job = jobs.route("GET", "/never")
+    assert site.running.wait(30)
+    with Worker(jobs, WorkerOptions(queues=("other",), poll=0.05)):
+        pass
+    job.cancel()
+    assert ended(job).state is JobState.CANCELLED
+    assert site.ended.wait(30), "the loop goes on, and the view is told"
+
+
 @pytest.mark.parametrize("limit", [{"timeout": 0.2}, {"stall_timeout": 0.2}])
 def test_a_route_that_never_ends_has_a_limit(start: Start, site: Site, limit: dict[str, float]) -> None:
     job = ended(start().route("GET", "/never", **limit))  # type: ignore[arg-type]

@@ -276,13 +276,19 @@ class RouteJobs:
 
 
 class _Closing(Hook):
-    """Ends what route jobs started, with the process that ran them."""
+    """Ends what route jobs started, with the last worker of the process that ran them."""
 
     def __init__(self, routes: RouteJobs) -> None:
-        self._routes = routes
+        self._routes, self._open = routes, set[JobProcess]()
+
+    def on_start(self, process: JobProcess) -> None:
+        self._open.add(process)
 
     def on_end(self, process: JobProcess) -> None:
-        self._routes.close()
+        self._open.discard(process)
+        # Those of the parent are known to a forked child as well.
+        if not any(other.pid == process.pid for other in self._open):
+            self._routes.close()
 
 
 def _plain(path: str) -> str:
