@@ -14,7 +14,7 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, StreamingResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Host, Mount, Route, Router
 
 from backburner import Backburner, JobState, current_job
 from backburner.contrib.starlette import GrantBackend, StarletteRoutes, background_user, path_rule
@@ -201,3 +201,26 @@ def test_starlette_with_its_own_authentication(jobs: Backburner, testing: JobsTe
     assert (nobody.refresh().state, nobody.refresh().reason) == (
         JobState.FAILED, "The route answered 403 Forbidden."
     )  # fmt: skip
+
+
+def test_a_mark_behind_another_host_does_not_count(jobs: Backburner) -> None:
+    """Routes that depend on the host are asked with the one that requests of jobs will carry."""
+
+    async def other(request: Request) -> PlainTextResponse:
+        return PlainTextResponse("not marked")
+
+    @background_route
+    async def marked(request: Request) -> PlainTextResponse:
+        return PlainTextResponse("marked")
+
+    app = Starlette(
+        routes=[
+            Host("shop.example.org", app=Router([Route("/build", other), Route("/here", marked)])),
+            Route("/build", marked),
+            Route("/here", other),
+        ]
+    )
+    StarletteRoutes(jobs, app, site="https://shop.example.org")
+    with pytest.raises(InvalidOption, match="no marked route answers"):
+        jobs.route("GET", "/build")
+    assert jobs.route("GET", "/here", delay=60).done is False

@@ -46,8 +46,8 @@ class StarletteRoutes(RouteJobs):
 
     def _leads_to_a_mark(self, method: str, path: str) -> bool:
         scope = {
-            "type": "http", "method": method, "path": path, "root_path": "", "headers": [], "query_string": b"",
-            "path_params": {}, "app": self._app,
+            "type": "http", "method": method, "path": path, "root_path": "", "query_string": b"",
+            "headers": [(b"host", self.site.host.encode())], "path_params": {}, "app": self._app,
         }  # fmt: skip
         return is_marked(_endpoint(self._app.routes, scope), method)
 
