@@ -15,6 +15,7 @@ from tests.contrib.django_project import use_database
 # Behind the settings, which that module makes.
 from django.contrib.auth.models import AnonymousUser, Permission, User  # isort: skip
 from django.contrib.sessions.models import Session  # isort: skip
+from django.db import connections  # isort: skip
 from django.test import AsyncRequestFactory, Client, RequestFactory  # isort: skip
 from django.urls import NoReverseMatch  # isort: skip
 
@@ -66,6 +67,14 @@ def test_the_header_from_outside_is_refused(ada: Any) -> None:
     browser.force_login(ada)
     refused = browser.get("/unmarked/", headers={"Backburner-Grant": "1.a.b.c"})
     assert (refused.status_code, browser.get("/unmarked/").status_code) == (403, 200)
+
+
+def test_a_connection_that_has_died_is_replaced(jobs: Backburner, ada: Any, testing: JobsTesting) -> None:
+    """As a database that was restarted leaves it. Django looks at the start of a request; the user comes before."""
+    job = jobs.route("GET", "/who/", as_user=ada)
+    connections["default"].connection.close()
+    testing.drain(raises=True)
+    assert output(jobs, job) == ["ada"]
 
 
 @pytest.mark.parametrize("who", [None, AnonymousUser()])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import get_user_model
 from django.core.wsgi import get_wsgi_application
+from django.db import close_old_connections
 from django.http import HttpRequest
 from django.urls import Resolver404, resolve
 
@@ -57,6 +58,8 @@ def _leads_to_a_mark(method: str, path: str) -> bool:
 
 
 def _load(user_id: str) -> Any:
+    # As at the start of a request, which comes behind this: a connection that has died would stay dead.
+    close_old_connections()
     users = get_user_model()
     try:
         user = users._default_manager.get(pk=user_id)
