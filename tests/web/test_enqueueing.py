@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from backburner import Backburner, JobState, current_job
+from backburner.errors import StoreUnavailable
 from backburner.job import JobFilter
 from backburner.store import keys
 from backburner.web import User, api_token, web_app
@@ -388,6 +389,29 @@ def test_a_browser_is_sent_on_to_the_file(shop: Shop, worker: Worker) -> None:
     assert lena.get(result.headers["location"]).content == b"1,2\n"
     valued = lena.get(start(lena, "open.add", {"a": 1}, headers=browser).headers["location"])
     assert (valued.status_code, valued.json()) == (200, 2)
+
+
+@pytest.mark.parametrize("prefer", ["", "wait=0.2"])
+def test_what_is_stored_is_told_although_the_database_went_away(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, prefer: str
+) -> None:
+    """503 would say that nothing is stored, and who asks again without a key would start it twice."""
+    take = shop.jobs.intake.take
+
+    def away(*_: Any) -> Any:
+        raise StoreUnavailable("the database does not answer")
+
+    def taken(call: Any) -> Any:
+        found = take(call)
+        monkeypatch.setattr(shop.jobs.store, "read", away)
+        return found
+
+    monkeypatch.setattr(shop.jobs.intake, "take", taken)
+    answer = start(as_user(shop, "lena"), "open.add", {"a": 1}, headers={"prefer": prefer})
+    monkeypatch.undo()
+    assert (answer.status_code, stored(shop)) == (202, 1), answer.text
+    assert answer.headers["location"] == f"/jobs/{answer.json()['id']}"
+    assert (answer.json()["state"], "retry-after" in answer.headers) == ("queued", True)
 
 
 # Quotas

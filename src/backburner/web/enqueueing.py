@@ -12,14 +12,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from backburner.errors import DuplicateJob, IdempotencyMismatch, KeyBusy, TooLarge, UnknownTask
+from backburner.errors import DuplicateJob, IdempotencyMismatch, KeyBusy, StoreError, TooLarge, UnknownTask
 from backburner.intake import Call, InvalidCall, Taken, TooManyJobs
+from backburner.job import Job
 from backburner.web.access import Visitor
 from backburner.web.body import json_object, too_large, unfit
 from backburner.web.prefer import Preference, prefers_html
 from backburner.web.problems import Problem
 from backburner.web.scopes import ENQUEUE, may_enqueue
-from backburner.web.sight import retry_after, seen
+from backburner.web.sight import Sight, retry_after, seen
 from backburner.web.site import Site, root_of
 from backburner.web.user import User
 from backburner.web.waiting import await_end
@@ -68,14 +69,8 @@ class EnqueueRoutes:
     async def _answer(self, request: Request, visitor: Visitor, taken: Taken) -> Response:
         site, preference = self._site, Preference.of(request)
         wording = site.wording(request, visitor)
-        # Who does not wait is told 202 even if it is done by now: not a matter of chance.
-        job, waited = taken.job, preference.wait is not None
-        if preference.wait is not None and not job.done:
-            waited = await await_end(site, request, job, preference.wait)
-            # What was cleaned away at once is answered as it was stored.
-            job = (await run_in_threadpool(site.control.glance, [job.id])).get(job.id, job)
-        sight = (await run_in_threadpool(seen, site.control, {job.id: job}, {}))[job.id]
-        done = job.done
+        sight, waited = await self._seen(request, taken.job, preference.wait)
+        job, done = sight.job, sight.job.done
         place = f"{root_of(request)}/jobs/{job.id}"
         headers = {"location": place, "vary": "Accept, Cookie, Authorization, Prefer"}
         if (applied := preference.applied(waited=waited, later=not done)) is not None:
@@ -85,6 +80,21 @@ class EnqueueRoutes:
         if not done:
             headers["retry-after"] = str(retry_after(job, site.control.now()))
         return JSONResponse(wording.job(sight), 202 if taken.new and not done else 200, headers)
+
+
+    async def _seen(self, request: Request, job: Job, wait: float | None) -> tuple[Sight, bool]:
+        """The job, in the end or as it is stored, and whether it was waited for."""
+        site, waited = self._site, wait is not None
+        try:
+            # Who does not wait is told 202 even if it is done by now: not a matter of chance.
+            if wait is not None and not job.done:
+                waited = await await_end(site, request, job, wait)
+                # What was cleaned away at once is answered as it was stored.
+                job = (await run_in_threadpool(site.control.glance, [job.id])).get(job.id, job)
+            return (await run_in_threadpool(seen, site.control, {job.id: job}, {}))[job.id], waited
+        except StoreError:
+            # A 503 would say that nothing is stored, and who asks again without a key would start it twice.
+            return Sight(job), False
 
 
 def _call(body: Mapping[str, Any], user: User, key: str | None) -> Call:
