@@ -171,6 +171,14 @@ def test_a_wrong_option_is_pointed_at(shop: Shop) -> None:
     assert stored(shop) == 0
 
 
+def test_unknown_members_are_pointed_at_and_a_flood_of_them_is_not_repeated(shop: Shop) -> None:
+    lena = as_user(shop, "lena")
+    odd = start(lena, "open.add", {"a": 1}, **{"a/b~c": 1})
+    assert [fault["pointer"] for fault in odd.json()["errors"]] == ["#/a~1b~0c"]
+    flood = start(lena, "open.add", {"a": 1}, **{f"m{number}": 1 for number in range(2_000)})
+    assert (flood.status_code, len(flood.json()["errors"])) == (422, 100)
+
+
 NO_REQUESTS: list[tuple[bytes, dict[str, str], int]] = [
     (b"{", JSON, 400),
     (b"", JSON, 400),

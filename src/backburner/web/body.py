@@ -13,6 +13,7 @@ from backburner.web.problems import Problem
 
 # An object that holds an object of arguments, each nested as deep as an argument may be.
 _LEVELS = MAX_DEPTH + 2
+_MOST_FAULTS = 100
 _JSON = re.compile(r'application/json\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?', re.IGNORECASE)
 
 
@@ -39,8 +40,8 @@ async def json_object(request: Request, most: int) -> dict[str, Any]:
 
 
 def unfit(faults: list[tuple[str, str]]) -> Problem:
-    """The body is JSON, and not what is needed: each fault is a JSON pointer and what is wrong there."""
-    errors = [{"pointer": f"#{pointer}", "detail": problem} for pointer, problem in faults]
+    """The body is JSON, and not what is needed: each fault is a JSON pointer and what is wrong there; 100 are told."""
+    errors = [{"pointer": f"#{pointer}", "detail": problem} for pointer, problem in faults[:_MOST_FAULTS]]
     detail = "; ".join(f"{pointer or 'the body'} {problem}" for pointer, problem in faults[:3])
     return Problem(422, "invalid-body", "The request does not fit", detail, errors=errors)
 

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from backburner.codec import pointer
 from backburner.errors import DuplicateJob, IdempotencyMismatch, KeyBusy, StoreError, TooLarge, UnknownTask
 from backburner.intake import Call, InvalidCall, Taken, TooManyJobs
 from backburner.job import Job
@@ -31,6 +32,7 @@ _SPARE = 65_536
 _KEY = re.compile(r"[\x20-\x7e]{1,200}")
 _NUMBERS, _TIMES, _TEXTS = ("delay", "expires"), ("run_at",), ("identifier",)
 _OPTIONS = frozenset((*_NUMBERS, *_TIMES, *_TEXTS, "tags"))
+_KNOWN = ", ".join(("task", "arguments", *sorted(_OPTIONS)))
 
 
 class EnqueueRoutes:
@@ -81,7 +83,6 @@ class EnqueueRoutes:
             headers["retry-after"] = str(retry_after(job, site.control.now()))
         return JSONResponse(wording.job(sight), 202 if taken.new and not done else 200, headers)
 
-
     async def _seen(self, request: Request, job: Job, wait: float | None) -> tuple[Sight, bool]:
         """The job, in the end or as it is stored, and whether it was waited for."""
         site, waited = self._site, wait is not None
@@ -110,8 +111,7 @@ def _call(body: Mapping[str, Any], user: User, key: str | None) -> Call:
         if name in ("task", "arguments"):
             continue
         if name not in _OPTIONS:
-            known = ", ".join(("task", "arguments", *sorted(_OPTIONS)))
-            faults.append((f"/{name[:50]}".replace("~", "~0"), f"is unknown. Known are: {known}"))
+            faults.append((pointer([name[:50]]), f"is unknown. Known are: {_KNOWN}"))
         elif value is not None:
             try:
                 options[name] = _option(name, value)
