@@ -17,7 +17,7 @@ from backburner import Backburner, JobState, current_job
 from backburner.errors import StoreUnavailable
 from backburner.job import JobFilter
 from backburner.store import keys
-from backburner.web import User, api_token, web_app
+from backburner.web import User, api_token, job_token, web_app
 from backburner.worker import Worker
 from tests.web.listening import listening
 from tests.web.shop import SECRET, Caller, Shop, as_user, by_header
@@ -487,6 +487,18 @@ def test_scopes_of_the_apps_own_rule(shop: Shop) -> None:
     assert start(caller, "open.add", {"a": 1}).status_code == 202
     assert start(caller, "open.once", {"shop": 1}).status_code == 404
     assert caller.get("/jobs").status_code == 403
+
+
+def test_a_token_of_a_job_makes_no_stranger_of_who_may_not(shop: Shop) -> None:
+    """What a scope forbids is 403, whatever else the request carries."""
+    job = shop.add.options(owner="lena").enqueue(1, 2)
+    token = job_token(shop.jobs, job, 60)
+    reader, writer = with_scopes(shop, "read"), with_scopes(shop, "enqueue")
+    call = {"task": "open.add", "arguments": {"a": 1}}
+    assert reader.post(f"/jobs?token={token}", json=call).status_code == 403
+    assert writer.get(f"/jobs?token={token}").status_code == 403
+    assert writer.get(f"/metrics?token={token}").status_code == 403
+    assert writer.get(f"/jobs/{job.id}?token={token}").status_code == 200
 
 
 def test_an_operators_token_reads_everything_and_no_more_than_its_scopes(shop: Shop) -> None:

@@ -92,7 +92,7 @@ class Access:
 
         An expired token of a job is kept: whether that matters is for the job to say.
         """
-        grant = self._tokens.read(request.query_params.get("token"))
+        grant = self._grant(request)
         visitor = Visitor(await self._user(request), grant)
         if scope is None or visitor.user is None or visitor.can(scope):
             return visitor
@@ -124,11 +124,17 @@ class Access:
         return visitor
 
     async def signed_in(self, request: Request, scope: str | None = READ) -> tuple[Visitor, User]:
-        """The visitor, who is a known user. Raises a `Problem` otherwise."""
-        visitor = await self.visitor(request, scope)
-        if visitor.user is None:
+        """The visitor, who is a known user. Raises a `Problem` otherwise; a token of a job opens nothing here."""
+        user = await self._user(request)
+        if user is None:
             raise unauthorized("Sign in, or send a bearer token.")
-        return visitor, visitor.user
+        visitor = Visitor(user, self._grant(request))
+        if scope is not None and not visitor.can(scope):
+            raise insufficient_scope(scope)
+        return visitor, user
+
+    def _grant(self, request: Request) -> Grant | None:
+        return self._tokens.read(request.query_params.get("token"))
 
     async def _user(self, request: Request) -> User | None:
         bearer = self._bearers.user(request)
