@@ -88,20 +88,31 @@ def encoded_fields(option: str, fields: Pairs | None) -> str:
         pairs: list[tuple[Any, Any]] = list(fields.items() if isinstance(fields, Mapping) else fields)
         flat: list[tuple[Any, Any]] = [(name, value) for name, given in pairs for value in _values(given)]
     except (TypeError, ValueError):
-        flat = [("", None)]
-    if not all(isinstance(name, str) and isinstance(value, str | int | float) for name, value in flat):
-        raise InvalidOption(option, fields, "are no fields", f"For example {option}={{'month': '2026-10'}}")
+        raise no_fields(option, fields) from None
+    # Values are not repeated: one of them may be a password.
+    for name, value in flat:
+        if not isinstance(name, str) or not isinstance(value, str | int | float):
+            raise InvalidOption(
+                option, name, f"is the name of no field, or its value is {type(value).__name__}",
+                "Names are text, values text or numbers",
+            )  # fmt: skip
     try:
         return urlencode(flat)
-    except UnicodeEncodeError as error:
-        raise InvalidOption(option, fields, "holds a lone surrogate", "Remove it") from error
+    except UnicodeEncodeError:
+        raise InvalidOption(option, [name for name, _ in flat], "hold a lone surrogate", "Remove it") from None
+
+
+def no_fields(option: str, given: object) -> InvalidOption:
+    """What is said of fields that are none."""
+    kind = type(given).__name__
+    return InvalidOption(option, kind, "is no type of fields", f"For example {option}={{'month': '2026-10'}}")
 
 
 def checked_query(fields: Pairs | None) -> str:
     """The query. Raises `InvalidOption`."""
     text = encoded_fields("query", fields)
     if len(text) > MAX_TARGET:
-        raise InvalidOption("query", fields, f"has {len(text):,} characters", f"Use at most {MAX_TARGET:,}, or a form")
+        raise InvalidOption("query", None, f"has {len(text):,} characters", f"Use at most {MAX_TARGET:,}, or a form")
     return text
 
 

@@ -197,6 +197,25 @@ def test_what_cannot_be_is_refused_and_nothing_stored(
 
 
 @pytest.mark.parametrize("kind", ["wsgi"], indirect=True)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"form": {"password": "hunter2", "a": None}},
+        {"form": {"password": "hunter2", "a": "\ud800"}},
+        {"form": "password=hunter2"},
+        {"query": {"password": "hunter2" * 2_000}},
+        {"json": {"password": "hunter2", "a": {1}}},
+        {"json": {"password": "hunter2"}, "form": {"a": 1}},
+    ],
+)
+def test_values_of_a_request_are_not_repeated(jobs: Backburner, testing: JobsTesting, options: dict[str, Any]) -> None:
+    with pytest.raises(InvalidOption) as caught:
+        jobs.route("POST", "/build", **options)
+    assert "hunter2" not in f"{caught.value}{caught.value.__cause__}"
+    assert testing.enqueued() == []
+
+
+@pytest.mark.parametrize("kind", ["wsgi"], indirect=True)
 def test_a_read_has_no_body(jobs: Backburner, testing: JobsTesting) -> None:
     with pytest.raises(InvalidOption, match="has no body"):
         jobs.route("GET", "/build", form={"a": 1})

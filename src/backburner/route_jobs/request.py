@@ -18,7 +18,7 @@ from backburner.files import FileStore, shown_name
 from backburner.outcome import PermanentError
 from backburner.route_jobs.gate import SPOOLED
 from backburner.route_jobs.outgoing import PIECE, Body
-from backburner.target import encoded_fields
+from backburner.target import encoded_fields, no_fields
 
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
@@ -106,14 +106,13 @@ class StoredRequest:
 def content_of(form: Any, json_value: Any, has_json: bool, has_files: bool) -> tuple[str, str]:
     """Content type and body. Raises `InvalidOption`."""
     if has_json and (form is not None or has_files):
-        raise InvalidOption("json", json_value, "is given beside a form or files", "Give one of them")
+        raise InvalidOption("json", None, "is given beside a form or files", "Give one of them")
     if has_json:
         try:
             return "application/json", json.dumps(json_value, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
-            raise InvalidOption(
-                "json", json_value, f"is no JSON: {error}", "Use text, numbers, lists, dicts"
-            ) from error
+            kind = type(json_value).__name__
+            raise InvalidOption("json", kind, f"is no JSON: {error}", "Use text, numbers, lists, dicts") from error
     body = encoded_fields("form", [pair for pair in fields_of("form", form) if pair[0] not in CSRF_FIELDS])
     if has_files:
         return f"{MULTIPART}; boundary={secrets.token_hex(16)}", body
@@ -133,7 +132,7 @@ def fields_of(option: str, given: Any) -> Any:
     try:
         return [(name, value) for name, value in given or ()]
     except (TypeError, ValueError):
-        raise InvalidOption(option, given, "are no fields", f"For example {option}={{'month': '2026-10'}}") from None
+        raise no_fields(option, given) from None
 
 
 def checked_headers(given: Mapping[str, str] | None) -> dict[str, str]:
