@@ -215,6 +215,18 @@ def test_who_may_not_any_more_is_refused(
     assert [seen.proof.user.id for seen in site.seen if seen.proof is not None] == ["bob"]
 
 
+def test_who_may_edit_a_job_cannot_have_it_run_as_another(
+    jobs: Backburner, testing: JobsTesting, routes: RouteJobs, site: Site, people: People
+) -> None:
+    """An edited row is signed anew; but what is stored of ada's epoch is hers, though root's is the same text."""
+    del routes
+    people.add("root")
+    job = jobs.route("POST", "/build", as_user=people.add("ada"))
+    jobs.edit(job, job.args.replace('"ada"', '"root"'))
+    testing.drain()
+    assert (job.refresh().state, job.refresh().reason, site.seen) == (JobState.FAILED, CHANGED, [])
+
+
 def test_a_row_that_somebody_changed_is_not_run(
     jobs: Backburner, testing: JobsTesting, routes: RouteJobs, site: Site, people: People
 ) -> None:

@@ -77,7 +77,7 @@ class Gate:
         if grant.user is not None:
             if self.identity is None or grant.epoch is None:
                 raise Refused("This app knows no users for route jobs.")
-            self.identity.admit(user, self._secrets, grant.epoch, method, path)
+            self.identity.admit(grant.user, user, self._secrets, grant.epoch, method, path)
         return Granted(grant.job, grant.attempt, grant.user, user, grant.cookies)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import inspect
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -72,21 +73,22 @@ class Identity:
         found = await asyncio.to_thread(self._load, user_id)
         return await found if inspect.isawaitable(found) else found
 
-    def admit(self, user: Any, epochs: Sequence[str], stored: str, method: str, path: str) -> None:
-        """Raise `Refused` unless the user may do this now. `epochs` are secrets that the stored epoch was made with."""
+    def admit(self, user_id: str, user: Any, secrets: Sequence[str], stored: str, method: str, path: str) -> None:
+        """Raise `Refused` unless the user may do this now. One of the secrets made the stored epoch."""
         if user is None:
             raise Refused("The user this job runs as is gone, or may not sign in any more.")
-        present = self._epoch_of(user)
-        if not any(hmac.compare_digest(sealed_epoch(secret, present), stored) for secret in epochs):
+        present = Principal(user_id, self._epoch_of(user))
+        if not any(hmac.compare_digest(sealed_epoch(secret, present), stored) for secret in secrets):
             raise Refused("The user has another password since, or has logged out everywhere.")
         if self._permitted is not None and not self._permitted(user, method, path):
             raise Refused("The user may not do this any more.")
 
 
-def sealed_epoch(secret: str, epoch: str) -> str:
-    """What is stored of an epoch: nobody can find out anything about a password by it."""
+def sealed_epoch(secret: str, principal: Principal) -> str:
+    """What is stored of an epoch: good for this user alone, and nobody can find out anything about a password by it."""
     key = hmac.digest(secret.encode(), _PURPOSE, hashlib.sha256)
-    return hmac.new(key, epoch.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+    # JSON keeps the parts apart whatever they contain.
+    return hmac.new(key, json.dumps([principal.id, principal.epoch]).encode(), hashlib.sha256).hexdigest()
 
 
 async def _awaited(found: Awaitable[Any]) -> Any:

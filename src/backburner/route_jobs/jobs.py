@@ -206,7 +206,7 @@ class RouteJobs:
             verb, checked, checked_query(fields_of("query", own.get("query"))), content_type, body, [],
             checked_headers(own.get("headers")), checked_keep(own.get("keep_headers", ())),
             principal.id if principal is not None else None,
-            sealed_epoch(self._secrets[0], principal.epoch) if principal is not None else None,
+            sealed_epoch(self._secrets[0], principal) if principal is not None else None,
             own.get("with_cookies") is not None,
         )  # fmt: skip
 
