@@ -26,6 +26,7 @@ from backburner.ids import Ids
 _PLACE = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/[0-9a-f-]{36}\Z")
 _CHUNK = 1_048_576
 _MEDIA_TYPE = re.compile(r"(?=.{3,100}\Z)[\w.+-]+/[\w.+-]+(; ?[\w-]+=[\w.\"-]+)*\Z", re.ASCII)
+UNKNOWN_TYPE = "application/octet-stream"
 MAX_FILE_NAME = 300
 
 Source = str | os.PathLike[str] | IO[bytes]
@@ -56,9 +57,10 @@ class FileStore(ABC):
         Without a `name` it takes that of the source; without a `media_type` the one its name suggests.
         """
         shown = shown_name(name or _name_of(source))
+        # Refused before the bytes are stored: nobody would know of them.
+        kind = _checked_type(media_type or mimetypes.guess_type(shown)[0] or UNKNOWN_TYPE)
         place, size = self.save(job_id, shown, source)
-        guessed = media_type or mimetypes.guess_type(shown)[0] or "application/octet-stream"
-        return Attachment(place.partition("/")[2], job_id, shown, _media_type(guessed), size, place, now, None)
+        return Attachment(place.partition("/")[2], job_id, shown, kind, size, place, now, None)
 
 
 def open_files(where: str, ids: Ids | None = None) -> FileStore:
@@ -166,8 +168,13 @@ def _name_of(source: Source) -> str:
     return os.fspath(found) if isinstance(found, str | os.PathLike) else ""
 
 
-def _media_type(text: str) -> str:
-    if not _MEDIA_TYPE.match(text):
+def is_media_type(text: str) -> bool:
+    """Whether a file may be kept under this media type."""
+    return _MEDIA_TYPE.match(text) is not None
+
+
+def _checked_type(text: str) -> str:
+    if not is_media_type(text):
         raise InvalidOption("media_type", text, "is no media type", "For example text/csv; at most 100 characters")
     return text
 

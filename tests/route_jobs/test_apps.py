@@ -110,3 +110,18 @@ def test_an_app_that_could_not_start_is_started_again(jobs: Backburner, testing:
     assert [job.refresh().state for job in made] == [JobState.FAILED, JobState.SUCCEEDED, JobState.SUCCEEDED]
     assert made[0].refresh().error == "RuntimeError: the app did not start: no database"
     assert len(starts) == 2
+
+
+@pytest.mark.parametrize("media_type", ["application/an odd one", f"application/{'x' * 200}"])
+def test_a_media_type_that_is_none_is_no_reason_to_call_the_view_again(
+    jobs: Backburner, testing: JobsTesting, media_type: str
+) -> None:
+    def app(environ: Any, start_response: Callable[..., Any]) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", media_type)])
+        return [b"1,2"]
+
+    RouteJobs(jobs, marked=["GET /a"]).wsgi(app)
+    job = ended(jobs, testing)
+    assert job.state is JobState.SUCCEEDED, job.error
+    (file,) = jobs.store.attachments.of_job(job.id)
+    assert (file.size, file.media_type) == (3, "application/octet-stream")

@@ -172,6 +172,7 @@ def test_a_route_that_is_not_marked_any_more_is_not_called(
         ({"form": {"a": None}}, "form"),
         ({"files": {"f": "/etc/passwd"}}, "files"),
         ({"files": {"f": ("a", io.BytesIO(b""), "no type\r\n")}}, "files"),
+        ({"files": {"f": ("a", io.BytesIO(b"1"), f"text/{'x' * 100}")}}, "files"),
         ({"headers": {"Cookie": "a=1"}}, "headers"),
         ({"headers": {"Authorization": "Bearer x"}}, "headers"),
         ({"headers": {"Host": "evil.example"}}, "headers"),
@@ -194,6 +195,7 @@ def test_what_cannot_be_is_refused_and_nothing_stored(
         jobs.route("POST", "/build", **options)
     assert caught.value.option == option
     assert testing.enqueued() == []
+    assert not list(testing._folder.rglob("files/*/*"))
 
 
 @pytest.mark.parametrize("kind", ["wsgi"], indirect=True)

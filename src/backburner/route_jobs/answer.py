@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 from backburner.capture import LogLines
 from backburner.context import JobContext
+from backburner.files import UNKNOWN_TYPE, is_media_type
 from backburner.outcome import PermanentError, Retry
 from backburner.route_jobs.gate import REFUSED, SPOOLED
 from backburner.route_jobs.outgoing import Answer
@@ -87,7 +88,8 @@ class Reading:
                 disposition = Message()
                 disposition["content-disposition"] = answer.header("content-disposition") or "inline"
                 name = disposition.get_filename() or unquote(path.rstrip("/").rpartition("/")[2]) or "answer"
-                job.attach(file, name, media_type)
+                # The view has done its work: what it calls its answer is no reason to call it again.
+                job.attach(file, name, media_type if is_media_type(media_type) else UNKNOWN_TYPE)
         return size
 
     def _bounded(self, pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ from typing import IO, Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from backburner.errors import InvalidOption
-from backburner.files import FileStore, shown_name
+from backburner.files import UNKNOWN_TYPE, FileStore, is_media_type, shown_name
 from backburner.outcome import PermanentError
 from backburner.route_jobs.gate import SPOOLED
 from backburner.route_jobs.outgoing import PIECE, Body
@@ -30,7 +30,6 @@ HEADERS = frozenset({"accept", "accept-language", "x-request-id"})
 """Headers that may be given along."""
 MAX_FILES = 50
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]{0,1000}\Z")
-_MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+\Z", re.ASCII)
 
 
 class GivenFile(NamedTuple):
@@ -162,10 +161,10 @@ def checked_files(given: Mapping[str, Any] | None) -> list[GivenFile]:
         name, file, media_type = parts[:3]
         if not isinstance(field, str) or not callable(getattr(file, "read", None)):
             raise InvalidOption("files", value, "is no file", "Give {'field': ('name.csv', open(path, 'rb'))}")
-        if media_type and not _MEDIA_TYPE.match(media_type):
+        if media_type and not is_media_type(media_type):
             raise InvalidOption("files", media_type, "is no media type", "For example text/csv")
         shown = shown_name(str(name or getattr(file, "name", "") or "file"))
-        found.append(GivenFile(field, shown, file, media_type or "application/octet-stream"))
+        found.append(GivenFile(field, shown, file, media_type or UNKNOWN_TYPE))
     if len(found) > MAX_FILES:
         raise InvalidOption("files", len(found), "are too many files", f"Give at most {MAX_FILES}")
     return found
