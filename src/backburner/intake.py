@@ -108,7 +108,7 @@ class Intake:
     def _row(self, task: Task[..., Any], call: Call) -> NewJob:
         try:
             chosen = task.options(owner=call.principal, idempotency_key=call.idempotency_key, **call.options)
-            args, kwargs = chosen.parameters.load(json.dumps(call.arguments))
+            args, kwargs = chosen.parameters.load(_text_of(call.arguments))
             new = chosen.new_job(self._enqueuer.new_id(), self._database.store.clock.now(), tuple(args), kwargs)
         except InvalidOption as error:
             fault = Fault(pointer([error.option]), f"{error.problem}. {error.remedy}")
@@ -130,3 +130,11 @@ class Intake:
         # Whoever asks again for what is stored already asks for nothing more.
         if not (new.keys and store.keys.held([key.name for key in new.keys])):
             raise TooManyJobs(principal, most)
+
+
+def _text_of(arguments: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(arguments)
+    except ValueError as error:
+        # Python writes no int of more than 4,300 digits.
+        raise DecodeError("arguments", str(error)) from error

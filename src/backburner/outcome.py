@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -95,7 +96,8 @@ class StopWorker(Exception):
 def seconds_of(option: str, value: float | timedelta) -> float:
     """A delay as seconds; refuses what is negative, not a number or not finite."""
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < float("inf"):
+    # An int may be larger than any float.
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= sys.float_info.max:
         raise InvalidOption(option, value, "is not a delay", "Give seconds (0 or more) or a timedelta")
     return float(seconds)
 

@@ -1,5 +1,6 @@
 """The HTTP contract of starting jobs, as programs see it."""
 
+import difflib
 import io
 import sqlite3
 import threading
@@ -15,6 +16,7 @@ import pytest
 
 from backburner import Backburner, JobState, current_job
 from backburner.errors import StoreUnavailable
+from backburner.intake import Call, InvalidCall
 from backburner.job import JobFilter
 from backburner.store import keys
 from backburner.web import User, api_token, job_token, web_app
@@ -177,6 +179,38 @@ def test_unknown_members_are_pointed_at_and_a_flood_of_them_is_not_repeated(shop
     assert [fault["pointer"] for fault in odd.json()["errors"]] == ["#/a~1b~0c"]
     flood = start(lena, "open.add", {"a": 1}, **{f"m{number}": 1 for number in range(2_000)})
     assert (flood.status_code, len(flood.json()["errors"])) == (422, 100)
+
+
+def test_a_flood_of_unknown_arguments_is_not_looked_through(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    close = difflib.get_close_matches
+
+    def counted(word: str, *given: Any) -> list[str]:
+        looked.append(word)
+        return close(word, *given)
+
+    monkeypatch.setattr(difflib, "get_close_matches", counted)
+    answer = start(as_user(shop, "lena"), "open.add", {"a": 1} | {f"m{number}": 1 for number in range(2_000)})
+    assert (answer.status_code, len(answer.json()["errors"])) == (422, 100)
+    assert 0 < len(looked) <= 100
+
+
+NUMBERS: list[tuple[bytes, int]] = [
+    (b'{"task":"open.add","arguments":{"a":1},"delay":' + b"9" * 400 + b"}", 422),
+    (b'{"task":"open.add","arguments":{"a":1},"expires":' + b"9" * 400 + b"}", 422),
+    (b'{"task":"open.add","arguments":{"a":' + b"9" * 5_000 + b"}}", 400),
+    (b'{"task":"open.add","arguments":{"a":1},"delay":1e999}', 400),
+]
+
+
+def test_numbers_that_are_out_of_all_bounds(shop: Shop) -> None:
+    lena = as_user(shop, "lena")
+    for body, status in NUMBERS:
+        answer = lena.post("/jobs", content=body, headers=JSON)
+        assert answer.status_code == status, (body[:80], answer.text)
+    with pytest.raises(InvalidCall):
+        shop.jobs.intake.take(Call("open.add", "lena", {"a": 10**5_000}))
+    assert stored(shop) == 0
 
 
 NO_REQUESTS: list[tuple[bytes, dict[str, str], int]] = [

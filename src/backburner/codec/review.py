@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from backburner.codec.parameters import Parameters
@@ -24,8 +25,8 @@ def review(parameters: Parameters, given: Mapping[str, Any]) -> tuple[Fault, ...
 
     `given` are arguments in their stored form, by parameter name. Values are not repeated: they may be secret.
     """
-    faults = [*_missing_and_wrong(parameters, given), *_unknown(parameters, given)]
-    return tuple(faults[:_MOST_FAULTS])
+    # One after the other: looking for what was meant by a name takes its time.
+    return tuple(islice(chain(_missing_and_wrong(parameters, given), _unknown(parameters, given)), _MOST_FAULTS))
 
 
 def pointer(keys: Iterable[str]) -> str:
