@@ -10,6 +10,7 @@ import pytest
 from backburner import Backburner, JobState
 from backburner.job import Job
 from backburner.route_jobs import RouteJobs
+from backburner.route_jobs.loop import CallLoop
 from backburner.testing import JobsTesting
 
 HEAD = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]}
@@ -125,3 +126,39 @@ def test_a_media_type_that_is_none_is_no_reason_to_call_the_view_again(
     assert job.state is JobState.SUCCEEDED, job.error
     (file,) = jobs.store.attachments.of_job(job.id)
     assert (file.size, file.media_type) == (3, "application/octet-stream")
+
+
+def test_a_request_that_does_not_heed_its_end_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a plain function does that an ASGI app runs in a thread. Its job tried again beside it would run twice."""
+    monkeypatch.setattr("backburner.route_jobs.loop.END_SECONDS", 0.0)
+    loop, order = CallLoop(), list[str]()
+
+    async def produce(send: Any) -> None:
+        try:
+            await send((200, []))
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            for _ in range(1000):
+                await asyncio.sleep(0)
+            order.append("the view has ended")
+
+    with loop.answer(produce, lambda: None) as answer:
+        assert answer.status == 200
+    order.append("the job has ended")
+    loop.close()
+    assert order == ["the view has ended", "the job has ended"]
+
+
+def test_a_loop_that_ends_leaves_nobody_waiting() -> None:
+    loop = CallLoop()
+
+    async def produce(send: Any) -> None:
+        await send((200, []))
+        loop.close()
+        await asyncio.Event().wait()
+
+    with (
+        pytest.raises(RuntimeError, match="the app was cancelled from within"),
+        loop.answer(produce, lambda: None) as answer,
+    ):
+        list(answer.pieces)

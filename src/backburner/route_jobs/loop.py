@@ -18,7 +18,7 @@ T = TypeVar("T")
 LOOK_SECONDS = 0.1
 """How often a job whose request takes long looks whether it was told to stop."""
 END_SECONDS = 5.0
-"""How long a request that was cancelled may take to clean up."""
+"""How long requests may take to clean up when the loop ends."""
 
 Head: TypeAlias = tuple[int, Headers]
 Send: TypeAlias = Callable[["Head | bytes"], Awaitable[None]]
@@ -40,7 +40,7 @@ class CallLoop:
         with self._lock:
             if self._loop is None or self._process != os.getpid():
                 self._loop, self._process = asyncio.new_event_loop(), os.getpid()
-                threading.Thread(target=self._loop.run_forever, name="backburner-routes", daemon=True).start()
+                threading.Thread(target=_serve, args=(self._loop,), name="backburner-routes", daemon=True).start()
             return self._loop
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -126,15 +126,24 @@ class _Running:
             return part
 
     def end(self) -> None:
-        """Cancel what still goes on, and wait for it a little."""
+        """Cancel what still goes on, and wait for its end: the job is not over before, for another may follow it."""
         if not self._ended.is_set():
             self._loop.call_soon_threadsafe(self._cancel)
-            self._ended.wait(END_SECONDS)
+            self._ended.wait()
 
     def _cancel(self) -> None:
         self._left = True
         if self._task is not None:
             self._task.cancel()
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    loop.run_forever()
+    # Whoever waits for one of these would wait for ever.
+    if left := asyncio.all_tasks(loop):
+        for task in left:
+            task.cancel()
+        loop.run_until_complete(asyncio.wait(left, timeout=END_SECONDS))
 
 
 def _settle(taken: asyncio.Future[None]) -> None:
