@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from backburner.codec import CODEC, decode_result
 from backburner.database import Database
+from backburner.destination import Destinations, in_meta, of_meta
 from backburner.errors import DuplicateJob, InvalidOption, JobFailed, NotFinished, WrongState
 from backburner.ids import is_id
 from backburner.job import Dependency, Job, JobFilter
@@ -161,6 +162,10 @@ class Control:
         """True as soon as the job is done, False after `seconds` at most."""
         return self._watch.wait(job, seconds)
 
+    async def await_done(self, job: Job, seconds: float) -> bool:
+        """`wait` for a coroutine: no thread is held while it waits."""
+        return await self._watch.await_done(job, seconds)
+
     def result_of(self, job: Job) -> Any:
         """What the task returned, as the type it says it returns when the task is known here.
 
@@ -205,6 +210,14 @@ class Control:
         if not self._database.store.edits.arguments(job_id, text, CODEC, mac):
             raise WrongState(job_id, self.get(job_id).state, "edit", "a job that is not running")
         return self.get(job_id)
+
+    def lead(self, job_id: str, destinations: Destinations) -> None:
+        """Store where those who wait for the job are taken when it is done; nothing happens when it is gone."""
+        self._database.store.edits.meta(job_id, lambda meta: in_meta(meta, destinations))
+
+    def destinations(self, job_id: str) -> Destinations:
+        """What `lead` has stored."""
+        return of_meta(self._database.store.edits.meta_of(job_id))
 
     def delete(self, job_id: str) -> None:
         """Remove a job that is not running, with all that is kept of it."""

@@ -1,11 +1,13 @@
-"""What a person may change of a stored job."""
+"""What may be changed of a stored job beside its state."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sqlalchemy import update
+from sqlalchemy import Connection, select, update
 
+from backburner.ids import is_id
 from backburner.states import JobState
 
 if TYPE_CHECKING:
@@ -23,3 +25,23 @@ class Edits:
         t = self._store.schema.jobs
         change = update(t).where(t.c.id == job_id, t.c.state != JobState.RUNNING)
         return self._store.run(lambda c: c.execute(change.values(args=args, codec=codec, mac=mac)).rowcount == 1)
+
+    def meta(self, job_id: str, change: Callable[[str | None], str]) -> None:
+        """Other `meta` for a job in whatever state; nothing happens when it is gone. `change` may be called again."""
+        t = self._store.schema.jobs
+
+        def write(connection: Connection) -> None:
+            # Locked, so that of two who change different parts neither undoes what the other did.
+            row = connection.execute(select(t.c.meta).where(t.c.id == job_id).with_for_update()).first()
+            if row is not None:
+                connection.execute(update(t).where(t.c.id == job_id).values(meta=change(row.meta)))
+
+        if is_id(job_id):
+            self._store.run(write)
+
+    def meta_of(self, job_id: str) -> str | None:
+        """The `meta` of a job; None when it has none, or is gone."""
+        if not is_id(job_id):
+            return None
+        query = select(self._store.schema.jobs.c.meta).where(self._store.schema.jobs.c.id == job_id)
+        return self._store.read(lambda c: c.execute(query).scalar())
