@@ -19,10 +19,28 @@ for _package in ("fastapi", "jinja2", "itsdangerous"):
 
 from backburner.web.app import web_app as web_app  # noqa: E402 - behind the check of the extra
 from backburner.web.bearers import api_token as api_token  # noqa: E402
+from backburner.web.holding import Holding as Holding  # noqa: E402
+from backburner.web.holding import HoldingPage as HoldingPage  # noqa: E402
 from backburner.web.links import ResolveLink as ResolveLink  # noqa: E402
+from backburner.web.respond import Reply as Reply  # noqa: E402
+from backburner.web.respond import arespond as arespond  # noqa: E402
+from backburner.web.respond import respond as respond  # noqa: E402
 from backburner.web.server import serve as serve  # noqa: E402
 from backburner.web.tokens import job_token as job_token  # noqa: E402
 from backburner.web.user import ResolveUser as ResolveUser  # noqa: E402
 from backburner.web.user import User as User  # noqa: E402
 
-__all__ = ["ResolveLink", "ResolveUser", "User", "api_token", "job_token", "serve", "web_app"]
+__all__ = [
+    "Holding",
+    "HoldingPage",
+    "Reply",
+    "ResolveLink",
+    "ResolveUser",
+    "User",
+    "api_token",
+    "arespond",
+    "job_token",
+    "respond",
+    "serve",
+    "web_app",
+]

@@ -22,6 +22,7 @@ from backburner.web.enqueueing import EnqueueRoutes
 from backburner.web.events import EventRoutes
 from backburner.web.feed import Feed
 from backburner.web.health import HealthRoutes
+from backburner.web.holding import HoldingPage, HoldingRoutes
 from backburner.web.links import Links, ResolveLink
 from backburner.web.metrics import MetricRoutes
 from backburner.web.openapi import OpenApiRoutes
@@ -41,6 +42,7 @@ def web_app(
     *,
     resolve_user: ResolveUser | None = None,
     resolve_link: ResolveLink | None = None,
+    holding_page: HoldingPage | None = None,
     development: bool = False,
 ) -> FastAPI:
     """The HTTP API, live streams, component, and jobs page of `jobs`, as an ASGI app to mount or to serve.
@@ -49,7 +51,7 @@ def web_app(
     nobody is known, and only signed tokens (`job_token`) open anything. `development=True` opens everything
     to requests from this machine, and refuses all others; it needs no `resolve_user` and ignores it.
     `resolve_link` makes the path of a route that `job.link(..., route=...)` names; without it, and for routes
-    that are gone, such links are shown as texts.
+    that are gone, such links are shown as texts. `holding_page` puts the holding page into the app's own layout.
 
         app.mount("/backburner", web_app(jobs, resolve_user=signed_in_user))
     """
@@ -58,7 +60,7 @@ def web_app(
     site = Site(jobs, access, Feed(jobs.control, shutdown), development, Links(resolve_link))
     app = FastAPI(title="Backburner", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.shutdown, app.state.feed = shutdown, site.feed
-    pages = PageRoutes(site)
+    pages, holding = PageRoutes(site), HoldingRoutes(site, holding_page)
     # Streams before single jobs: /jobs/feed is no job.
     for routes in (
         EventRoutes,
@@ -71,6 +73,7 @@ def web_app(
         MetricRoutes,
     ):
         app.include_router(routes(site).router())
+    app.include_router(holding.router())
     app.include_router(pages.router())
     app.mount("/static", OwnFiles(directory=STATIC), name="static")
 
@@ -79,7 +82,7 @@ def web_app(
         if problem.status == 405:
             # The router names the methods of one route, where a path may have several.
             problem.headers["Allow"] = ", ".join(methods_of(request.url.path.removeprefix(root_of(request))))
-        response = pages.problem(request, problem) or problem.response()
+        response = pages.problem(request, problem) or holding.problem(request, problem) or problem.response()
         # Starlette answers a mistake of ours outside of the middleware that sets the headers.
         secure(response.headers)
         return response

@@ -107,6 +107,16 @@ CONTRACT: tuple[Route, ...] = (
         problems=_CHANGED,
     ),
     Route(
+        "GET", "/jobs/{job_id}/wait", "The holding page; when the job is done, on to where it leads", _OF_A_JOB,
+        takes=("job_id", "token", "prefer"),
+        answers=(
+            (200, Answer("A page for people", "text/html", _TEXT)),
+            (303, Answer("Done: the path that was stored with the job", None)),
+        ),
+        problems=_READ,
+    ),
+    Route("POST", "/jobs/{job_id}/wait/{verb}", "A form's cancel or try again, on the holding page", _OF_A_JOB, ACT),
+    Route(
         "POST", "/jobs/{job_id}/cancel", "Cancel it, or ask it to stop", _OF_A_JOB, ACT,
         takes=("job_id", "token"), answers=((202, _JOB),), problems=_CHANGED,
     ),

@@ -5,27 +5,24 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from backburner.job import Job
 from backburner.states import JobState
-from backburner.version import VERSION
 from backburner.web import words
 from backburner.web.access import Visitor
 from backburner.web.acting import act
 from backburner.web.problems import Problem, not_found
 from backburner.web.query import Query
+from backburner.web.rendering import environment
 from backburner.web.sight import moment, title_of
 from backburner.web.site import Site, root_of
 
-TEMPLATES = Path(__file__).parent / "templates"
 FAILED_SHOWN = 200
 ORDER = tuple(
     JobState(name)
@@ -57,14 +54,8 @@ class PageRoutes:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._templates = Environment(
-            loader=FileSystemLoader(TEMPLATES),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._templates.globals |= {"words": words, "version": VERSION, "moment": moment, "order": ORDER}
+        self._templates = environment()
+        self._templates.globals |= {"words": words, "moment": moment, "order": ORDER}
 
     def router(self) -> APIRouter:
         """The routes."""

@@ -100,6 +100,12 @@ def counted(progress: Progress) -> str:
     return f"{number(progress.done)} of {number(progress.total)}{unit}"
 
 
+def ordinal(place: int) -> str:
+    """3 as "3rd"."""
+    tail = "th" if 10 <= place % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th")
+    return f"{number(place)}{tail}"
+
+
 def balance(progress: Progress) -> str:
     """Like "4,997 done, 3 failed"; empty when nothing failed."""
     good = max(progress.done - progress.failed, 0)

@@ -1,4 +1,4 @@
-/** `<backburner-progress src=".../jobs/ID" [cancel] [log] [dismiss]>` and what it says. */
+/** `<backburner-progress src=".../jobs/ID" [cancel] [log] [dismiss]>`, `<backburner-wait>`, and what they say. */
 
 export type JobState =
   | "scheduled" | "blocked" | "queued" | "running" | "retrying"
@@ -66,6 +66,14 @@ export class BackburnerProgress extends HTMLElement {
   retry(): Promise<void>;
 }
 
+/** `<backburner-wait src=".../jobs/ID" [then] [failed] [form] [cancel] [log]>`: a page that waits for one job. */
+export class BackburnerWait extends HTMLElement {
+  /** The job as last seen. */
+  readonly job: Job | null;
+  /** Where the job is; may be set and changed at any time. */
+  src: string;
+}
+
 export interface BackburnerEvents {
   "backburner:progress": CustomEvent<{ job: Job }>;
   "backburner:message": CustomEvent<{ job: Job; level: string; text: string }>;
@@ -79,11 +87,19 @@ export interface BackburnerEvents {
   /** After any of the four. */
   "backburner:done": CustomEvent<{ job: Job }>;
   "backburner:dismiss": CustomEvent<{ job: Job }>;
+  /** There is no such job, or it is no longer kept; `job` is what was last seen of it. */
+  "backburner:gone": CustomEvent<{ job: Job | null }>;
+  /** The connection is lost, or there again. */
+  "backburner:lost": CustomEvent<{ job: Job | null }>;
+  "backburner:back": CustomEvent<{ job: Job | null }>;
+  /** From `<backburner-wait>` when the job is done; `preventDefault()` keeps the page. `href` is where it leads. */
+  "backburner:leave": CustomEvent<{ job: Job; href: string | null }>;
 }
 
 declare global {
   interface HTMLElementTagNameMap {
     "backburner-progress": BackburnerProgress;
+    "backburner-wait": BackburnerWait;
   }
   interface HTMLElementEventMap extends BackburnerEvents {}
 }

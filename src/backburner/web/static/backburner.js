@@ -5,35 +5,13 @@
 
 import { Estimate } from "./estimate.js";
 import { below, follow } from "./follow.js";
+import { addSheet, icon, make, say } from "./parts.js";
 import { safe, show } from "./views.js";
 import { STATES, clock, size } from "./words.js";
 
-const ICONS = new URL("icons.svg", import.meta.url).href;
-const SHEET = new URL("backburner.css", import.meta.url).href;
-const SVG = "http://www.w3.org/2000/svg";
+export { BackburnerWait } from "./wait.js";
+
 const LOG_LINES = 1_000, TICK = 1_000, QUARTER = 25;
-
-function make(tag, name = "", text = "") {
-  const element = document.createElement(tag);
-  if (name) element.className = name;
-  if (text) element.textContent = text;
-  return element;
-}
-
-function icon(name) {
-  const svg = document.createElementNS(SVG, "svg"), use = document.createElementNS(SVG, "use");
-  svg.setAttribute("class", "bb-icon");
-  svg.setAttribute("viewBox", "0 0 16 16");
-  svg.setAttribute("aria-hidden", "true");
-  use.setAttribute("href", `${ICONS}#${name}`);
-  svg.append(use);
-  return svg;
-}
-
-/** Sets text only when it differs: screen readers and selections stay undisturbed. */
-function say(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-}
 
 export class BackburnerProgress extends HTMLElement {
   static observedAttributes = ["src", "cancel", "log", "retry", "dismiss", "label"];
@@ -88,7 +66,8 @@ export class BackburnerProgress extends HTMLElement {
       const lost = kind === "lost";
       if (this.#lost === lost) return;
       this.#lost = lost;
-      return this.#render();
+      this.#render();
+      return this.#tell(kind, {});
     }
     if (body.now) this.#skew = Date.parse(body.now) - Date.now();
     this.#seen = Date.now();
@@ -108,6 +87,7 @@ export class BackburnerProgress extends HTMLElement {
     this.#render();
     if (kind === "message") this.#tell("message", { level: body.level, text: body.text });
     if (kind === "progress" || kind === "snapshot") this.#tell("progress", {});
+    if (kind === "gone") this.#tell("gone", {});
   }
 
   #take(job) {
@@ -195,7 +175,8 @@ export class BackburnerProgress extends HTMLElement {
     if (figure.dataset.key === key) return;
     figure.dataset.key = key;
     figure.className = view.figure === null ? `bb-figure bb-state bb-${view.state}` : "bb-figure";
-    figure.replaceChildren(...(view.figure === null ? [icon(view.state), STATES[view.state] || ""] : [view.figure]));
+    const share = /^\d+%$/.test(key) ? [key.slice(0, -1), make("small", "", "%")] : [key];
+    figure.replaceChildren(...(view.figure === null ? [icon(view.state), STATES[view.state] || ""] : share));
     figure.hidden = !key;
   }
 
@@ -335,16 +316,6 @@ export class BackburnerProgress extends HTMLElement {
     while (log.childElementCount > LOG_LINES) log.firstElementChild.remove();
     if (this.#following) log.scrollTop = log.scrollHeight;
   }
-}
-
-/** The sheet comes along, unless the page has it already. */
-function addSheet() {
-  if ([...document.styleSheets].some((sheet) => sheet.href?.split("?")[0] === SHEET)) return;
-  if (document.querySelector('link[rel="stylesheet"][href*="backburner.css"]')) return;
-  const link = make("link");
-  link.rel = "stylesheet";
-  link.href = SHEET;
-  document.head.append(link);
 }
 
 if (!customElements.get("backburner-progress")) customElements.define("backburner-progress", BackburnerProgress);
