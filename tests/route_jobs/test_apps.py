@@ -128,6 +128,20 @@ def test_a_media_type_that_is_none_is_no_reason_to_call_the_view_again(
     assert (file.size, file.media_type) == (3, "application/octet-stream")
 
 
+@pytest.mark.parametrize("charset", ["hex", "none-such", "undefined"])
+def test_a_charset_that_is_none_is_no_reason_to_call_the_view_again(
+    jobs: Backburner, testing: JobsTesting, charset: str
+) -> None:
+    def app(environ: Any, start_response: Callable[..., Any]) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", f"text/plain; charset={charset}")])
+        return [b"1 \xe2\x82\xac\n"]
+
+    RouteJobs(jobs, marked=["GET /a"]).wsgi(app)
+    job = ended(jobs, testing)
+    assert job.state is JobState.SUCCEEDED, job.error
+    assert [line.text for line in jobs.store.progress.log(job.id)] == ["1 \u20ac\n"]
+
+
 def test_a_request_that_does_not_heed_its_end_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a plain function does that an ASGI app runs in a thread. Its job tried again beside it would run twice."""
     monkeypatch.setattr("backburner.route_jobs.loop.END_SECONDS", 0.0)

@@ -64,8 +64,10 @@ class Reading:
     def _to_output(self, job: JobContext, answer: Answer, charset: str) -> int:
         """Text goes to the job's output, line by line as it comes."""
         try:
+            # Refuses also what decodes to something else than text.
+            "".encode(charset)
             decoder = codecs.getincrementaldecoder(charset)("replace")
-        except LookupError:
+        except (LookupError, ValueError):
             decoder = codecs.getincrementaldecoder("utf-8")("replace")
         lines, size = LogLines(job), 0
         try:
