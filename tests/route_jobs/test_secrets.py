@@ -13,7 +13,7 @@ from backburner.route_jobs import Granted, Identity, RouteJobs
 from backburner.testing import JobsTesting
 from tests.parity.programs import Program
 from tests.route_jobs.conftest import MakeRoutes
-from tests.route_jobs.site import People, Site, User
+from tests.route_jobs.site import People, Site, Tap, User
 from tests.waiting import wait_until
 
 COOKIE, TOKEN, PASSWORD = "canary-cookie-93a1", "canary-token-7f20", "canary-password-c4d8"
@@ -105,6 +105,20 @@ def test_named_cookies_are_encrypted_and_wiped(
     jobs.retry(job)
     testing.drain()
     assert (job.refresh().state, job.refresh().reason) == (JobState.FAILED, "The cookies it was to run with are over.")
+
+
+@pytest.mark.parametrize("kind", ["wsgi"], indirect=True)
+def test_who_shows_the_variables_of_a_failure_shows_no_cookie(
+    jobs: Backburner, testing: JobsTesting, cookie_routes: RouteJobs
+) -> None:
+    """Services that collect errors keep the `repr` of what is there."""
+    tap = Tap(cookie_routes)
+    jobs.route("POST", "/build", with_cookies=Request(User("ada")))
+    testing.drain(raises=True)
+    (outgoing,) = tap.outgoing
+    assert f"sessionid={COOKIE}" in dict(outgoing.headers).values()
+    assert COOKIE not in repr(outgoing)
+    assert dict(outgoing.headers)["Backburner-Grant"] not in repr(outgoing)
 
 
 @pytest.mark.parametrize("kind", ["wsgi"], indirect=True)

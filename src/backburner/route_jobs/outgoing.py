@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, NamedTuple, Protocol
 
 Headers = list[tuple[str, str]]
@@ -26,7 +26,8 @@ class Outgoing:
     method: str
     path: str
     query: str
-    headers: Headers
+    # Not shown: the grant is among them, and cookies may be.
+    headers: Headers = field(repr=False)
     body: Body
 
     @property
