@@ -21,6 +21,8 @@ EXPECTED: dict[tuple[str, str], tuple[int, int, int, int]] = {
     ("GET", "/jobs/{job_id}/events"): (404, 200, 404, 200),
     ("GET", "/jobs/{job_id}/log"): (404, 200, 404, 200),
     ("GET", "/jobs/{job_id}/result"): (404, 200, 404, 200),
+    ("GET", "/jobs/{job_id}/wait"): (404, 200, 404, 200),
+    ("POST", "/jobs/{job_id}/wait/{verb}"): (404, 303, 404, 303),
     ("POST", "/jobs/{job_id}/cancel"): (404, 409, 404, 409),
     ("POST", "/jobs/{job_id}/retry"): (404, 202, 404, 202),
     ("DELETE", "/jobs/{job_id}"): (404, 403, 404, 204),
