@@ -7,6 +7,9 @@ import pytest
 from backburner.store.store import Store
 from tests.store.scene import HandClock, Scene
 
+# Its assertions are as good as a test's, but its name is none.
+pytest.register_assert_rewrite("tests.store.job_machine")
+
 OpenStore = Callable[..., Store]
 
 
