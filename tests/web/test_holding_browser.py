@@ -194,6 +194,39 @@ def test_whoever_listens_can_keep_the_page(counter: Counter, watched: Watched) -
     assert page.url.endswith("/wait")
 
 
+def test_a_form_of_the_page_can_be_sent_instead(shop: Shop, counter: Counter, watched: Watched) -> None:
+    job, page, host = counter.count.enqueue(), watched.page, counter.host
+
+    async def own() -> Response:
+        return counter._page(
+            "Own",
+            '<script type="module" src="/bb/static/backburner.js"></script>'
+            '<form id="on" method="post" action="/paid"><input name="order" value="7"><button>Go on</button></form>'
+            f'<backburner-wait src="/bb/jobs/{job.id}" form="on" then="//evil.example/"></backburner-wait>',
+        )
+
+    async def paid(request: Request) -> Response:
+        return counter._page("Paid", f"<h1>Paid: {(await request.body()).decode()}</h1>")
+
+    host.app.add_api_route("/own", own, methods=["GET"])
+    host.app.add_api_route("/paid", paid, methods=["POST"])
+    page.goto(f"{host.url}/own")
+    expect(page.locator(".bb-live")).to_be_visible()
+    for step in counter.steps:
+        step.set()
+    expect(page.get_by_role("heading")).to_have_text("Paid: order=7")
+
+
+def test_what_is_not_kept_leads_on_as_well(counter: Counter, watched: Watched) -> None:
+    page = watched.page
+    counter.task = counter.count.options(keep=0)
+    counter.export(page)
+    expect(page.locator(".bb-live")).to_be_visible()
+    for step in counter.steps:
+        step.set()
+    expect(page).to_have_url(f"{counter.host.url}/thanks")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_a_phone(counter: Counter, browser: Browser, scheme: Any) -> None:
     context = browser.new_context(viewport={"width": 360, "height": 700}, color_scheme=scheme, has_touch=True)
