@@ -126,6 +126,17 @@ def test_repeating_ones_own_commit_is_accepted_and_changes_nothing(scene: Scene,
     assert [len(scene.store.jobs.attempts(job.id)) for job in jobs] == [int(recorded)] * 3
 
 
+def test_repeating_is_accepted_even_when_a_person_put_the_job_back(scene: Scene) -> None:
+    """It stands in another place of its queue then."""
+    worker = scene.worker()
+    claimed = scene.running(worker)
+    failed = end(claimed, JobState.FAILED, tries=1)
+    scene.settle(worker, failed)
+    scene.store.jobs.retry(claimed.id)
+    assert scene.settle(worker, failed) == {claimed.id}
+    assert scene.state(claimed.id) is JobState.QUEUED
+
+
 def test_repeating_is_accepted_even_when_the_job_has_moved_on(scene: Scene) -> None:
     worker = scene.worker()
     claimed = scene.running(worker)

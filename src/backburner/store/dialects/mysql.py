@@ -101,7 +101,7 @@ class MySQL(Dialect):
             f"SELECT 1 FROM {schema.qualified('workers')} WHERE id = %s AND dead_at IS NULL LOCK IN SHARE MODE"
         )
         self._settle = statements.settle(schema)
-        self._settled = f"SELECT id, settled_attempt FROM {jobs} WHERE position IN %s AND settled_by = %s"
+        self._settled = f"SELECT id, settled_attempt FROM {jobs} WHERE id IN %s AND settled_by = %s"
 
     @classmethod
     def driver_of(cls, url: URL) -> tuple[str, str]:
@@ -199,7 +199,7 @@ class MySQL(Dialect):
             if cursor.rowcount == len(rows):
                 return {s.id for s in settlements}
         # Some were not ours any more, or were written by an earlier commit whose answer was lost.
-        found = self.rows(connection, self._settled, ([s.position for s in settlements], me))
+        found = self.rows(connection, self._settled, ([to_bytes(s.id) for s in settlements], me))
         settled = {(from_bytes(row[0]), row[1]) for row in found}
         return {s.id for s in settlements if (s.id, s.attempt) in settled}
 
