@@ -104,3 +104,17 @@ def test_a_body_that_ends_elsewhere_before_its_thread_is_back() -> None:
     wait_until(lambda: len(taken) == 5, "all of them run")
     wait_until(lambda: pool.idle, "nothing runs any more")
     assert pool.free == 1
+
+
+def test_the_place_of_a_job_that_has_ended_is_kept_until_its_end_is_written() -> None:
+    bodies = Bodies(2)
+    bodies.add(0)
+    assert bodies.pool.free == 1
+    bodies.pool.reserve("job 0")
+    bodies.end(0)
+    wait_until(lambda: bodies.pool.idle, "the body ends")
+    assert bodies.pool.free == 1
+    assert not bodies.pool.unreserve(["job 1"])
+    assert bodies.pool.unreserve(["job 0", "job 1"])
+    assert bodies.pool.free == 2
+    assert not bodies.pool.unreserve(["job 0"])

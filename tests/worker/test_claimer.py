@@ -89,3 +89,38 @@ def test_a_queue_that_never_ends_does_not_keep_others_out(jobs: Backburner, name
             assert done.wait(10), "the other queue waits for ever"
         finally:
             done.set()
+
+
+class SlowToFinish(Seams):
+    """Holds the first end before it is written."""
+
+    def __init__(self) -> None:
+        self.holds = threading.Event()
+        self.go_on = threading.Event()
+
+    def reach(self, name: SeamName) -> None:
+        if name == "before finish" and not self.holds.is_set():
+            self.holds.set()
+            self.go_on.wait(30)
+
+
+def test_the_place_of_a_group_is_not_given_away_before_its_next_one_is_known(jobs: Backburner) -> None:
+    """A plain job took it, and the next of the group waited behind that one while it held the group."""
+    jobs.seams = seams = SlowToFinish()
+    began: list[int] = []
+
+    @jobs.task(name="note")
+    def note(number: int) -> None:
+        began.append(number)
+
+    grouped = note.options(group="g")
+    for number, task in ((1, grouped), (3, note), (2, grouped)):
+        task.options(priority=number).enqueue(number)
+    with Worker(jobs, WorkerOptions(concurrency=1, poll=0.05)) as worker:
+        process: Any = worker._process
+        assert seams.holds.wait(30)
+        wait_until(lambda: process.pool.idle, "the first body has ended")
+        assert process.pool.free == 0
+        seams.go_on.set()
+        wait_until(lambda: not jobs.find(done=False), "all jobs end")
+    assert began == [1, 2, 3]

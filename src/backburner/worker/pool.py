@@ -35,13 +35,15 @@ class Pool:
         self._active = 0
         self._away = 0
         self._lost: set[int] = set()
+        self._reserved: set[str] = set()
         self._closed = False
         self.taken = 0
 
     @property
     def free(self) -> int:
-        """How many more jobs could start at once."""
-        return max(0, self.size - self._active - self._away - len(self._lost) - len(self._ready))
+        """How many more jobs could start at once, and are expected from nowhere else."""
+        taken = self._active + self._away + len(self._lost) + len(self._ready) + len(self._reserved)
+        return max(0, self.size - taken)
 
     @property
     def waiting(self) -> int:
@@ -63,6 +65,16 @@ class Pool:
         with self._lock:
             self._ready.extend(jobs)
             self._wake(wake)
+
+    def reserve(self, job_id: str) -> None:
+        """Keep the place of a job that has ended: who writes its end may bring the next one for it."""
+        self._reserved.add(job_id)
+
+    def unreserve(self, ids: Iterable[str]) -> bool:
+        """The next ones have been added, if there are any; True when a place was kept for one of these."""
+        kept = self._reserved.intersection(ids)
+        self._reserved.difference_update(kept)
+        return bool(kept)
 
     def nudge(self) -> None:
         """Wake one more thread: what waits does not move."""

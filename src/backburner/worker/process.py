@@ -12,7 +12,6 @@ from backburner.blame import Limits
 from backburner.clock import boot_seconds
 from backburner.job import ClaimedJob
 from backburner.outcome import Settlement
-from backburner.progress import printable
 from backburner.spec import spec_of
 from backburner.states import JobState
 from backburner.store.dialects.base import HandOver
@@ -20,6 +19,7 @@ from backburner.worker import verdict
 from backburner.worker.bench import Bench
 from backburner.worker.chores import Chores
 from backburner.worker.claimer import Claimer
+from backburner.worker.deaf import Deaf
 from backburner.worker.executor import Executor
 from backburner.worker.finisher import Finisher
 from backburner.worker.hooked import ProcessHooks
@@ -57,9 +57,8 @@ class WorkerProcess:
         executor: Callable[..., Executor] = Executor, pool: Callable[..., Pool] = Pool,
     ) -> None:  # fmt: skip
         self.id, self.page, self.options = worker_id, page, options
-        self._jobs, self._store, self._may_exit = jobs, jobs.store, may_exit
+        self._jobs, self._store = jobs, jobs.store
         self._held: dict[str, ClaimedJob] = {}
-        self._deaf: list[Running] = []
         self._started = boot_seconds()
         self._quiet: str | None = None
         self.over = False
@@ -81,6 +80,7 @@ class WorkerProcess:
         self.finisher = Finisher(
             self._store, self._my_id, lambda: self.pool.waiting > 0, self._grouped, self._settled, jobs.seams
         )
+        self._deaf = Deaf(self.bench, self.pool, self.finisher, may_exit=may_exit, become_quiet=self.become_quiet)
         self._joiner = Joiner(self._store, jobs.bell, options.poll)
         self._lines = Lines(self._store, jobs.bell, jobs.registry, options)
         self._claimer = self._claims()
@@ -189,8 +189,9 @@ class WorkerProcess:
             wait(0.0)
         self._give_back(self.pool.take_back())
         while not self.pool.idle and boot_seconds() < until:
-            if self._deaf and self._only_deaf_left():
-                return self._end_deaf()
+            if self._deaf.left_alone():
+                self._deaf.settle()
+                return self.finisher.close(10.0)
             wait(0.02)
         ended = self.pool.idle
         self._chores.close()
@@ -250,6 +251,9 @@ class WorkerProcess:
             self._let_go(job.id, job.attempt)
             self._look_again()
         else:
+            if job.group_name is not None:
+                # Else the claimer would fill the place, and the next of the group wait behind that while it holds it.
+                self.pool.reserve(job.id)
             self.finisher.add(settlement)
 
     def _grouped(self, batch: Sequence[Settlement]) -> tuple[dict[str, str], HandOver] | None:
@@ -280,6 +284,8 @@ class WorkerProcess:
             self._hold(taken)
             self.pool.add(taken, len(taken))
             self._lines.took(taken)
+        if self.pool.unreserve(end.id for end in batch):
+            self._ear.ring()
         going = {job.group_name for job in taken}
         held = [(self._held.get(end.id), end) for end in batch if end.id in accepted]
         left = [(job, end) for job, end in held if job is not None and job.group_name not in {None, *going}]
@@ -324,27 +330,4 @@ class WorkerProcess:
         self.pool.left(slot)
 
     def _on_deaf(self, running: Running) -> None:
-        """A job was told to stop and does not listen."""
-        log.error(
-            "job %s does not stop (%s); giving up its thread", running.job.id, printable(str(running.context._stop))
-        )
-        if self._may_exit:
-            # It is settled when its body surely has ended: with this process, after the others.
-            self._deaf.append(running)
-            self.become_quiet(f"job {running.job.id} does not stop")
-            return
-        self.pool.write_off(running.slot)
-        self._settle_deaf(running)
-
-    def _only_deaf_left(self) -> bool:
-        deaf = {one.slot for one in self._deaf}
-        return set(self.bench.reporter.running) <= deaf and self.pool.waiting == 0
-
-    def _end_deaf(self) -> bool:
-        for running in self._deaf:
-            self._settle_deaf(running)
-        return self.finisher.close(10.0)
-
-    def _settle_deaf(self, running: Running) -> None:
-        if (settlement := self.bench.executor.verdict_of_stop(running)) is not None:
-            self.finisher.add(settlement)
+        self._deaf.add(running)
