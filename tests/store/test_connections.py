@@ -65,6 +65,24 @@ def test_lanes_come_while_others_are_looked_after(scene: Scene, restless: None) 
     assert len(come) >= 100, "lanes came while others were looked after"
 
 
+def test_a_connection_in_use_is_closed_when_that_use_ends(scene: Scene) -> None:
+    """SQLite's, closed under a call of a worker's thread, took the whole process along."""
+    lane, rows = scene.store.lane(OTHER), scene.store.dialect.rows
+    used: list[Any] = []
+
+    def ask(connection: Any) -> Any:
+        crew = Crew()
+        crew.add(scene.store.close)
+        crew.start().join(10)
+        used.append(connection)
+        return rows(connection, "SELECT 1")[0][0]
+
+    assert lane.run(ask, atomic=False) == 1
+    with pytest.raises(Exception, match=r"(?i)closed|\(0, ''\)"):
+        rows(used[0], "SELECT 1")
+    assert lane.run(lambda connection: rows(connection, "SELECT 2")[0][0], atomic=False) == 2
+
+
 def test_a_session_the_server_ended_for_being_idle_is_a_lost_connection(on_postgresql: Scene) -> None:
     store = on_postgresql.store
     lane = store.lane(OTHER)

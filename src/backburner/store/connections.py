@@ -11,8 +11,9 @@ from sqlalchemy import Connection, Engine, RootTransaction
 
 from backburner.clock import boot_seconds
 from backburner.errors import StoreUnavailable
+from backburner.store.commit_watch import CommitWatch
 from backburner.store.dialects.base import Dialect, DriverConnection
-from backburner.store.dialects.sqlite import PATIENCE, READ_ONLY, CommitWatch
+from backburner.store.dialects.sqlite import PATIENCE, READ_ONLY
 from backburner.store.gate import Gate
 from backburner.store.lane import OTHER, Lane, Roll
 from backburner.store.repeat import BUSY_TRIES, repeated
@@ -28,7 +29,6 @@ class Connections:
     def __init__(self, engine: Engine, dialect: Dialect, database: str) -> None:
         self._engine, self._dialect, self._database = engine, dialect, database
         self._lanes: Roll[Lane] = Roll()
-        self._watches: Roll[CommitWatch] = Roll()
         self._idle: list[Lane] = []
         self._under_way: dict[int, tuple[float, DriverConnection]] = {}
         self._gate = Gate() if dialect.single_writer else None
@@ -82,9 +82,7 @@ class Connections:
 
     def watch_commits(self) -> CommitWatch:
         """For SQLite: a way to notice what other processes commit."""
-        watch = CommitWatch(self._engine, self.used)
-        self._watches.add(watch)
-        return watch
+        return CommitWatch(self.lane(OTHER))
 
     def used(self) -> AbstractContextManager[None]:
         """To be entered by whoever uses a connection: a fork waits for its end, on databases that need it."""
@@ -120,7 +118,7 @@ class Connections:
                 self._dialect.abandon(connection)
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; one that is in use when that use ends."""
         self._idle.clear()
         self._close_all()
 
@@ -137,8 +135,6 @@ class Connections:
     def _close_all(self) -> None:
         for lane in self._lanes:
             lane.close()
-        for watch in self._watches:
-            watch.close()
         self._engine.dispose()
 
     def _repeated(self, ask: Callable[[], T], tries: int = BUSY_TRIES) -> T:

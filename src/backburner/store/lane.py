@@ -51,6 +51,8 @@ class Lane:
     ) -> None:
         self._engine, self._dialect, self._urgency, self._used = engine, dialect, urgency, used
         self._connection: DriverConnection | None = None
+        self._left: list[DriverConnection] = []
+        self._in_call = False
         self._since: float | None = None
         self._lock = threading.Lock()
 
@@ -80,6 +82,8 @@ class Lane:
 
     def _once(self, work: Callable[[DriverConnection], T], begin: bool, hurried: bool) -> T:
         self._since = boot_seconds() if hurried else None
+        with self._lock:
+            self._in_call = True
         try:
             connection = self._connection
             if connection is None:
@@ -88,6 +92,10 @@ class Lane:
                 return work(connection)
         finally:
             self._since = None
+            with self._lock:
+                self._in_call = False
+            while self._left:
+                _close(self._left.pop())
 
     def _connect(self) -> DriverConnection:
         pooled = self._engine.raw_connection()
@@ -110,14 +118,26 @@ class Lane:
                 self._dialect.abandon(self._connection)
 
     def close(self) -> None:
-        """Close the connection; the next use opens another."""
+        """Close the connection; the next use opens another.
+
+        A call that is under way in another thread closes it when it ends: SQLite's, closed under a call, takes the
+        whole process along.
+        """
         with self._lock:
             connection, self._connection = self._connection, None
+            if connection is not None and self._in_call:
+                self._left.append(connection)
+                return
         if connection is not None:
-            with suppress(Exception):
-                connection.close()
+            _close(connection)
 
     def forget(self) -> None:
         """In a forked child: drop the parent's connection without a word to the server."""
         self._connection = None
+        self._left, self._in_call = [], False
         self._lock = threading.Lock()
+
+
+def _close(connection: DriverConnection) -> None:
+    with suppress(Exception):
+        connection.close()

@@ -21,10 +21,10 @@ from backburner.store import dialects, versions
 from backburner.store.attachments import Attachments
 from backburner.store.callers import Callers
 from backburner.store.claims import Claims
+from backburner.store.commit_watch import CommitWatch
 from backburner.store.connections import Connections
 from backburner.store.dependencies import Dependencies
 from backburner.store.dialects.base import DriverConnection
-from backburner.store.dialects.sqlite import CommitWatch
 from backburner.store.edits import Edits
 from backburner.store.fork import forget_after_fork
 from backburner.store.grants import Grants

@@ -6,8 +6,8 @@ import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from sqlalchemy import URL, ColumnElement, Connection, Engine, Table, create_eng
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 
-from backburner.errors import InvalidUrl, StoreUnavailable
+from backburner.errors import InvalidUrl
 from backburner.job import ClaimedJob, NewJob
 from backburner.outcome import Settlement
 from backburner.store.dialects import sqlite_statements as statements
@@ -271,34 +271,3 @@ def _begin(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
     finally:
         connection.exec_driver_sql(f"PRAGMA busy_timeout = {round(_BUSY_SECONDS * 1000)}")
-
-
-class CommitWatch:
-    """Notices commits of other connections: a look takes no lock and reads no table."""
-
-    def __init__(self, engine: Engine, used: Callable[[], AbstractContextManager[None]]) -> None:
-        self._engine, self._used = engine, used
-        self._connection: DriverConnection | None = None
-
-    def version(self) -> int:
-        """A number that changes when another connection has committed."""
-        with self._used():
-            return self._version()
-
-    def _version(self) -> int:
-        if self._connection is None:
-            pooled = self._engine.raw_connection()
-            self._connection = pooled.driver_connection
-            pooled.detach()
-        try:
-            row = self._connection.execute("PRAGMA data_version").fetchone()  # type: ignore[union-attr]
-        except sqlite3.Error as error:
-            self.close()
-            raise StoreUnavailable(str(error)) from error
-        return int(row[0])
-
-    def close(self) -> None:
-        """Close the connection; the next look opens another."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
