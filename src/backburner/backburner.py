@@ -37,6 +37,7 @@ from backburner.seams import Seams
 from backburner.selection import Selection, checked_limit, filter_of
 from backburner.settings import Settings
 from backburner.spec import spec_of
+from backburner.surroundings import Surroundings
 from backburner.task import Task, declare, stored_items
 from backburner.transaction import STATEMENT_ROWS, TransactionBlock
 from backburner.waiting import JobWatch
@@ -78,8 +79,9 @@ class Backburner(Requesting):
         self.queues: Queues = Queues(self._database)
         self.workers: Workers = Workers(self._database)
         self.captured: Captured = Captured()
+        self.surroundings: Surroundings = Surroundings()
         launcher = Launcher(self.settings, self._spec)
-        self._enqueuer = JobEnqueuer(self._database, self.ids, self.control, self.captured, launcher)
+        self._enqueuer = JobEnqueuer(self._database, self.ids, self.control, self.captured, self.surroundings, launcher)
         self.intake: Intake = Intake(self._database, self.registry, self._enqueuer)
         self.notifiers: Notifiers = Notifiers(self.registry, self._enqueuer)
         self.schedules: Schedules = Schedules(self._database, self.registry, self.ids, self.control)

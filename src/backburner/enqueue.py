@@ -23,6 +23,7 @@ from backburner.relations import LAUNCH, LAUNCH_ALONE, parents_of_all
 from backburner.seal import sealing
 from backburner.settings import Settings
 from backburner.states import JobState
+from backburner.surroundings import Surroundings
 from backburner.task import Task
 from backburner.transaction import STATEMENT_ROWS, CallersTransaction, TransactionBlock
 
@@ -97,10 +98,11 @@ class JobEnqueuer:
     """Makes rows of calls and puts them where the surrounding block says."""
 
     def __init__(
-        self, database: Database, ids: Ids, control: JobControl, captured: Captured, launcher: Launcher
-    ) -> None:
+        self, database: Database, ids: Ids, control: JobControl, captured: Captured, surroundings: Surroundings,
+        launcher: Launcher,
+    ) -> None:  # fmt: skip
         self._database, self._ids, self._control, self._captured = database, ids, control, captured
-        self._launcher = launcher
+        self._surroundings, self._launcher = surroundings, launcher
         self._seal = sealing(database.settings)
         self._own = OwnTransaction(database)
         self._current: ContextVar[Destination | None] = ContextVar("backburner_destination", default=None)
@@ -113,6 +115,10 @@ class JobEnqueuer:
     def context(self) -> str | None:
         """The values of this moment that are stored with a new job."""
         return self._captured.now()
+
+    def owner(self) -> str | None:
+        """Who is signed in where the call is made, if anybody knows."""
+        return self._surroundings.owner()
 
     def sealed(self, job: NewJob) -> NewJob:
         """The row with its signature, where rows are signed."""
@@ -180,7 +186,7 @@ class JobEnqueuer:
 
     def bulk(self, size: int) -> AbstractContextManager[Bulk]:
         """A block whose jobs are stored together at its end."""
-        return Bulk(self._current, self._current.get() or self._own, size)
+        return Bulk(self._current, self._around(), size)
 
     def transaction(self, target: object) -> TransactionBlock:
         """A block whose jobs are stored on the caller's connection."""
@@ -189,7 +195,7 @@ class JobEnqueuer:
     def put(self, job: NewJob) -> Job:
         """Store a row that was made elsewhere, where the surrounding block says."""
         job = self.sealed(job)
-        destination = self._current.get() or self._own
+        destination = self._around()
         return self._stored(job, destination, destination.put([job]))
 
     def new_id(self) -> str:
@@ -205,7 +211,15 @@ class JobEnqueuer:
         connection = task.enqueue_options.connection
         if connection is not None:
             return CallersTransaction(self._database, connection)
-        return self._current.get() or self._own
+        return self._around()
+
+    def _around(self) -> Destination:
+        """The block around the call, else the transaction that is open around it, else one of our own."""
+        block = self._current.get()
+        if block is not None:
+            return block
+        connection = self._surroundings.connection()
+        return self._own if connection is None else CallersTransaction(self._database, connection)
 
     def _send(
         self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], destination: Destination

@@ -40,6 +40,7 @@ class Enqueuer(Protocol):
     @property
     def settings(self) -> Settings: ...
     def context(self) -> str | None: ...
+    def owner(self) -> str | None: ...
     def sealed(self, job: NewJob) -> NewJob: ...
     def enqueue(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Job: ...
     async def aenqueue(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Job: ...
@@ -195,12 +196,13 @@ class Task(Generic[P, R]):
             arguments = self._pickles.dump(self.name, self.parameters.given(args, kwargs))
         else:
             arguments = self.parameters.bind(args, kwargs)
+        owner = self._enqueuer.owner() if options.owner is None and captures else options.owner
         title = options.title
         if title is None and self._template is not None:
             title = self._template.fixed or self._rendered(args, kwargs)
         job = NewJob(
             job_id, self.name, arguments, self.codec, options.queue, options.priority,
-            now, run_at, title, options.identifier, options.owner, options.visibility, options.tags_text,
+            now, run_at, title, options.identifier, owner, options.visibility, options.tags_text,
             options.meta, self._enqueuer.context() if captures else None, options.stored, options.max_attempts,
             options.repeatable, expires_at,
         )  # fmt: skip
