@@ -29,6 +29,8 @@ SEND_SECONDS = 5.0
 """How much longer than its time a stream may take to be read. A viewer that reads no more holds nothing for ever."""
 MOST_JOBS = 50
 RECONNECT_MS = 1000
+BRIEF = "backburner.brief"
+"""In the scope of a request: a thread is held while it is answered, so its streams end after one look."""
 _POSITION = re.compile(r"at-(\d{1,18})-(\d{1,18})")
 _HEADERS = {"cache-control": "no-store, no-transform", "x-accel-buffering": "no"}
 
@@ -59,7 +61,8 @@ class EventRoutes:
         sights = await run_in_threadpool(look, self._site.control, [job_id])
         if job_id not in sights:
             raise not_found()
-        stream = Stream(self._site, self._site.wording(request, visitor), sights, output=asked.get("log") != "0", at=at)
+        wording, output = self._site.wording(request, visitor), asked.get("log") != "0"
+        stream = Stream(self._site, wording, sights, output=output, at=at, brief=BRIEF in request.scope)
         return EventResponse(stream.events())
 
     async def feed(self, request: Request) -> Response:
@@ -78,7 +81,8 @@ class EventRoutes:
             except Problem:
                 continue
         missing = [job_id for job_id in ids if job_id not in sights]
-        stream = Stream(self._site, self._site.wording(request, visitor), sights, output=False, missing=missing)
+        wording, brief = self._site.wording(request, visitor), BRIEF in request.scope
+        stream = Stream(self._site, wording, sights, output=False, missing=missing, brief=brief)
         return EventResponse(stream.events())
 
     def _refuse_too_many(self) -> None:
@@ -118,13 +122,14 @@ class Stream:
         output: bool,
         at: tuple[int, int] = (0, 0),
         missing: list[str] | None = None,
+        brief: bool = False,
     ) -> None:
         self._site, self._wording, self._sights = site, wording, dict(sights)
-        self._output, self._at, self._missing = output, at, missing or []
+        self._output, self._at, self._missing, self._brief = output, at, missing or [], brief
         self._open = set(sights)
 
     async def events(self) -> AsyncGenerator[str, None]:
-        """Snapshots first, then what changes; ends when all jobs are done, at a stop, or by its time."""
+        """Snapshots first, then what changes; ends when all jobs are done, at a stop, by its time, or when brief."""
         yield f"retry: {RECONNECT_MS}\n\n"
         for job_id in self._missing:
             yield _event("gone", {"id": job_id})
@@ -141,6 +146,8 @@ class Stream:
                     for text in self._told(news, viewer):
                         yield text
                         beat = boot_seconds()
+                    if self._brief and news.caught_up:
+                        break
                 elif boot_seconds() - beat >= BEAT_SECONDS:
                     beat = boot_seconds()
                     yield ": still here\n\n"
