@@ -212,9 +212,9 @@ class Backburner(Requesting):
     def find(self, *, limit: int = 50, **chosen: Unpack[Selection]) -> list[Job]:
         """Jobs that match, the newest first, at most `limit` (1000); the next page is `before=` the last.
 
-        Keywords: state, task, queue, tag, identifier, owner, done, created_after, created_before, before.
+        Keywords: state, task, queue, tag, identifier, owner, done, created_after, created_before, before, where.
         """
-        return self.control.find(filter_of(chosen), checked_limit(limit))
+        return self.control.find(self._filter(chosen), checked_limit(limit))
 
     def wait(self, job: Job | str, seconds: float) -> bool:
         """True as soon as the job is done, False after `seconds` at most."""
@@ -237,7 +237,7 @@ class Backburner(Requesting):
         """
         if job is not None:
             return self.control.cancel(_one(job, chosen))
-        return self.control.cancel_all(_some("cancel", chosen))
+        return self.control.cancel_all(self._some("cancel", chosen))
 
     @overload
     def retry(self, job: Job | str, /) -> Job: ...
@@ -252,7 +252,7 @@ class Backburner(Requesting):
         """
         if job is not None:
             return self.control.retry(_one(job, chosen))
-        return self.control.retry_all(_some("retry", chosen))
+        return self.control.retry_all(self._some("retry", chosen))
 
     def edit(self, job: Job | str, args: str) -> Job:
         """Give a job that is not running other arguments, as JSON: an object by parameter name.
@@ -288,7 +288,7 @@ class Backburner(Requesting):
         if job is not None:
             self.control.delete(_one(job, chosen))
             return None
-        return self.control.delete_all(_some("delete", chosen))
+        return self.control.delete_all(self._some("delete", chosen))
 
     def unfinished_identifiers(self, identifiers: Iterable[str], *, include_running: bool = True) -> set[str]:
         """Which of these identifiers belong to jobs that are not finished."""
@@ -326,6 +326,15 @@ class Backburner(Requesting):
         """The database, without its password, and how many tasks there are."""
         return f"<Backburner {self.settings!r}, {len(self.registry)} tasks>"
 
+    def _filter(self, chosen: Selection) -> JobFilter:
+        return filter_of(chosen, lambda: self.store.clock.now())  # noqa: PLW0108 (opens the store only when asked)
+
+    def _some(self, verb: str, chosen: Selection) -> JobFilter:
+        if not chosen:
+            remedy = "Say which: a job, an id, or keywords such as state="
+            raise InvalidOption(verb, None, "would mean every job there is", remedy)
+        return self._filter(chosen)
+
     def _spec(self) -> str | None:
         return self.app or spec_of(self, (task.function.__module__ for task in self.registry))
 
@@ -339,11 +348,3 @@ def _one(job: Job | str, chosen: Mapping[str, Any]) -> str:
     if not isinstance(job, Job | str):
         raise InvalidOption("job", job, "is neither a job nor an id", "Pass a Job or its id")
     return job.id if isinstance(job, Job) else job
-
-
-def _some(verb: str, chosen: Selection) -> JobFilter:
-    if not chosen:
-        raise InvalidOption(
-            verb, None, "would mean every job there is", "Say which: a job, an id, or keywords such as state="
-        )
-    return filter_of(chosen)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from backburner.fault import Fault, fault_at
 from backburner.outcome import AttemptRecord, Settlement
 from backburner.states import JobState
 
@@ -28,6 +29,7 @@ class Orphan(NamedTuple):
     began_at: datetime | None
     started_at: datetime | None
     cancel_requested: bool
+    queue: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,4 +92,13 @@ def judge(orphan: Orphan, death: Death, limits: Limits, now: datetime) -> Settle
             pid=death.pid,
             reason=death.cause,
         ),
+        fault=_fault(orphan, death, crash=crash) if state is JobState.FAILED else None,
     )
+
+
+def _fault(orphan: Orphan, death: Death, *, crash: bool) -> Fault:
+    """Nobody saw where it was: jobs of one task that ended so are of one kind."""
+    kind = "ProcessCrashed" if crash else "WorkerLost"
+    place = "ended its process" if crash else "its worker went away"
+    line = f"{orphan.task}\0{place}"
+    return fault_at(kind, place, death.cause, orphan.task, orphan.queue, death.host, line=line)

@@ -24,6 +24,7 @@ from backburner.why import Why
 if TYPE_CHECKING:
     from backburner.attachment import Attachment
     from backburner.broker import BrokerState
+    from backburner.store.search import Tally
 
 COUNT_LIMIT = 10_000
 """Counts stop here: a list of a million jobs says "10,000 or more", at the price of ten thousand."""
@@ -50,6 +51,18 @@ class JobDetails:
     why: tuple[str, ...]
     parents: tuple[Dependency, ...] = ()
     milestones: Mapping[str, datetime] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """Jobs that match, the newest first; `next` is the `before` of the next page, None when there is none.
+
+    Not `complete`: only so many of the newest jobs were looked at, and older ones may match: look at the next page.
+    """
+
+    jobs: tuple[Job, ...]
+    next: str | None
+    complete: bool
 
 
 class Control:
@@ -83,6 +96,16 @@ class Control:
         which = which or JobFilter()
         states = JobState if which.states is None else sorted(which.states)
         return {state: self.count(replace(which, states=frozenset({state})), limit) for state in states}
+
+    def search(self, which: JobFilter, limit: int) -> JobPage:
+        """A page of jobs as `glance` reads them, at a bounded price however many jobs there are."""
+        found = self._database.store.search.page(which, limit)
+        jobs = self.glance(found.ids)
+        return JobPage(tuple(jobs[one] for one in found.ids if one in jobs), found.next, found.complete)
+
+    def tally(self, which: JobFilter, limit: int = COUNT_LIMIT) -> Tally:
+        """How many match in each state, at a bounded price; `limit` means that many or more."""
+        return self._database.store.search.tally(which, limit)
 
     def show(self, job_id: str, *, log_after: int = 0, failed_limit: int = 1000) -> JobDetails:
         """One job with its attempts, messages, failed items, live output, files, parents, and why it waits."""
@@ -303,7 +326,9 @@ class Control:
     def _batches(self, which: JobFilter, states: frozenset[JobState]) -> Iterator[list[str]]:
         """The ids that match now, the newest first, page by page."""
         wanted = states if which.states is None else which.states & states
-        page = replace(which, states=wanted)
-        while batch := self._database.store.jobs.ids(page, BATCH):
-            yield batch
-            page = replace(page, before=batch[-1])
+        page: JobFilter | None = replace(which, states=wanted)
+        while page is not None:
+            found = self._database.store.search.page(page, BATCH)
+            if found.ids:
+                yield list(found.ids)
+            page = None if found.next is None else replace(page, before=found.next)

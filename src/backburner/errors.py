@@ -340,3 +340,11 @@ class AlreadyRunning(BackburnerError):
     def __init__(self, name: str, holder: str) -> None:
         self.name, self.holder = name, holder
         super().__init__(f"{name!r} is running already: {holder}")
+
+
+class FilterError(BackburnerError, ValueError):
+    """A filter of jobs cannot be read. `position` is where in its text, counted from 0."""
+
+    def __init__(self, word: str, position: int, problem: str, remedy: str) -> None:
+        self.word, self.position, self.problem, self.remedy = word, position, problem, remedy
+        super().__init__(f"filter, at character {position + 1}: {shown(word)} {problem}. {remedy}")

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from backburner.captured import read as read_context
+from backburner.condition import Condition
 from backburner.destination import Destinations
 from backburner.progress import Progress
 from backburner.states import JobState
@@ -125,7 +126,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class JobFilter:
-    """Which jobs are meant; what is None does not matter. `before` is an id: older jobs than that one."""
+    """Which jobs are meant; what is None does not matter. `before` is an id: older jobs than that one.
+
+    `conditions` are asked for beside all else: they say what a single value cannot.
+    """
 
     states: frozenset[JobState] | None = None
     task: str | None = None
@@ -136,6 +140,7 @@ class JobFilter:
     created_after: datetime | None = None
     created_before: datetime | None = None
     before: str | None = None
+    conditions: tuple[Condition, ...] = ()
 
 
 def ready_counts(jobs: Iterable[NewJob]) -> dict[str, dict[int, int]]:

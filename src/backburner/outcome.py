@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from backburner.errors import InvalidOption
+from backburner.fault import Fault
 from backburner.job import NewJob, Parent
 from backburner.progress import ProgressWrite
 from backburner.states import JobState
@@ -150,6 +151,7 @@ class Settlement(NamedTuple):
     progress: ProgressWrite | None = None
     notice: NoticeWrite | None = None
     parents: tuple[Parent, ...] = ()
+    fault: Fault | None = None
 
     @property
     def plain(self) -> bool:
@@ -159,7 +161,8 @@ class Settlement(NamedTuple):
     @property
     def bare(self) -> bool:
         """True when nothing is to be written but the job's own row."""
-        return self.record is None and self.progress is None and self.notice is None and not self.parents
+        beside = (self.record, self.progress, self.notice, self.fault)
+        return beside == (None, None, None, None) and not self.parents
 
 
 _NOTHING_MORE = (None, None, None, 0, 0, 0, None, None)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import TypedDict
 
@@ -12,12 +13,14 @@ from backburner.ids import is_id
 from backburner.job import Job, JobFilter
 from backburner.options import refuse_unknown
 from backburner.states import FINAL, JobState
+from backburner.where import Where
 
 
 class Selection(TypedDict, total=False):
     """Keywords that choose jobs; what is not given does not matter.
 
     `state` is one state or several; `done` says final or not. `before` is a job or its id: only older ones.
+    `where` is a filter as people type it: "state:failed task:orders.* created:<24h".
     """
 
     state: JobState | str | Iterable[JobState | str]
@@ -30,10 +33,14 @@ class Selection(TypedDict, total=False):
     created_after: datetime
     created_before: datetime
     before: str | Job
+    where: str
 
 
-def filter_of(chosen: Selection) -> JobFilter:
-    """The checked filter. Raises `InvalidOption`, naming keyword, value and remedy."""
+def filter_of(chosen: Selection, now: Callable[[], datetime]) -> JobFilter:
+    """The checked filter; ages in `where` count back from `now()`.
+
+    Raises `InvalidOption`, naming keyword, value and remedy, and `FilterError`.
+    """
     refuse_unknown(chosen, Selection.__annotations__, "a selection of jobs")
     states = _states(chosen["state"]) if "state" in chosen else None
     done = chosen.get("done")
@@ -41,7 +48,7 @@ def filter_of(chosen: Selection) -> JobFilter:
         wanted = FINAL if done else frozenset(JobState) - FINAL
         states = wanted if states is None else states & wanted
     before = chosen.get("before")
-    return JobFilter(
+    found = JobFilter(
         states=states,
         task=_text("task", chosen.get("task")),
         queue=_text("queue", chosen.get("queue")),
@@ -52,6 +59,22 @@ def filter_of(chosen: Selection) -> JobFilter:
         created_before=_moment("created_before", chosen.get("created_before")),
         before=before.id if isinstance(before, Job) else _id("before", before),
     )
+    where = _text("where", chosen.get("where"))
+    return found if where is None else _both(found, Where.of(where).filter(now()), where)
+
+
+def _both(one: JobFilter, other: JobFilter, where: str) -> JobFilter:
+    """What both ask for. Raises `InvalidOption` when they say the same thing twice."""
+    if one.states is not None and other.states is not None:
+        one = replace(one, states=one.states & other.states)
+    for name in (field.name for field in fields(other)):
+        said = getattr(other, name)
+        if said in (None, ()) or (name == "states" and one.states is not None):
+            continue
+        if getattr(one, name) not in (None, ()):
+            raise InvalidOption("where", where, f"says {name} once more", f"Say it there, or by {name}=")
+        one = replace(one, **{name: said})
+    return one
 
 
 def checked_limit(limit: int, most: int = 1000) -> int:

@@ -51,9 +51,14 @@ def test_filters_and_pages(jobs: Backburner, run: Run) -> None:
     assert ids("--state", "cancelled", "--state", "queued") == [second.id, first.id]
     for options in (("-q", "mails"), ("--tag", "red"), ("--identifier", "x"), ("--owner", "ada"), ("-n", "1")):
         assert ids(*options) == [second.id]
+    assert ids("--where", "owner:ad* tag:red") == ids("--where", "-task:a", "--state", "queued") == [second.id]
     assert ids("--state", "failed") == []
     assert run("jobs", "list", "--state", "failed").stderr == "No jobs.\n"
     assert run("jobs", "list", "-n", "1").stderr == f"There may be more: --before {second.id}\n"
+    wrong = run("jobs", "list", "--where", "sate:failed")
+    assert (wrong.exit_code, "Did you mean state:?" in wrong.stderr) == (2, True)
+    twice = run("jobs", "list", "--task", "a", "--where", "task:b")
+    assert "says task once more" in twice.stderr
     wrong = run("jobs", "list", "--state", "done")
     assert wrong.exit_code == 2
     assert "'succeeded'" in wrong.stderr

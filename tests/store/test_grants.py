@@ -130,4 +130,4 @@ def test_tables_of_the_version_before_get_theirs(empty_database_url: str, opened
     job, attempt = running(scene)
     scene.store.grants.give(job, attempt, NONCE)
     assert scene.store.grants.use(job, attempt, NONCE)
-    assert store.version() == "1002"
+    assert store.version() == "1003"

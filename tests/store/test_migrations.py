@@ -125,14 +125,14 @@ def test_a_server_is_migrated_only_when_told(empty_postgresql_url: str, opened: 
         if isinstance(caught.value, LookupError):
             continue
         assert str(caught.value) == (
-            f"the database {empty_postgresql_url} has no Backburner tables, version 1002 is needed. "
+            f"the database {empty_postgresql_url} has no Backburner tables, version 1003 is needed. "
             "Run: backburner migrate (or pass auto_migrate=True; "
             "`backburner migrate --sql` prints the statements)"
         )
     with store.engine.connect() as connection:
         assert catalog(connection) == {}, "nothing was made"
     store.migrate()
-    assert store.version() == "1002"
+    assert store.version() == "1003"
     assert scene.state(scene.one()) == "queued"
 
 
@@ -163,7 +163,7 @@ def test_migrating_twice_changes_nothing(empty_database_url: str, opened: OpenSt
     assert (scene.state(job), store.migration_sql()) == ("queued", "")
 
 
-@pytest.mark.parametrize("version", ["1003", "1999"])
+@pytest.mark.parametrize("version", ["1004", "1999"])
 def test_a_later_version_of_the_generation_is_worked_with(store: Store, opened: OpenStore, version: str) -> None:
     with version_of(store, version):
         scene = Scene(opened(str(url_of(store))), HandClock())
@@ -175,7 +175,7 @@ def test_a_later_generation_is_refused(store: Store, opened: OpenStore) -> None:
     with version_of(store, "2001"):
         for migrate in (True, False):
             late = opened(str(url_of(store)), auto_migrate=migrate)
-            with pytest.raises(SchemaTooNew, match="version 2001, this Backburner knows 1002. Install the newer"):
+            with pytest.raises(SchemaTooNew, match="version 2001, this Backburner knows 1003. Install the newer"):
                 late.jobs.ids(FILTER, 1)
 
 

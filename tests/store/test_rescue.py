@@ -64,7 +64,7 @@ def test_the_judge_sees_the_row_as_it_is(scene: Scene) -> None:
 
     by = scene.worker()
     scene.store.workers.rescue(worker, judge, by, "died", certain=True)
-    assert seen == [Orphan(job.id, job.position, 2, "t", 1, 2, False, begun, started, True)]
+    assert seen == [Orphan(job.id, job.position, 2, "t", 1, 2, False, begun, started, True, "default")]
     assert scene.state(job.id) == "interrupted"
 
 

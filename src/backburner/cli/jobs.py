@@ -16,6 +16,7 @@ from backburner.cli.failure import Failure
 from backburner.cli.opening import open_app
 from backburner.cli.show import as_record, as_text
 from backburner.cli.text import as_json, duration, job_record, note, one_line, say, table
+from backburner.cli.values import FILTER
 from backburner.errors import BackburnerError, StoreError
 from backburner.job import Job, JobFilter
 from backburner.selection import Selection, filter_of
@@ -52,6 +53,7 @@ def choosing_options(function: C) -> C:
             click.option("--tag", metavar="TAG", help="With this tag."),
             click.option("--identifier", metavar="TEXT", help="With this identifier."),
             click.option("--owner", metavar="NAME", help="Of this owner."),
+            click.option("-w", "--where", type=FILTER, help="That fit a filter: 'task:orders.* created:<24h'."),
         )
     ):  # fmt: skip
         function = option(function)
@@ -74,6 +76,7 @@ def list_(context: click.Context, /, limit: int, json_: bool, **given: Any) -> N
       backburner jobs list
       backburner jobs list --state failed --state interrupted
       backburner jobs list --task shop.export --json
+      backburner jobs list --where 'error:Timeout finished:<24h -queue:mail'
     """
     jobs = open_app(call_of(context))
     found = jobs.find(limit=limit, **selection_of(given))
@@ -232,7 +235,7 @@ def _act(
     if ids:
         _each(jobs, verb, ids, one)
         return
-    confirm(_question(jobs, verb, filter_of(chosen)), yes)
+    confirm(_question(jobs, verb, filter_of(chosen, jobs.store.clock.now)), yes)
     count = many(jobs, **chosen)
     say(f"{_PAST[verb]} {count:,} jobs" if count != 1 else f"{_PAST[verb]} 1 job")
 

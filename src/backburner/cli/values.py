@@ -6,7 +6,9 @@ import re
 
 import click
 
+from backburner.errors import FilterError
 from backburner.store.dialects.base import ALL_PRIORITIES
+from backburner.where import Where
 
 _NUMBER = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
 _RANGE = re.compile(r"(?P<one>\d+)|(?P<low>\d*)-(?P<high>\d*)")
@@ -124,6 +126,22 @@ class WeightedQueue(click.ParamType[tuple[str, float | None]]):
         return name, float(weight)
 
 
+class Filter(click.ParamType[str]):
+    """A filter of jobs, as the language of filters has it."""
+
+    name = "filter"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return "FILTER"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return str(Where.of(str(value)))
+        except FilterError as error:
+            self.fail(f"{error}.", param, ctx)
+
+
+FILTER = Filter()
 PRIORITIES = Priorities()
 WEIGHTED_QUEUE = WeightedQueue()
 DURATION = Duration()

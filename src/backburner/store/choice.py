@@ -7,7 +7,6 @@ an index is a query of its own here, with a limit that keeps them apart, and wha
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,8 @@ from sqlalchemy import ColumnElement, Connection, Subquery, and_, func, literal,
 
 from backburner.job import JobFilter
 from backburner.states import FINAL, WAITING, JobState
-from backburner.store.conditions import ended, queued_alone, queued_in_group, waits_for_time
+from backburner.store.asked import COLUMNS, asked
+from backburner.store.conditions import queued_alone, queued_in_group, waits_for_time
 
 if TYPE_CHECKING:
     from backburner.store.store import Store
@@ -34,6 +34,7 @@ class Choice:
 
     def ids(self, which: JobFilter, limit: int) -> list[str]:
         """The ids of jobs that match, the newest first."""
+        which = self._store.failures.resolved(which)
         if not _apart(which):
             return self._ids(which, limit)
         done, live = _halves(which)
@@ -44,6 +45,7 @@ class Choice:
 
     def count(self, which: JobFilter, limit: int) -> int:
         """How many match, counting no further than `limit`."""
+        which = self._store.failures.resolved(which)
         if not _apart(which):
             return self._count(which, limit)
         done, live = _halves(which)
@@ -52,37 +54,40 @@ class Choice:
             found += self._count(done, limit)
         return min(found, limit)
 
+    def _asked(self, t: Any, which: JobFilter) -> list[ColumnElement[bool]]:
+        return asked(self._store.schema, t, which)
+
     def _ids(self, which: JobFilter, limit: int) -> list[str]:
         t = self._t.c
-        query = select(t.id).where(*conditions(t, which)).order_by(t.id.desc()).limit(limit)
+        query = select(t.id).where(*self._asked(t, which)).order_by(t.id.desc()).limit(limit)
         return list(self._store.read(lambda c: c.execute(query).scalars().all()))
 
     def _count(self, which: JobFilter, limit: int) -> int:
-        matching = select(self._t.c.position).where(*conditions(self._t.c, which)).limit(limit).subquery()
+        matching = select(self._t.c.position).where(*self._asked(self._t.c, which)).limit(limit).subquery()
         return self._store.read(lambda c: c.execute(select(func.count()).select_from(matching)).scalar_one())
 
     def _live_ids(self, which: JobFilter, limit: int) -> list[str]:
-        if (rows := self._few(which)) is None:
+        if (rows := self.few(which.states or LIVE, MOST_LIVE)) is None:
             return self._ids(which, limit)
-        wanted = conditions(rows.c, replace(which, states=None))
+        wanted = self._asked(rows.c, replace(which, states=None))
         query = select(rows.c.id).where(*wanted).order_by(rows.c.id.desc()).limit(limit)
         return list(self._store.read(lambda c: c.execute(query).scalars().all()))
 
     def _live_count(self, which: JobFilter, limit: int) -> int:
         if which == JobFilter(states=which.states):
-            return self._number(self._parts(which.states or LIVE), limit)
-        if (rows := self._few(which)) is None:
+            return self.number(self._parts(which.states or LIVE), limit)
+        if (rows := self.few(which.states or LIVE, MOST_LIVE)) is None:
             return self._count(which, limit)
-        query = select(func.count()).select_from(rows).where(*conditions(rows.c, replace(which, states=None)))
+        query = select(func.count()).select_from(rows).where(*self._asked(rows.c, replace(which, states=None)))
         return self._store.read(lambda c: c.execute(query).scalar_one())
 
-    def _few(self, which: JobFilter) -> Subquery | None:
-        """The unfinished jobs of these states, with what filters ask of them; None when they are many."""
-        parts, t = self._parts(which.states or LIVE), self._t.c
-        if self._number(parts, MOST_LIVE + 1) > MOST_LIVE:
+    def few(self, states: frozenset[JobState], most: int) -> Subquery | None:
+        """The unfinished jobs of these states, with what filters ask of them; None when they are more than `most`."""
+        parts, t = self._parts(states), self._t.c
+        if self.number(parts, most + 1) > most:
             return None
-        asked = (t.id, t.task, t.queue, t.identifier, t.owner, t.tags, t.created_at)
-        limited = [select(*asked).where(part).limit(MOST_LIVE).subquery() for part in parts]
+        columns = [t[name] for name in COLUMNS]
+        limited = [select(*columns).where(part).limit(most).subquery() for part in parts]
         return union_all(*(select(*one.c) for one in limited)).subquery()
 
     def _parts(self, states: frozenset[JobState]) -> list[ColumnElement[bool]]:
@@ -99,7 +104,7 @@ class Choice:
             found.append(and_(t.worker.is_not(None), t.state == JobState.RUNNING))
         return found
 
-    def _number(self, parts: Sequence[ColumnElement[bool]], limit: int) -> int:
+    def number(self, parts: Sequence[ColumnElement[bool]], limit: int) -> int:
         """How many rows these conditions have together, counted no further than `limit`."""
 
         def work(connection: Connection) -> int:
@@ -112,26 +117,6 @@ class Choice:
             return found
 
         return self._store.read(work)
-
-
-def conditions(t: Any, which: JobFilter) -> list[ColumnElement[bool]]:
-    """What a filter says of the columns `t`."""
-    found: list[ColumnElement[bool]] = []
-    if which.states is not None:
-        states = sorted(which.states)
-        found.append(ended(t, *states) if which.states <= FINAL else t.state.in_(states))
-    exact = ((t.task, which.task), (t.queue, which.queue), (t.identifier, which.identifier), (t.owner, which.owner))
-    found += [column == value for column, value in exact if value is not None]
-    if which.tag is not None:
-        # Tags are stored as a JSON list of strings. Not LIKE: on SQLite it takes "Red" for "red".
-        found.append(func.replace(t.tags, json.dumps(which.tag), "") != t.tags)
-    if which.created_after is not None:
-        found.append(t.created_at >= which.created_after)
-    if which.created_before is not None:
-        found.append(t.created_at < which.created_before)
-    if which.before is not None:
-        found.append(t.id < which.before)
-    return found
 
 
 def _apart(which: JobFilter) -> bool:

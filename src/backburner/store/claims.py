@@ -103,6 +103,7 @@ class Claims:
         accepted = store.dialect.settle(driver, settlements, by, now)
         store.waits.write_on(connection, [s for s in settlements if s.id in accepted])
         self._record(connection, [s for s in settlements if s.id in accepted], by)
+        store.failures.note_on(connection, [s for s in settlements if s.id in accepted])
         for settlement in settlements:
             if settlement.notice is not None and settlement.id in accepted:
                 store.jobs.tell_on(connection, settlement.id, settlement.notice)

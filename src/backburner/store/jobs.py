@@ -159,7 +159,9 @@ class Jobs:
 
         def work(connection: Connection) -> bool:
             # Between the two a worker may take the job or give it back: hence the second look at waiting.
-            return any(connection.execute(statement).rowcount for statement in (at_once, request, at_once))
+            done = any(connection.execute(statement).rowcount for statement in (at_once, request, at_once))
+            self._store.failures.forget_on(connection, job_id)
+            return done
 
         if not self._store.run(work):
             raise WrongState(job_id, self.get(job_id).state, "cancel", "a job that is not done")
@@ -185,6 +187,7 @@ class Jobs:
                 return str(row["state"])
             left = waits.renew_on(connection, job_id, let_go=row["state"] == JobState.BLOCKED)
             self._keep_outcome(connection, row)
+            self._store.failures.forget_on(connection, job_id)
             if row["state"] == JobState.SUCCEEDED:
                 # It came to its end: once more means from the beginning, not from where it stopped.
                 progress, milestones = self._store.schema.progress, self._store.schema.milestones
@@ -247,6 +250,7 @@ class Jobs:
                 schema.attempts,
                 schema.milestones,
                 schema.grants,
+                schema.failures,
             ):
                 connection.execute(delete(table).where(table.c.job.in_(batch)))
             # What waits for these keeps its rows: the joiner finds that they are gone.

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Column, Index, MetaData, String, Table, text
 
-from backburner.store import columns
+from backburner.store import columns, report_columns
 
 
 class Schema:
@@ -72,6 +72,7 @@ class Schema:
             Index(f"{prefix}files_job", "job"),
             Index(f"{prefix}files_expires", "expires_at", **_where("expires_at IS NOT NULL")),
         )
+        self._reports()
 
     def qualified(self, table: str) -> str:
         """The quoted name of a table for statements written as text."""
@@ -86,6 +87,25 @@ class Schema:
 
     def _table(self, name: str, *parts: Column[Any] | Index) -> Table:
         return Table(self.prefix + name, self.metadata, *parts)
+
+    def _reports(self) -> None:
+        """What is kept for those who watch and operate."""
+        prefix, kinds = self.prefix, report_columns
+        self.rollups = self._table("rollups", *kinds.rollup_columns(), Index(f"{prefix}rollups_at", "span", "minute"))
+        self.failures = self._table(
+            "failures",
+            *kinds.failure_columns(),
+            Index(f"{prefix}failures_group", "fingerprint", "final", "job"),
+        )
+        self.failure_groups = self._table(
+            "failure_groups", *kinds.failure_group_columns(), Index(f"{prefix}failure_groups_last", "last_at")
+        )
+        self.failure_hours = self._table("failure_hours", *kinds.failure_hour_columns())
+        self.audit = self._table(
+            "audit", *kinds.audit_columns(), Index(f"{prefix}audit_target", "kind", "target", "id")
+        )
+        self.settings = self._table("settings", *kinds.setting_columns())
+        self.views = self._table("views", *kinds.view_columns())
 
     def _job_indexes(self) -> list[Index]:
         """Few and partial: what a live job needs, what lists and cleaning need, and sparse look-ups."""

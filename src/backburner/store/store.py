@@ -26,6 +26,7 @@ from backburner.store.connections import Connections
 from backburner.store.dependencies import Dependencies
 from backburner.store.dialects.base import DriverConnection
 from backburner.store.edits import Edits
+from backburner.store.failures import Failures
 from backburner.store.fork import forget_after_fork
 from backburner.store.grants import Grants
 from backburner.store.groups import Groups
@@ -40,6 +41,7 @@ from backburner.store.queues import Queues
 from backburner.store.reports import Reports
 from backburner.store.schedules import Schedules
 from backburner.store.schema import described
+from backburner.store.search import Search
 from backburner.store.single import Single
 from backburner.store.upkeep import Upkeep
 from backburner.store.waits import Waits
@@ -82,6 +84,8 @@ class Store:
         self.sealed: Callable[[NewJob], NewJob] = lambda job: job
         """Signs the jobs that are made here: those of schedules."""
         self.jobs = Jobs(self)
+        self.failures = Failures(self)
+        self.search = Search(self)
         self.claims = Claims(self)
         self.progress = ProgressRows(self)
         self.workers = Workers(self)

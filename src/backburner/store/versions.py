@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from backburner.errors import StoreUnavailable
 from backburner.store.schema import Schema
 
-KNOWN = ("1001", "1002")
+KNOWN = ("1001", "1002", "1003")
 """Every version this release knows, oldest first."""
 
 NEEDED = KNOWN[-1]

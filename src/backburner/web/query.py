@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
 
@@ -65,7 +65,7 @@ class Query:
         if states:
             chosen["state"] = states
         try:
-            return cls(filter_of(cast("Selection", chosen)), limit, given)
+            return cls(filter_of(cast("Selection", chosen), lambda: datetime.now(UTC)), limit, given)
         except InvalidOption as error:
             raise invalid(error.option, str(error)) from error
 

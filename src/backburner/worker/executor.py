@@ -21,7 +21,7 @@ from backburner.console import ConsoleBar
 from backburner.context import JobContext, entered
 from backburner.hooks import Attempt
 from backburner.job import ClaimedJob
-from backburner.outcome import AttemptRecord, Settlement, StopWorker
+from backburner.outcome import Settlement, StopWorker
 from backburner.progress import printable
 from backburner.seal import checking
 from backburner.states import JobState
@@ -32,7 +32,7 @@ from backburner.worker.hooked import Hooked
 from backburner.worker.loop import Loop
 from backburner.worker.pace import Pace
 from backburner.worker.page import Page
-from backburner.worker.records import record_of, resident_bytes
+from backburner.worker.records import recorded, resident_bytes
 from backburner.worker.reporter import Reporter, Running
 
 if TYPE_CHECKING:
@@ -258,7 +258,7 @@ class Executor:
             if write is not None:
                 settlement = settlement._replace(progress=write)
             if settlement.record is None and (error or failed or took >= LONG_SECONDS):
-                settlement = settlement._replace(record=self._record(running, settlement, error, failed))
+                settlement = self._recorded(running, settlement, error, failed)
         self._page.end(running.slot)
         self._done(job, settlement)
         if isinstance(error, StopWorker):
@@ -308,7 +308,7 @@ class Executor:
         settlement = self._failed(running.job, task.run_options(running.job.options), error)
         if settlement is None:
             return None
-        return settlement._replace(record=self._record(running, settlement, error, None))
+        return self._recorded(running, settlement, error, None)
 
     def _failed(self, job: ClaimedJob, options: RunOptions, error: BaseException) -> Settlement | None:
         if verdict.is_lost(error):
@@ -332,17 +332,12 @@ class Executor:
             pace = self.paces.setdefault(name, Pace())
         return pace
 
-    def _record(
-        self, running: Running, settlement: Settlement, error: BaseException | None, hook_error: BaseException | None
-    ) -> AttemptRecord:
-        return record_of(
-            settlement,
-            self._clock.now(),
-            boot_seconds() - running.started,
-            error,
-            memory_before=running.hooked.attempt.memory_before if running.hooked is not None else None,
-            hook_error=hook_error,
-        )
+    def _recorded(
+        self, running: Running, end: Settlement, error: BaseException | None, hook_error: BaseException | None
+    ) -> Settlement:
+        before = running.hooked.attempt.memory_before if running.hooked is not None else None
+        now, took = self._clock.now(), boot_seconds() - running.started
+        return recorded(end, running.job, now, took, error, memory_before=before, hook_error=hook_error)
 
     def close(self) -> None:
         """Stop the loop."""

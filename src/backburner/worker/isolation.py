@@ -122,7 +122,7 @@ class Isolation:
         job, now = running.job, self._clock.now()
         orphan = Orphan(
             job.id, job.position, job.attempt, job.task, job.crashes, job.losses, job.repeatable,
-            began_at=now, started_at=now, cancel_requested=False,
+            began_at=now, started_at=now, cancel_requested=False, queue=job.queue,
         )  # fmt: skip
         death = Death(cause, frozenset({job.id}), crashed=True, host=self._host)
         return judge(orphan, death, self._limits, now)

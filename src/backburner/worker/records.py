@@ -9,8 +9,10 @@ import sys
 import traceback
 from datetime import datetime, timedelta
 
+from backburner.job import ClaimedJob
 from backburner.outcome import AttemptRecord, Settlement
 from backburner.states import JobState
+from backburner.worker.faults import fault_of
 from backburner.worker.verdict import text_of
 
 _HOST = socket.gethostname()
@@ -24,16 +26,35 @@ _OUTCOMES = {
 }
 
 
-def record_of(
+def recorded(
     settlement: Settlement,
+    job: ClaimedJob,
     now: datetime,
     took: float,
     error: BaseException | None,
     *,
     memory_before: int | None = None,
     hook_error: BaseException | None = None,
+) -> Settlement:
+    """An end with the record of its attempt, which ended at `now`, and with its fault where it is a failure.
+
+    `hook_error` is what failed after a body that did not.
+    """
+    failed = error is not None and settlement.state in (JobState.FAILED, JobState.RETRYING)
+    return settlement._replace(
+        record=_record(settlement, now, took, error, memory_before, hook_error),
+        fault=fault_of(error, job) if failed and error is not None else None,
+    )
+
+
+def _record(
+    settlement: Settlement,
+    now: datetime,
+    took: float,
+    error: BaseException | None,
+    memory_before: int | None,
+    hook_error: BaseException | None,
 ) -> AttemptRecord:
-    """The record of an attempt that ended at `now`; `hook_error` is what failed after a body that did not."""
     told = error if error is not None and settlement.error is not None else hook_error
     return AttemptRecord(
         outcome=_outcome(settlement),

@@ -1,0 +1,168 @@
+"""Any filter on any number of jobs: what is found, what is counted, and what is left for the next page."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from backburner.condition import Field
+from backburner.fault import fault_at
+from backburner.job import JobFilter
+from backburner.outcome import Settlement
+from backburner.states import JobState
+from backburner.where import Where
+from tests.store.scene import Scene, end
+
+S = JobState
+HOSTILE = ["'; DROP TABLE backburner_jobs; --", '" OR ""="', "%", "_", "\\", "%(x)s {} :x ?"]
+
+
+def where(scene: Scene, text: str) -> JobFilter:
+    return Where.of(text).filter(scene.clock.now())
+
+
+def found(scene: Scene, text: str, among: int = 10_000) -> set[str]:
+    """What a filter finds in all its pages: the same by the search and, without a bound, by the plain list."""
+    which, ids, before = where(scene, text), list[str](), None
+    while True:
+        page = scene.store.search.page(replace(which, before=before), 3, among)
+        ids += page.ids
+        if page.next is None:
+            break
+        assert before is None or page.next < before
+        before = page.next
+    assert ids == sorted(set(ids), reverse=True)
+    assert ids == scene.store.jobs.ids(which, 1000)
+    assert sum(scene.store.search.tally(which, 1000).states.values()) == len(ids)
+    return set(ids)
+
+
+def failed(scene: Scene, kind: str, state: JobState = S.FAILED, message: str = "no answer", **changes: object) -> str:
+    worker = scene.worker()
+    job = scene.running(worker, **changes)
+    fault = fault_at(kind, "shop/feeds.py:27 in load", message, job.task, job.queue, "box", line=kind)
+    again = scene.clock.now() + timedelta(hours=1) if state is S.RETRYING else None
+    told: Settlement = end(job, state, fault=fault, record=scene.record(), error=f"{kind}: {message}", run_at=again)
+    scene.settle(worker, told)
+    return job.id
+
+
+@pytest.fixture
+def shop(scene: Scene) -> tuple[Scene, dict[str, str]]:
+    jobs: dict[str, str] = {}
+    scene.clock.move(-7200)
+    jobs["old"] = scene.ended(task="orders.export", queue="mail", owner="lena", identifier="order:1")
+    jobs["timeout"] = failed(
+        scene, "ConnectTimeout", task="offers.push", queue="web", title="Push offer KO-12 to Parcelfox"
+    )
+    scene.clock.move(7200)
+    jobs["key"] = failed(scene, "KeyError", task="orders.charge", queue="pay", tags=json.dumps(["Red", "black friday"]))
+    jobs["again"] = failed(scene, "ConnectTimeout", S.RETRYING, task="offers.push", queue="web", owner="dan")
+    jobs["queued"] = scene.one(task="orders.export", owner="lena", tags=json.dumps(["red"]), priority=10)
+    jobs["later"] = scene.one(task="seo.map", run_at=scene.clock.now() + timedelta(seconds=9), title="Übersicht 100%")
+    return scene, jobs
+
+
+@pytest.mark.parametrize("among", [10_000, 2])
+def test_each_key(shop: tuple[Scene, dict[str, str]], among: int) -> None:
+    scene, jobs = shop
+    for text, names in (
+        ("", "old timeout key again queued later"),
+        ("state:failed", "timeout key"),
+        ("-state:failed,succeeded", "again queued later"),
+        ("task:orders.export", "old queued"),
+        ("task:orders.*", "old key queued"),
+        ("-task:orders.*", "timeout again later"),
+        ("queue:web", "timeout again"),
+        ("state:failed queue:web", "timeout"),
+        ("tag:red", "queued"),
+        ("tag:red,Red", "queued key"),
+        ('tag:"black friday"', "key"),
+        ("tag:ck*", ""),
+        ('tag:"black fri"*', "key"),
+        ("-tag:*", "old timeout again later"),
+        ("owner:lena", "old queued"),
+        ("owner:lena state:queued", "queued"),
+        ("-owner:*", "timeout key later"),
+        ("-owner:lena", "timeout key again later"),
+        ("identifier:order:1", "old"),
+        ("identifier:order:1,order:2", "old"),
+        ("identifier:order:*", "old"),
+        ("error:timeout", "timeout again"),
+        ("error:Key*", "key"),
+        ("error:Timeout*", ""),
+        ('error:"no answer" state:failed', "timeout key"),
+        ("-error:timeout", "old key queued later"),
+        ("priority:-20", "queued"),
+        ("priority:50 state:queued", ""),
+        ("created:>1h", "old timeout"),
+        ("created:<1h", "key again queued later"),
+        ("finished:>1h", "old timeout"),
+        ("-finished:>1h", "key again queued later"),
+        ("parcelfox", "timeout"),
+        ("ORDERS. -charge", "old queued"),
+        ("Übersicht", "later"),
+        ("100%", "later"),
+        ("1%0", ""),
+        (f"id:{jobs['old']},{jobs['key']}", "old key"),
+        (f"id:{jobs['old']} state:failed", ""),
+    ):
+        assert found(scene, text, among) == {jobs[name] for name in names.split()}, text
+
+
+def test_by_fingerprint(shop: tuple[Scene, dict[str, str]]) -> None:
+    scene, jobs = shop
+    fingerprint = scene.store.failures.of_job(jobs["timeout"])
+    assert found(scene, f"fingerprint:{fingerprint}") == {jobs["timeout"], jobs["again"]}
+    assert found(scene, f"fingerprint:{fingerprint} state:failed") == {jobs["timeout"]}
+    assert found(scene, f"fingerprint:{str(fingerprint)[:4]}* task:offers.*") == {jobs["timeout"], jobs["again"]}
+    assert found(scene, "fingerprint:00000000") == set()
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_text_is_never_read_as_sql(scene: Scene, text: str) -> None:
+    scene.insert(2)
+    said = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    mine = scene.one(task=text, queue=text, identifier=text, owner=text)
+    for field in (Field.TASK, Field.QUEUE, Field.IDENTIFIER, Field.OWNER):
+        assert found(scene, f"{field}:{said}") == {mine}
+        assert found(scene, f"{field}:{said}*") == {mine}
+    assert found(scene, said) == {mine}
+    assert found(scene, f"tag:{said} error:{said} fingerprint:{said}") == set()
+
+
+def test_a_page_says_how_far_it_has_looked(scene: Scene) -> None:
+    rare = scene.ended(owner="ada", queue="rare")
+    others = [scene.ended() for _ in range(12)]
+    page = scene.store.search.page(where(scene, "queue:rare"), 5, among=4)
+    assert (page.ids, page.next, page.complete) == ((), others[-4], False)
+    tally = scene.store.search.tally(where(scene, "queue:rare"), 100, among=4)
+    assert (sum(tally.states.values()), tally.complete) == (0, False)
+    # What an index finds is not looked for among others.
+    for text in ("owner:ada queue:rare", f"id:{rare} queue:rare"):
+        page = scene.store.search.page(where(scene, text), 5, among=4)
+        assert (page.ids, page.next, page.complete) == ((rare,), None, True)
+
+
+def test_few_unfinished_and_few_failed_jobs_are_all_looked_at(scene: Scene) -> None:
+    mine = [scene.ended(S.FAILED, queue="rare"), scene.one(queue="rare")]
+    for _ in range(8):
+        scene.ended()
+    page = scene.store.search.page(where(scene, "queue:rare state:failed,queued"), 5, among=4)
+    assert (set(page.ids), page.complete) == (set(mine), True)
+    tally = scene.store.search.tally(where(scene, "queue:rare state:failed,queued"), 5, among=4)
+    assert (tally.states, tally.complete) == ({S.FAILED: 1, S.QUEUED: 1}, True)
+
+
+def test_a_tally_stops_at_its_limit(scene: Scene) -> None:
+    for _ in range(4):
+        scene.ended(owner="ada")
+    for text in ("", "owner:ada"):
+        tally = scene.store.search.tally(where(scene, text), 3)
+        assert (tally.states[S.SUCCEEDED], tally.complete) == (3, True)
+
+
+def test_a_filter_of_no_state_at_all(scene: Scene) -> None:
+    scene.ended()
+    assert found(scene, "state:failed -state:failed queue:default") == set()
