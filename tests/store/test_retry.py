@@ -102,3 +102,13 @@ def test_an_old_settlement_stays_stale_after_a_retry(scene: Scene) -> None:
     scene.claim(worker)
     assert scene.settle(slow, end(claimed)) == set()
     assert scene.state(claimed.id) == "running"
+
+
+@pytest.mark.parametrize("waits_for", ["group", "launch", "launch with secrets"])
+def test_what_has_its_turn_to_come_cannot_be_retried(scene: Scene, waits_for: str) -> None:
+    """It would lose its place in the line of its group, or be taken by a worker that does not have its secrets."""
+    job_id = scene.one(group_name="g" if waits_for == "group" else None, blocked_on=waits_for)
+    before = scene.get(job_id)
+    with pytest.raises(WrongState, match=f"{job_id} is blocked; retry needs a finished or held job"):
+        scene.store.jobs.retry(job_id)
+    assert scene.get(job_id) == before

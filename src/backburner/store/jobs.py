@@ -21,11 +21,11 @@ from backburner.errors import JobNotFound, WrongState
 from backburner.ids import is_id
 from backburner.job import Job, JobFilter, NewJob
 from backburner.outcome import AttemptRecord, NoticeWrite
-from backburner.relations import PARENTS
+from backburner.relations import LAUNCH, LAUNCH_ALONE, PARENTS
 from backburner.states import WAITING, JobState, allowed
 from backburner.store.channel import Channel
 from backburner.store.choice import Choice
-from backburner.store.conditions import queued_alone
+from backburner.store.conditions import GROUP, queued_alone
 from backburner.store.dialects.base import INSERTED, first_state
 from backburner.store.job_rows import job_of, job_of_row, job_select
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from backburner.store.store import Store
 
 _DELETE_BATCH = 500
+_TURNS = (GROUP, LAUNCH, LAUNCH_ALONE)
+"""`blocked_on` of jobs whose turn comes by itself: let go by hand they would lose their place, or their secrets."""
 
 
 class Jobs:
@@ -172,8 +174,8 @@ class Jobs:
         """Put a finished or held job back in line, at its end, with fresh counters.
 
         One that waits for others is let go, when `waiting`; one that has ended waits again for parents that are
-        not done. Its outcome stays as an attempt. It takes its unique key again. Raises `JobNotFound`,
-        `WrongState`, `DuplicateJob` and `KeyBusy`.
+        not done; one whose turn comes by itself is left alone. Its outcome stays as an attempt. It takes its
+        unique key again. Raises `JobNotFound`, `WrongState`, `DuplicateJob` and `KeyBusy`.
         """
         _check_id(job_id)
         t, now, waits = self._t, self._store.clock.now(), self._store.waits
@@ -183,7 +185,8 @@ class Jobs:
             row = connection.execute(select(t).where(t.c.id == job_id).with_for_update()).mappings().first()
             if row is None:
                 raise JobNotFound(job_id)
-            if not allowed("retry", JobState(row["state"])) or (row["blocked_on"] == PARENTS and not waiting):
+            kept_waiting = _TURNS if waiting else (*_TURNS, PARENTS)
+            if not allowed("retry", JobState(row["state"])) or row["blocked_on"] in kept_waiting:
                 return str(row["state"])
             left = waits.renew_on(connection, job_id, let_go=row["state"] == JobState.BLOCKED)
             self._keep_outcome(connection, row)
