@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from backburner.errors import JobNotFound
 from backburner.files import open_files
@@ -14,7 +15,7 @@ from backburner.notify.polling import PollingBell
 from backburner.settings import Settings
 from backburner.states import FINAL, JobState
 from backburner.store.upkeep import BATCH, EXPIRED, UNKNOWN_TASK
-from backburner.worker.promoter import Unholder
+from backburner.worker.promoter import Promoter, Unholder
 from backburner.worker.pruner import Pruner
 from tests.store.scene import Scene, end
 from tests.store.test_delete import full_job, rows
@@ -198,6 +199,20 @@ def test_a_chore_steps_over_rows_that_others_hold(on_postgresql: Scene) -> None:
         connection.exec_driver_sql(f"SELECT 1 FROM {jobs} WHERE id = '{busy}' FOR UPDATE")
         scene.store.upkeep.promote()
     assert [scene.state(job) for job in (busy, due)] == ["scheduled", "queued"]
+
+
+def test_what_is_due_and_locked_by_others_does_not_keep_the_chores_running(on_server: Scene) -> None:
+    scene, promoter = on_server, Promoter(on_server.store, PollingBell(), 1.0)
+    busy = scene.one(run_at=scene.clock.now() + timedelta(seconds=1))
+    scene.clock.move(5)
+    jobs = scene.store.schema.jobs
+    with scene.store.engine.begin() as connection:
+        connection.execute(select(jobs.c.id).where(jobs.c.id == busy).with_for_update())
+        pause = promoter.once()
+        assert pause is not None
+        assert pause >= Promoter.soon
+    assert promoter.once() is None
+    assert scene.state(busy) == "queued"
 
 
 def test_a_job_that_says_until_when_it_is_kept(scene: Scene) -> None:

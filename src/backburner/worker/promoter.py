@@ -12,6 +12,9 @@ from backburner.store.upkeep import BATCH, SIGNATURE, UNKNOWN_TASK
 class Promoter:
     """Looks once per `every` seconds, and exactly when the next job is due."""
 
+    soon = 0.05
+    """Until the next look when what is due was not to be had: somebody else is about to change it."""
+
     def __init__(self, store: Store, bell: Bell, every: float) -> None:
         self._store, self._bell, self.every = store, bell, every
 
@@ -23,7 +26,8 @@ class Promoter:
         due = self._store.upkeep.next_due()
         if due is None:
             return None
-        return max(0.0, (due - self._store.clock.now()).total_seconds())
+        # At once again only while that brings something: what is left of what is due, others have locked.
+        return max(0.0 if queues else self.soon, (due - self._store.clock.now()).total_seconds())
 
 
 class Expirer:
