@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, create_engine, func, insert, select, text, update
+from sqlalchemy import Connection, create_engine, event, func, insert, select, text, update
 
 from backburner.errors import DuplicateJob, IdempotencyMismatch, KeyBusy, StoreUnavailable, TransactionMustRetry
 from backburner.job import Key, NewJob
@@ -649,6 +649,27 @@ def test_free_keys_are_pruned_and_others_are_not(scene: Scene) -> None:
     assert scene.store.keys.prune("u:t:2", 3) == (0, "")
     names = select(scene.store.schema.keys.c.name).order_by(scene.store.schema.keys.c.name)
     assert scene.store.read(lambda c: c.execute(names).scalars().all()) == ["u:t:1", "u:t:3", "u:t:live"]
+
+
+def test_keys_that_an_open_transaction_has_locked_do_not_hold_up_cleaning(on_server: Scene) -> None:
+    """All chores of a worker are done by one thread: what waits there for somebody's lock keeps the others waiting."""
+    scene, worker = on_server, on_server.worker()
+    impatient = {"postgresql": "SET lock_timeout = '1ms'", "mysql": "SET SESSION innodb_lock_wait_timeout = 1"}
+
+    def hurry(connection: Any, record: object) -> None:
+        """So that a wait is over soon, and fails."""
+        connection.cursor().execute(impatient[scene.store.dialect.name])
+        connection.commit()
+
+    scene.store.engine.dispose()
+    event.listen(scene.store.engine, "connect", hurry)
+    put_one(scene, name="u:t:8")
+    scene.finish(worker, scene.claim(worker))
+    put_one(scene)
+    with others_transaction(scene, scene.store.url.render_as_string(hide_password=False)) as connection:
+        put_on(scene, connection, unique(scene, "replace"))
+        assert scene.store.keys.prune("", 100) == (1, "")
+        assert scene.store.keys.held(["u:t:7"])
 
 
 def test_without_keys_there_is_not_one_statement_more(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

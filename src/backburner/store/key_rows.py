@@ -26,8 +26,15 @@ class KeyRows:
         self._t, self._k = store.schema.jobs, store.schema.keys
 
     def rows(
-        self, channel: Channel, names: Sequence[str], *, lock: bool = False, skip_locked: bool = False
+        self,
+        channel: Channel,
+        names: Sequence[str],
+        *,
+        lock: bool = False,
+        skip_locked: bool = False,
+        ours: bool = False,
     ) -> dict[str, KeyRow]:
+        """The keys of these names that are there; `ours`: over a connection of ours, which shows the present."""
         found: dict[str, KeyRow] = {}
         k = self._k.c
         over = (k.until <= self._store.clock.now()).label("over")
@@ -35,7 +42,7 @@ class KeyRows:
             query = select(k.name, k.job, k.scope, over, k.digest).where(k.name.in_(names[start : start + PAGE]))
             if lock:
                 query = query.order_by(k.name).with_for_update(skip_locked=skip_locked)
-            elif self._store.dialect.snapshots:
+            elif self._store.dialect.snapshots and not ours:
                 # Only a lock shows the present; an INSERT that met the key holds as much already.
                 query = query.order_by(k.name).with_for_update(read=True)
             for row in channel.rows(query):

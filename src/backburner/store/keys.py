@@ -85,7 +85,7 @@ class Keys:
 
         def look(connection: Connection) -> bool:
             channel = CoreChannel(connection)
-            rows = self._look.rows(channel, names)
+            rows = self._look.rows(channel, names, ours=True)
             return len(self._free(channel, rows)) < len(rows)
 
         return self._store.read(look)
@@ -156,7 +156,12 @@ class Keys:
         names = list(self._store.read(lambda c: c.execute(page).scalars().all()))
         if not names:
             return 0, ""
-        free = self._store.read(lambda c: self._free(CoreChannel(c), self._look.rows(CoreChannel(c), names)))
+
+        def look(connection: Connection) -> set[str]:
+            channel = CoreChannel(connection)
+            return self._free(channel, self._look.rows(channel, names, ours=True))
+
+        free = self._store.read(look)
         return (self._store.run(work) if free else 0), names[-1] if len(names) == limit else ""
 
     # One transaction
