@@ -27,7 +27,8 @@ def tell(capsys: pytest.CaptureFixture[str]) -> Print:
 
 @pytest.mark.parametrize("mates", [0, 2])
 def test_the_job_starts_again_at_once(world: World, tell: Print, mates: int) -> None:
-    jobs = [world.enqueue("hold", "go on") for _ in range(1 + mates)]
+    # The mates are coroutines: lost once, they too run in processes of their own.
+    jobs = [world.enqueue("hold" if n == 0 else "alisten", "go on") for n in range(1 + mates)]
     # Of a lease that nobody could wait for here: it must be the supervisor's rescue.
     tree = world.start(lease=120.0, beat=0.5)
     first = [world.begun(job) for job in jobs]
