@@ -1,5 +1,5 @@
-"""Named points in the life of an attempt where tests may stop, delay or end a process. Nothing happens there
-otherwise.
+"""Named points in the life of an attempt, and in what is done for it, where tests may stop, delay or end a process.
+Nothing happens there otherwise.
 """
 
 from __future__ import annotations
@@ -14,7 +14,13 @@ SeamName = Literal[
     "before finish",
     "after finish",
     "before beat",
+    "after beat",
     "before rescue",
+    "after rescue",
+    "before park",
+    "after park",
+    "before promote",
+    "after promote",
 ]
 
 

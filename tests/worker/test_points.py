@@ -1,5 +1,7 @@
 """kill -9 of a real process at every named point, under load: nothing lost, one recorded success each."""
 
+from typing import Any
+
 import pytest
 
 from backburner.seams import SeamName
@@ -14,7 +16,18 @@ IN_CHILD: list[tuple[SeamName, int]] = [
     ("before finish", 2),
     ("after finish", 2),
 ]
+AT_LENGTH: list[tuple[SeamName, int]] = [
+    ("before park", 2),
+    ("after park", 2),
+    ("before promote", 2),
+    ("after promote", 2),
+]
 IN_SUPERVISOR: list[tuple[SeamName, int]] = [("before beat", 2), ("before rescue", 1)]
+SUPERVISOR_AT_LENGTH: list[tuple[SeamName, int]] = [("after beat", 2), ("after rescue", 1)]
+
+
+def marked(points: list[tuple[SeamName, int]]) -> list[Any]:
+    return [pytest.param(*point, marks=pytest.mark.long) for point in points]
 
 
 def check_all(world: World, ids: list[str]) -> None:
@@ -29,9 +42,11 @@ def check_all(world: World, ids: list[str]) -> None:
     assert world.owned() == []
 
 
-@pytest.mark.parametrize(("point", "times"), IN_CHILD)
+@pytest.mark.parametrize(("point", "times"), [*IN_CHILD, *marked(AT_LENGTH)])
 def test_child_killed_at(world: World, point: SeamName, times: int) -> None:
-    ids = world.enqueue_many("work", [(7, 0.002)] * 60)
+    ids = world.enqueue_many("work", [(7, 0.002)] * 44)
+    ids += [world.enqueue("work", 7, 0.002, group=f"g{n % 3}").id for n in range(8)]
+    ids += [world.enqueue("work", 7, 0.002, delay=0.5).id for _ in range(8)]
     world.arm(point, times)
     tree = world.start(processes=1)
     wait_until(lambda: world.fired(point), f"a worker is killed {point}")
@@ -40,12 +55,12 @@ def test_child_killed_at(world: World, point: SeamName, times: int) -> None:
     wait_until(lambda: len(world.jobs.store.workers.live()) == 1, "the dead worker is marked dead")
 
 
-@pytest.mark.parametrize(("point", "times"), IN_SUPERVISOR)
+@pytest.mark.parametrize(("point", "times"), [*IN_SUPERVISOR, *marked(SUPERVISOR_AT_LENGTH)])
 def test_supervisor_killed_at(world: World, point: SeamName, times: int) -> None:
     """Its children end by themselves; another tree takes what they leave."""
     ids = world.enqueue_many("work", [(7, 0.02)] * 60)
     world.arm(point, times)
-    if point == "before rescue":
+    if point in ("before rescue", "after rescue"):
         # Somebody must die for a supervisor to come to the rescue.
         world.arm("before body", 5)
     tree = world.start()

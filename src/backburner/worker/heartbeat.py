@@ -85,6 +85,7 @@ class Heartbeat:
         asked = boot_seconds()
         self._store.read_clock(self._lane)
         alive = self._store.workers.beat([one.worker for one in beating], self._lease)
+        self._seams.reach("after beat")
         # A gap of a whole lease: others may have seen us dead, and we have not seen others beat.
         if asked - self._last_good > self._lease or self._good_since == float("inf"):
             self._good_since = asked

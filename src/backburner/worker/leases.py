@@ -126,6 +126,7 @@ class Leases:
                 grave.death.cause,
                 certain=True,
             )
+            self._seams.reach("after rescue")
             if settled:
                 log.warning("took over %d jobs of worker %s", len(settled), grave.worker)
             if grave.life is not None:

@@ -12,6 +12,7 @@ from backburner.job import ClaimedJob
 from backburner.notify import Bell
 from backburner.outcome import Settlement
 from backburner.registry import Registry
+from backburner.seams import Seams
 from backburner.states import JobState
 from backburner.store.dialects.base import ALL_PRIORITIES, ClaimOrder, HandOver
 from backburner.store.store import Store
@@ -37,8 +38,9 @@ class Look(NamedTuple):
 class Lines:
     """`claim` for the claimer's thread, `follow` for the finisher's."""
 
-    def __init__(self, store: Store, bell: Bell, registry: Registry, options: WorkerOptions) -> None:
+    def __init__(self, store: Store, bell: Bell, registry: Registry, options: WorkerOptions, seams: Seams) -> None:
         self._store, self._bell, self._registry, self._options = store, bell, registry, options
+        self._seams = seams
         self._looked: dict[str, float] = {}
         self._busy: set[str] = set()
         self._deep: set[str] = set()
@@ -101,7 +103,9 @@ class Lines:
         names, moved = groups.arrivals(order), False
         seen = bool(names)
         while names and order.free > len(taken):
+            self._seams.reach("before park")
             step = groups.claim(order._replace(free=order.free - len(taken)), names, self._registry.cap_of)
+            self._seams.reach("after park")
             taken += step.taken
             moved = moved or step.parked > 0
             if step.queued:

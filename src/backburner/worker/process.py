@@ -82,12 +82,12 @@ class WorkerProcess:
         )
         self._deaf = Deaf(self.bench, self.pool, self.finisher, may_exit=may_exit, become_quiet=self.become_quiet)
         self._joiner = Joiner(self._store, jobs.bell, options.poll)
-        self._lines = Lines(self._store, jobs.bell, jobs.registry, options)
+        self._lines = Lines(self._store, jobs.bell, jobs.registry, options, jobs.seams)
         self._claimer = self._claims()
         self.rescuer = Rescuer(self._store, jobs.bell, self._my_id, page, limits, options.lease, jobs.seams)
         self._chores = Chores(
             [
-                Promoter(self._store, jobs.bell, options.poll),
+                Promoter(self._store, jobs.bell, options.poll, jobs.seams),
                 Scheduler(self._store, jobs.bell, jobs.ids.new, jobs.schedules, options.poll),
                 Expirer(self._store),
                 Launches(self._store, jobs.bell),

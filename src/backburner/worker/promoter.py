@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from backburner.notify import Bell
+from backburner.seams import Seams
 from backburner.store.store import Store
 from backburner.store.upkeep import BATCH, SIGNATURE, UNKNOWN_TASK
 
@@ -15,12 +16,14 @@ class Promoter:
     soon = 0.05
     """Until the next look when what is due was not to be had: somebody else is about to change it."""
 
-    def __init__(self, store: Store, bell: Bell, every: float) -> None:
-        self._store, self._bell, self.every = store, bell, every
+    def __init__(self, store: Store, bell: Bell, every: float, seams: Seams) -> None:
+        self._store, self._bell, self.every, self._seams = store, bell, every, seams
 
     def once(self) -> float | None:
         """Promote; the seconds until the next job is due."""
+        self._seams.reach("before promote")
         queues = self._store.upkeep.promote()
+        self._seams.reach("after promote")
         if queues:
             self._bell.ring(queues)
         due = self._store.upkeep.next_due()

@@ -70,6 +70,7 @@ class Rescuer:
             death.cause,
             certain=certain,
         )
+        self._seams.reach("after rescue")
         if settled:
             log.warning("worker %s is dead (%s); took over %d jobs", worker, death.cause, len(settled))
             self._bell.ring(())

@@ -29,7 +29,7 @@ def next_of(group: str) -> list[ClaimedJob]:
 
 def made() -> Lines:
     jobs = Backburner("sqlite:///never-opened.db")
-    return Lines(jobs.store, jobs.bell, jobs.registry, WorkerOptions())
+    return Lines(jobs.store, jobs.bell, jobs.registry, WorkerOptions(), jobs.seams)
 
 
 def test_it_goes_on_so_often_or_so_long_and_then_stands_in_line(clock: Clock) -> None:

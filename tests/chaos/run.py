@@ -1,0 +1,21 @@
+"""A supervisor of a chaos run, in a process of its own."""
+
+import logging
+from typing import Any
+
+from backburner.worker import Supervisor, WorkerOptions, process
+from tests.chaos import clock
+from tests.chaos.app import folder
+from tests.chaos.recording import record_ends
+from tests.worker.seams import DeadlySeams
+
+
+def supervise(options: dict[str, Any]) -> int:
+    """Run until told to stop; the exit code."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s.%(msecs)03d %(process)d %(message)s", datefmt="%H:%M:%S"
+    )
+    process.STOP_GRACE = 2.0
+    clock.follow(folder())
+    record_ends(folder() / "history")
+    return Supervisor("tests.chaos.live:jobs", WorkerOptions(**options), DeadlySeams(folder())).run()

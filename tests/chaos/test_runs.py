@@ -1,0 +1,36 @@
+"""A short run of chaos on each database: real workers, a mixed load, harms one after the other, and the checker."""
+
+import os
+
+import pytest
+
+from tests.chaos.arena import Broker, Database, Plan
+from tests.chaos.conduct import conduct
+from tests.chaos.harms import HARMS
+from tests.chaos.table import table
+
+SEED = int(os.environ.get("CHAOS_SEED", "1"))
+SHORT = ("child", "tree", "point", "busy", "restart", "cut", "statements")
+"""Harms that are over at once: the others last for longer than a lease."""
+
+
+def _no_rule_is_broken(plan: Plan) -> None:
+    outcome = conduct(plan)
+    print("\n".join(table(outcome)))
+    assert sum(outcome.harms.values()) >= 2, "nothing was harmed"
+    assert len(outcome.story.bodies) > 20, "nothing ran"
+    assert outcome.violations == []
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("database", ["sqlite", "postgresql", "mariadb"])
+def test_no_rule_is_broken(database: Database) -> None:
+    _no_rule_is_broken(Plan(database, seconds=5.0, seed=SEED, harms=SHORT))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("broker", [None, "rabbitmq", "redis"])
+@pytest.mark.parametrize("database", ["sqlite", "postgresql", "mariadb"])
+def test_no_rule_is_broken_by_any_harm(database: Database, broker: Broker | None) -> None:
+    _no_rule_is_broken(Plan(database, broker, 60.0, SEED, (*HARMS, "statements")))

@@ -1,0 +1,162 @@
+"""Faults of the connections to the database: at the two places where the store takes one, at a given rate.
+
+`Faults` draws them, `install` has them happen in this process from now on, `faults_in` for as long as a test lasts.
+"""
+
+import random
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Literal
+
+import psycopg
+import pymysql
+
+from backburner.store.connections import Connections
+from backburner.store.dialects.base import Dialect
+from backburner.store.lane import Lane
+
+Fault = Literal["before", "after", "slow", "deadlock", "disconnect"]
+"""An error before anything was done; an error after the commit; a delay; a deadlock, so that the transaction is rolled
+back and asked again; a connection that breaks just before the commit."""
+ALL: tuple[Fault, ...] = ("before", "after", "slow", "deadlock", "disconnect")
+SLOW_SECONDS = 0.02
+
+
+class Faults:
+    """Chance with a seed: `rate` is the part of all calls that something happens to."""
+
+    def __init__(self, rate: float, seed: int, kinds: tuple[Fault, ...] = ALL) -> None:
+        self._rate, self._kinds, self._random = rate, kinds, random.Random(seed)
+        self._lock = threading.Lock()
+        self.happened: Counter[str] = Counter()
+
+    def draw(self) -> Fault | None:
+        """What happens to this call."""
+        with self._lock:
+            fault = self._random.choice(self._kinds) if self._random.random() < self._rate else None
+            if fault is not None:
+                self.happened[fault] += 1
+            return fault
+
+    def seconds(self) -> float:
+        """How long a slow one takes."""
+        with self._lock:
+            return self._random.uniform(0, SLOW_SECONDS)
+
+
+def install(faults: Faults) -> Callable[[], None]:
+    """Have them happen in this process, until what is returned is called."""
+    lane_once, pool_once = Lane._once, Connections._once
+
+    def on_lane(lane: Lane, work: Callable[[Any], Any], begin: bool, hurried: bool) -> Any:
+        ask = partial(lane_once, lane)
+        return _befall(faults, lane._dialect, work, begin, lambda done: ask(done, begin, hurried))
+
+    def on_pool(door: Connections, work: Callable[[Any], Any], read_only: bool, *more: Any) -> Any:
+        ask = partial(pool_once, door)
+        return _befall(faults, door._dialect, work, not read_only, lambda done: ask(done, read_only, *more))
+
+    Lane._once, Connections._once = on_lane, on_pool  # type: ignore[method-assign, assignment]
+
+    def remove() -> None:
+        Lane._once, Connections._once = lane_once, pool_once  # type: ignore[method-assign]
+
+    return remove
+
+
+@contextmanager
+def faults_in(faults: Faults) -> Iterator[Faults]:
+    """Have them happen inside."""
+    remove = install(faults)
+    try:
+        yield faults
+    finally:
+        remove()
+
+
+def _befall(
+    faults: Faults,
+    dialect: Dialect,
+    work: Callable[[Any], Any],
+    atomic: bool,
+    ask: Callable[[Callable[[Any], Any]], Any],
+) -> Any:
+    fault = faults.draw()
+    match fault:
+        case "before":
+            raise lost(dialect)
+        case "after":
+            ask(work)
+            raise lost(dialect)
+        case "slow":
+            time.sleep(faults.seconds())
+            return ask(work)
+        case "deadlock" if not atomic:
+            # A statement that is a transaction of its own: the database has undone it already.
+            raise busy(dialect)
+        case "deadlock":
+            return ask(partial(_then_fail, work, lambda connection: _raise(busy(dialect))))
+        case "disconnect" if not atomic:
+            return ask(partial(_first_break, work, dialect))
+        case "disconnect":
+            return ask(partial(_then_fail, work, partial(_break, dialect)))
+        case None:
+            return ask(work)
+
+
+def lost(dialect: Dialect) -> Exception:
+    """What a driver raises when the connection is broken."""
+    said = "a fault that was asked for"
+    match dialect.name:
+        case "sqlite":
+            return _of_sqlite(said, sqlite3.SQLITE_IOERR)
+        case "postgresql":
+            return psycopg.OperationalError(said)
+        case _:
+            return pymysql.err.OperationalError(2013, said)
+
+
+def busy(dialect: Dialect) -> Exception:
+    """What a driver raises when another transaction was in the way, and this one has been rolled back."""
+    said = "a deadlock that was asked for"
+    match dialect.name:
+        case "sqlite":
+            return _of_sqlite(said, sqlite3.SQLITE_BUSY)
+        case "postgresql":
+            return psycopg.errors.DeadlockDetected(said)
+        case _:
+            return pymysql.err.OperationalError(1213, said)
+
+
+def _of_sqlite(said: str, code: int) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError(said)
+    error.sqlite_errorcode = code
+    return error
+
+
+def _then_fail(work: Callable[[Any], Any], fail: Callable[[Any], None], connection: Any) -> Any:
+    answer = work(connection)
+    fail(connection)
+    return answer
+
+
+def _first_break(work: Callable[[Any], Any], dialect: Dialect, connection: Any) -> Any:
+    _break(dialect, connection)
+    return work(connection)
+
+
+def _break(dialect: Dialect, connection: Any) -> None:
+    """Break the connection under the driver, whose next word to the server fails; a file has no connection."""
+    driver = getattr(getattr(connection, "connection", None), "driver_connection", connection)
+    if dialect.name == "sqlite":
+        raise lost(dialect)
+    dialect.abandon(driver)
+
+
+def _raise(error: Exception) -> None:
+    raise error
