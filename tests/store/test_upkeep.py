@@ -12,6 +12,7 @@ from backburner.errors import JobNotFound
 from backburner.files import open_files
 from backburner.job import JobFilter
 from backburner.notify.polling import PollingBell
+from backburner.seams import Seams
 from backburner.settings import Settings
 from backburner.states import FINAL, JobState
 from backburner.store.upkeep import BATCH, EXPIRED, UNKNOWN_TASK
@@ -202,7 +203,7 @@ def test_a_chore_steps_over_rows_that_others_hold(on_postgresql: Scene) -> None:
 
 
 def test_what_is_due_and_locked_by_others_does_not_keep_the_chores_running(on_server: Scene) -> None:
-    scene, promoter = on_server, Promoter(on_server.store, PollingBell(), 1.0)
+    scene, promoter = on_server, Promoter(on_server.store, PollingBell(), 1.0, Seams())
     busy = scene.one(run_at=scene.clock.now() + timedelta(seconds=1))
     scene.clock.move(5)
     jobs = scene.store.schema.jobs
