@@ -142,11 +142,7 @@ class MariaDBServer(PrivateServer):
     def end_connections(self, database: str) -> None:
         """End all connections to a database."""
         with closing(self.connect()) as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT id FROM information_schema.processlist WHERE db = %s", (database,))
-            for (number,) in cursor.fetchall():
-                # It may have gone by itself meanwhile.
-                with suppress(pymysql.Error):
-                    cursor.execute("KILL %s", (number,))
+            end_others(cursor, database)
 
     def connect(self, database: str | None = None) -> "pymysql.Connection[pymysql.cursors.Cursor]":
         """A plain connection of one's own, each statement a transaction."""
@@ -195,6 +191,15 @@ class MariaDBServer(PrivateServer):
             **self.settings,
         }
         return ["mariadbd", "--no-defaults", *(f"--{name}={value}" for name, value in settings.items())]
+
+
+def end_others(cursor: pymysql.cursors.Cursor, database: str) -> None:
+    """End all connections to a database but the cursor's own."""
+    cursor.execute("SELECT id FROM information_schema.processlist WHERE db = %s AND id <> connection_id()", (database,))
+    for (number,) in cursor.fetchall():
+        # It may have gone by itself meanwhile.
+        with suppress(pymysql.Error):
+            cursor.execute("KILL %s", (number,))
 
 
 # As `GUARD`, for servers that need no farewell: the whole process group goes.
