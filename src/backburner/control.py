@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from backburner.checks import Check, Checks
 from backburner.codec import CODEC, decode_result
 from backburner.database import Database
 from backburner.destination import Destinations, in_meta, of_meta
@@ -73,7 +74,7 @@ class Control:
 
     def __init__(self, database: Database, registry: Registry, watch: JobWatch) -> None:
         self._database, self._registry, self._watch = database, registry, watch
-        self._why = Why(database, registry)
+        self._why, self._checks = Why(database, registry), Checks(database, registry)
 
     def get(self, job_id: str) -> Job:
         """One job as it is now."""
@@ -180,6 +181,16 @@ class Control:
     def why_not_running(self, job: Job) -> list[str]:
         """Why a waiting job does not run, in sentences for people; none when it runs or is done."""
         return self._why.sentences(job)
+
+    def checks(self, job: Job) -> list[Check]:
+        """What has to be so before a waiting job can run, what is not so first; none when it runs or is done."""
+        return self._checks.of(job)
+
+    def line(self, job: Job, limit: int) -> list[Job]:
+        """The next jobs of the line that a waiting job stands in, as `glance` reads them."""
+        ids = self._checks.line(job, limit)
+        found = self.glance(ids)
+        return [found[job_id] for job_id in ids if job_id in found]
 
     def wait(self, job: Job, seconds: float) -> bool:
         """True as soon as the job is done, False after `seconds` at most."""

@@ -84,6 +84,7 @@ class Settings:
     keep_cancelled: float = _knob(60 * _DAY, "How long cancelled jobs are kept, seconds; 0: for ever", 0)
     keep_interrupted: float = _knob(60 * _DAY, "How long interrupted jobs are kept, seconds; 0: for ever", 0)
     files: str = _knob("backburner-files", "Folder or fsspec URL of attached files")
+    environment: str | None = _knob(None, "What the operators' pages call this installation, such as production")
     broker: str | None = _knob(None, "URL of a broker that wakes workers, as kombu writes it; none: the database does")
     secret: str | None = _knob(None, "Key that signs tokens, 16 characters or more")
     former_secrets: tuple[str, ...] | None = _knob(None, "Earlier values of secret: what they signed is still taken")

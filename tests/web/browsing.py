@@ -4,7 +4,9 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
+from axe_playwright_python.sync_playwright import Axe
 from fastapi import FastAPI
 from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 from starlette.requests import Request
@@ -77,6 +79,21 @@ def browsing(chromium: Path) -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+def checked(watched: "Watched") -> None:
+    """Look at the page as it is: axe finds nothing, in either theme, and a phone does not scroll it sideways."""
+    page = watched.page
+    size = page.viewport_size
+    assert size is not None
+    themes: tuple[Literal["dark", "light"], ...] = ("dark", "light")
+    for scheme in themes:
+        page.emulate_media(color_scheme=scheme)
+        found = Axe().run(page).response["violations"]
+        assert [(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in found] == [], scheme
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert watched.overflow() <= 0
+    page.set_viewport_size(size)
 
 
 class Watched:

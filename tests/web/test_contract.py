@@ -22,7 +22,8 @@ from starlette.routing import Mount
 
 from backburner import Backburner, Job
 from backburner.web import User, api_token, job_token, web_app
-from backburner.web.contract import CONTRACT, Audience, Route
+from backburner.web.contract import CONTRACT
+from backburner.web.route import Audience, Route
 from backburner.worker import Worker
 from tests.web.shop import Caller, Shop, as_user, by_header
 

@@ -59,6 +59,6 @@ def test_old_browsers_get_the_light_theme() -> None:
 
 def test_every_colour_is_a_token() -> None:
     """A colour written where it is used has no other theme, and no ratio that is checked here."""
-    pages = (Path(web.__file__).parent / "static" / "pages.css").read_text()
+    pages = (Path(web.__file__).parent / "static" / "dashboard.css").read_text()
     rules = SHEET.split("\n}\n", 2)[2] + pages
     assert re.findall(r"#[0-9a-f]{3,8}\b", PAIR.sub("", rules).replace("light-dark(#000, #fff)", "")) == []

@@ -123,7 +123,7 @@ def test_pages_are_mounted_anywhere(shop: Shop) -> None:
     assert caller.get("/deep/down/").headers["location"] == "/deep/down/dashboard/jobs"
     assert caller.get(f"/deep/down/jobs/{job.id}").json()["href"] == f"/deep/down/jobs/{job.id}"
     page = caller.get(f"/deep/down/dashboard/jobs/{job.id}").text
-    assert 'src="/deep/down/static/pages.js' in page
+    assert 'src="/deep/down/static/dashboard.js' in page
     assert caller.get("/deep/down/static/backburner.js").status_code == 200
     static = caller.get("/deep/down/static/backburner.js")
     assert static.headers["cache-control"] == "no-cache"

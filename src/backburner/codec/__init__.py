@@ -7,7 +7,7 @@ lists the stored forms.
 
 from __future__ import annotations
 
-from backburner.codec.parameters import MAX_ARGS_BYTES, Parameters
+from backburner.codec.parameters import MAX_ARGS_BYTES, Parameters, is_sensitive
 from backburner.codec.pickled import PICKLE, Pickles
 from backburner.codec.plan import MAX_DEPTH
 from backburner.codec.result import MAX_RESULT_BYTES, decode_result, encode_result
@@ -31,6 +31,7 @@ __all__ = [
     "deeper",
     "encode_result",
     "hints_of",
+    "is_sensitive",
     "pointer",
     "review",
 ]

@@ -27,6 +27,11 @@ _VARIADIC = (_P.VAR_POSITIONAL, _P.VAR_KEYWORD)
 _SENSITIVE = re.compile(r"pass(word|wd|phrase)?$|secret|token|credential|api_?key|private_?key", re.IGNORECASE)
 
 
+def is_sensitive(name: str) -> bool:
+    """Whether the name of a parameter says that its values are secret."""
+    return _SENSITIVE.search(name) is not None
+
+
 class Parameters:
     """What a task can be called with. Built once per task with `of`, then used from any thread."""
 
@@ -220,7 +225,7 @@ class Parameters:
         return plan.pack(value)
 
     def _refuse(self, name: str, value: Any, misfit: Misfit) -> Exception:
-        shown = _Hidden(value) if _SENSITIVE.search(name) else value
+        shown = _Hidden(value) if is_sensitive(name) else value
         if misfit.unstorable:
             what = f"task {self._task!r}, parameter {name!r}"
             remedy = misfit.remedy.replace("Annotate it with", f"Annotate the parameter {name!r} with")
@@ -262,7 +267,7 @@ class Parameters:
         return InvalidArgument(self._task, "*", _Missing(), str(error), listed)
 
     def _masked(self, name: str, value: Any) -> Any:
-        return _Hidden(value) if _SENSITIVE.search(name) else value
+        return _Hidden(value) if is_sensitive(name) else value
 
     def _unpack(self, stored: Any) -> dict[str, Any]:
         if type(stored) is not dict:

@@ -12,7 +12,7 @@ from backburner.attachment import Attachment
 from backburner.ids import is_id
 from backburner.job import Job, JobFilter
 from backburner.progress import LogLine, Message
-from backburner.store.conditions import queued_alone
+from backburner.store.conditions import in_line, queued_alone
 from backburner.store.job_rows import job_of_row
 
 if TYPE_CHECKING:
@@ -61,6 +61,22 @@ class Reports:
             }
 
         return {queue: since for queue, since in self._store.read(look).items() if since is not None}
+
+    def line_of_queue(self, queue: str, limit: int) -> list[str]:
+        """The ids of the next jobs to be taken of a queue; those of groups are not among them."""
+        t = self._store.schema.jobs.c
+        query = select(t.id).where(queued_alone(t), t.queue == queue).order_by(t.priority, t.position).limit(limit)
+        return list(self._store.read(lambda c: c.execute(query).scalars().all()))
+
+    def line_of_group(self, name: str, limit: int) -> list[str]:
+        """The ids of the job that holds a group, if one does, and of the next ones in its line."""
+        t = self._store.schema.jobs.c
+        waiting = select(t.id).where(in_line(t), t.group_name == name).order_by(t.priority, t.position).limit(limit)
+        holder = self._store.groups.holder(name)
+        found = [
+            job_id for job_id in self._store.read(lambda c: c.execute(waiting).scalars().all()) if job_id != holder
+        ]
+        return found if holder is None else [holder, *found]
 
     def log_after(self, starts: Mapping[str, int], limit: int) -> dict[str, list[LogLine]]:
         """Live output of each of these jobs from its offset on, in order; `limit` pieces in all."""

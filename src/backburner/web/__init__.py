@@ -25,12 +25,18 @@ from backburner.web.links import ResolveLink as ResolveLink  # noqa: E402
 from backburner.web.respond import Reply as Reply  # noqa: E402
 from backburner.web.respond import arespond as arespond  # noqa: E402
 from backburner.web.respond import respond as respond  # noqa: E402
+from backburner.web.rights import Allow as Allow  # noqa: E402
+from backburner.web.rights import Permission as Permission  # noqa: E402
+from backburner.web.rights import ResolveAccess as ResolveAccess  # noqa: E402
 from backburner.web.server import serve as serve  # noqa: E402
 from backburner.web.tokens import job_token as job_token  # noqa: E402
 from backburner.web.user import ResolveUser as ResolveUser  # noqa: E402
 from backburner.web.user import User as User  # noqa: E402
 
 __all__ = [
+    "Allow",
+    "Permission",
+    "ResolveAccess",
     "Holding",
     "HoldingPage",
     "Reply",

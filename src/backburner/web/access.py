@@ -17,12 +17,16 @@ from backburner.job import Job
 from backburner.states import JobState, allowed
 from backburner.web.bearers import Bearers
 from backburner.web.problems import forbidden, gone, insufficient_scope, not_found, unauthorized
+from backburner.web.rights import ALL, NONE, READING, Permission, ResolveAccess, Rights
 from backburner.web.scopes import ACT, READ, covers
 from backburner.web.tokens import Grant, Tokens
 from backburner.web.user import ResolveUser, User
 
 DEVELOPER = User("developer", operator=True)
 RETRIED_BY_OWNERS = frozenset({JobState.FAILED, JobState.CANCELLED})
+_PERMISSIONS = {
+    "cancel": Permission.JOBS_CANCEL, "retry": Permission.JOBS_RETRY, "delete": Permission.JOBS_DELETE,
+}  # fmt: skip
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 
 
@@ -32,11 +36,18 @@ class Visitor:
 
     user: User | None = None
     grant: Grant | None = None
+    rights: Rights = NONE
 
     @property
     def operator(self) -> bool:
         """True when everything is open."""
         return self.user is not None and self.user.operator
+
+    def allows(self, permission: Permission, job: Job | None = None) -> bool:
+        """Whether the operators' pages are open for this, of one job or of anything at all."""
+        if self.user is not None and not covers(self.user.scopes, READ if permission in READING else ACT):
+            return False
+        return self.rights.any(permission) if job is None else self.rights.covers(permission, job)
 
     def can(self, scope: str) -> bool:
         """Whether the user's scopes open this one, for whom they open anything at all."""
@@ -45,6 +56,8 @@ class Visitor:
     def sees(self, job: Job) -> bool:
         """Whether the job exists for this visitor."""
         if self._own(job) or job.visibility == "public" or self._granted(job):
+            return True
+        if self.allows(Permission.JOBS_VIEW, job):
             return True
         return self.user is not None and job.visibility == "users"
 
@@ -62,11 +75,11 @@ class Visitor:
         """Whether this visitor is one of those who may do this, whatever the state.
 
         Owners may cancel, and try again what failed or was cancelled; what must not run twice is for
-        operators alone, and so is deleting.
+        those alone who are permitted to by name, and so is deleting.
         """
-        as_user = self._own(job) and self.can(ACT)
-        if self.operator and as_user:
+        if self.allows(_PERMISSIONS[verb], job):
             return True
+        as_user = self._own(job) and self.can(ACT)
         if verb == "delete" or not (as_user or (self._granted(job) and self.grant and self.grant.act)):
             return False
         return verb == "cancel" or (job.repeatable and job.state in RETRIED_BY_OWNERS)
@@ -82,10 +95,11 @@ class Access:
     """Finds out who asks, and hands out only jobs that they may see."""
 
     def __init__(
-        self, control: Control, secrets: Sequence[str], resolve_user: ResolveUser | None, development: bool
-    ) -> None:
+        self, control: Control, secrets: Sequence[str], resolve_user: ResolveUser | None,
+        resolve_access: ResolveAccess | None, development: bool,
+    ) -> None:  # fmt: skip
         self._control, self._tokens, self._bearers = control, Tokens(*secrets), Bearers(secrets, control)
-        self._resolve, self._development = resolve_user, development
+        self._resolve, self._resolve_access, self._development = resolve_user, resolve_access, development
 
     async def visitor(self, request: Request, scope: str | None = READ) -> Visitor:
         """Who asks. Raises a `Problem` for a bad bearer token, and where the scopes of the user are not enough.
@@ -93,12 +107,13 @@ class Access:
         An expired token of a job is kept: whether that matters is for the job to say.
         """
         grant = self._grant(request)
-        visitor = Visitor(await self._user(request), grant)
+        user = await self._user(request)
+        visitor = Visitor(user, grant, await self._rights(request, user))
         if scope is None or visitor.user is None or visitor.can(scope):
             return visitor
         if grant is None:
             raise insufficient_scope(scope)
-        return replace(visitor, user=None)
+        return Visitor(None, grant)
 
     async def job(self, request: Request, job_id: str, scope: str = READ) -> tuple[Visitor, Job]:
         """The visitor and one job. Raises a `Problem` when it does not exist for them."""
@@ -111,7 +126,7 @@ class Access:
         grant = visitor.grant
         expired = grant is not None and grant.expired(self._control.now())
         if expired:
-            visitor = Visitor(visitor.user)
+            visitor = replace(visitor, grant=None)
         if job is not None and visitor.sees(job):
             return visitor, job
         raise gone("token") if expired and grant is not None and grant.job == job_id else not_found()
@@ -123,15 +138,33 @@ class Access:
             raise forbidden("Only operators may see this page. Sign in as one.")
         return visitor
 
+    async def allowed(self, request: Request, permission: Permission) -> Visitor:
+        """The visitor, to whom this is permitted at least for something. Raises a `Problem` otherwise."""
+        visitor = await self.visitor(request)
+        if not visitor.allows(permission):
+            raise forbidden(f"This needs the permission {permission}. Sign in as somebody who has it.")
+        return visitor
+
     async def signed_in(self, request: Request, scope: str | None = READ) -> tuple[Visitor, User]:
         """The visitor, who is a known user. Raises a `Problem` otherwise; a token of a job opens nothing here."""
         user = await self._user(request)
         if user is None:
             raise unauthorized("Sign in, or send a bearer token.")
-        visitor = Visitor(user, self._grant(request))
+        visitor = Visitor(user, self._grant(request), await self._rights(request, user))
         if scope is not None and not visitor.can(scope):
             raise insufficient_scope(scope)
         return visitor, user
+
+    async def _rights(self, request: Request, user: User | None) -> Rights:
+        if user is not None and user.operator:
+            return ALL
+        if self._resolve_access is None:
+            return NONE
+        if iscoroutinefunction(self._resolve_access):
+            found = await self._resolve_access(request, user)
+        else:
+            found = await run_in_threadpool(self._resolve_access, request, user)
+        return Rights.of(await found if isawaitable(found) else found)
 
     def _grant(self, request: Request) -> Grant | None:
         return self._tokens.read(request.query_params.get("token"))

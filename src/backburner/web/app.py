@@ -17,6 +17,7 @@ from backburner.errors import DuplicateJob, InvalidOption, JobNotFound, StoreErr
 from backburner.web.access import Access
 from backburner.web.acting import ActingRoutes
 from backburner.web.contract import methods_of
+from backburner.web.dashboard.dashboard import Dashboard
 from backburner.web.downloads import DownloadRoutes
 from backburner.web.enqueueing import EnqueueRoutes
 from backburner.web.events import EventRoutes
@@ -26,9 +27,9 @@ from backburner.web.holding import HoldingPage, HoldingRoutes
 from backburner.web.links import Links, ResolveLink
 from backburner.web.metrics import MetricRoutes
 from backburner.web.openapi import OpenApiRoutes
-from backburner.web.pages import PageRoutes
 from backburner.web.problems import Problem, invalid, not_found, unavailable, wrong_state
 from backburner.web.reading import ReadingRoutes
+from backburner.web.rights import ResolveAccess
 from backburner.web.safety import Safety, secure
 from backburner.web.shutdown import Shutdown
 from backburner.web.site import Site, root_of
@@ -41,6 +42,7 @@ def web_app(
     jobs: Backburner,
     *,
     resolve_user: ResolveUser | None = None,
+    resolve_access: ResolveAccess | None = None,
     resolve_link: ResolveLink | None = None,
     holding_page: HoldingPage | None = None,
     development: bool = False,
@@ -50,17 +52,19 @@ def web_app(
     `resolve_user` says who a request comes from: a `User`, or None for nobody; it may be async. Without it
     nobody is known, and only signed tokens (`job_token`) open anything. `development=True` opens everything
     to requests from this machine, and refuses all others; it needs no `resolve_user` and ignores it.
+    `resolve_access` says what that user may do on the operators' pages; without it operators may do
+    everything there, and others nothing.
     `resolve_link` makes the path of a route that `job.link(..., route=...)` names; without it, and for routes
     that are gone, such links are shown as texts. `holding_page` puts the holding page into the app's own layout.
 
         app.mount("/backburner", web_app(jobs, resolve_user=signed_in_user))
     """
-    access = Access(jobs.control, jobs.settings.secrets, resolve_user, development)
+    access = Access(jobs.control, jobs.settings.secrets, resolve_user, resolve_access, development)
     shutdown = Shutdown()
     site = Site(jobs, access, Feed(jobs.control, shutdown), development, Links(resolve_link))
     app = FastAPI(title="Backburner", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.shutdown, app.state.feed = shutdown, site.feed
-    pages, holding = PageRoutes(site), HoldingRoutes(site, holding_page)
+    pages, holding = Dashboard(site), HoldingRoutes(site, holding_page)
     # Streams before single jobs: /jobs/feed is no job.
     for routes in (
         EventRoutes,

@@ -6,49 +6,11 @@ The OpenAPI document is made of it, and tests compare it with the routes that ar
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
-from backburner.web.scopes import ACT, ENQUEUE, READ
-
-
-class Audience(Enum):
-    """Who a route is for; the number is the status for all others."""
-
-    ANYBODY = 200
-    SIGNED_IN = 401
-    """Users who are known; they get what is their own."""
-    OF_A_JOB = 404
-    """Those for whom the job exists: owner, operators, who its visibility names, who holds a token for it."""
-    OPERATORS = 403
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One answer: its media type and what it holds, the name of a body or a schema; None for nothing."""
-
-    text: str
-    media: str | None = "application/json"
-    body: str | dict[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One operation. `scope` is what a token needs; `takes` names parameters; `problems` are statuses.
-
-    What has no `answers` is a page for people, and no part of the API.
-    """
-
-    method: str
-    path: str
-    summary: str
-    audience: Audience
-    scope: str | None = READ
-    takes: tuple[str, ...] = ()
-    answers: tuple[tuple[int, Answer], ...] = ()
-    problems: tuple[int, ...] = ()
-
+from backburner.web.dashboard.routes import DASHBOARD
+from backburner.web.route import Answer, Audience, Route
+from backburner.web.scopes import ACT, ENQUEUE
 
 _ANYBODY, _SIGNED_IN, _OF_A_JOB, _OPERATORS = Audience
 _JOB = Answer("The job", body="JobBody")
@@ -142,10 +104,7 @@ CONTRACT: tuple[Route, ...] = (
         "GET", "/metrics", "Gauges for Prometheus", _OPERATORS,
         answers=((200, Answer("Gauges", "text/plain", _TEXT)),), problems=(401, 403, 501, 503),
     ),
-    Route("GET", "/", "To the jobs page", _OPERATORS),
-    Route("GET", "/dashboard/jobs", "The jobs page", _OPERATORS),
-    Route("GET", "/dashboard/jobs/{job_id}", "The page of one job", _OPERATORS),
-    Route("POST", "/dashboard/jobs/{job_id}/{verb}", "A form's cancel, retry or delete", _OPERATORS, ACT),
+    *DASHBOARD,
 )  # fmt: skip
 """Every route, in the order of the documentation."""
 

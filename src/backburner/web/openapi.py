@@ -16,9 +16,10 @@ from starlette.responses import JSONResponse, Response
 from backburner.task import Task
 from backburner.version import VERSION
 from backburner.web.bodies import BODIES
-from backburner.web.contract import CONTRACT, Answer, Audience, Route
+from backburner.web.contract import CONTRACT
 from backburner.web.parameters import PARAMETERS
 from backburner.web.problems import TITLES
+from backburner.web.route import Answer, Audience, Route
 from backburner.web.scopes import may_enqueue
 from backburner.web.site import Site, root_of
 from backburner.web.user import User

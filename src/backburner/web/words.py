@@ -131,6 +131,17 @@ def left(progress: Progress, now: datetime) -> str:
     return f"about {minutes} min{f' {rest} s' if rest else ''} left"
 
 
+def rate(progress: Progress, now: datetime) -> str:
+    """Like "412 rows/s", the mean so far; empty in the first 3 s, and when nothing is counted."""
+    passed = (now - progress.began_at).total_seconds() if progress.began_at is not None else 0.0
+    if passed < 3 or not progress.done:
+        return ""
+    each = progress.done / passed
+    unit = progress.unit
+    count, per = (each, "s") if each >= 1 else (each * 60, "min")
+    return f"{number(round(count))}{f' {unit}' if unit else ''}/{per}"
+
+
 def size(count: int) -> str:
     """Bytes in powers of ten."""
     for unit, power in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
@@ -150,7 +161,8 @@ def standing(job: Job, now: datetime) -> Standing:
     return Standing(f"for {span((now - since).total_seconds())}", since, None)
 
 
-def attempts(job: Job) -> str:
-    """Like "2 of 3", or just the number when nothing limits it."""
+def attempts(job: Job, limit: int | None = None) -> str:
+    """Like "2 of 3", or just the number when nothing limits it. `limit` is that of the task."""
+    most = job.max_attempts or limit
     tried = job.tries + 1 if job.state is JobState.RUNNING else max(job.tries, 1 if job.done and job.attempt else 0)
-    return f"{tried} of {job.max_attempts}" if job.max_attempts else str(tried)
+    return f"{tried} of {most}" if most else str(tried)

@@ -1,0 +1,1 @@
+"""The operators' pages. They are rendered here, work without scripts, and are kept up to date by small ones."""

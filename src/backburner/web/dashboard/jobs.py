@@ -1,0 +1,101 @@
+"""`JobsPage`: one grid for jobs in all states, its filter bar, and what is done with many of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from backburner.ids import is_id
+from backburner.job import Job
+from backburner.states import JobState
+from backburner.web.access import Visitor
+from backburner.web.dashboard.columns import COLUMNS
+from backburner.web.dashboard.frame import ORDER, Frame
+from backburner.web.dashboard.listing import Listing
+from backburner.web.dashboard.row import Row, row_of
+from backburner.web.query import MOST
+from backburner.web.rights import Permission
+from backburner.web.site import Site, root_of
+
+RETRIED = frozenset({JobState.FAILED, JobState.INTERRUPTED})
+"""What "retry all" means unless the filter names a state."""
+SHOWN = "x-backburner-shown"
+"""A live update says here which jobs the page shows: they stay where they are, whatever became of them."""
+
+
+class JobsPage:
+    """`/dashboard/jobs`."""
+
+    def __init__(self, site: Site, frame: Frame) -> None:
+        self._site, self._frame = site, frame
+
+    def router(self) -> APIRouter:
+        """The routes."""
+        router = APIRouter()
+        router.add_api_route("/dashboard/jobs", self.jobs, methods=["GET"])
+        return router
+
+    async def jobs(self, request: Request) -> Response:
+        """The list, with its filters in the address."""
+        visitor = await self._site.access.allowed(request, Permission.JOBS_VIEW)
+        parameters = dict(request.query_params)
+        if "column" in parameters:
+            # What a form without scripts sends: one parameter for each ticked column.
+            parameters["columns"] = ",".join(request.query_params.getlist("column"))
+            del parameters["column"]
+            return RedirectResponse(f"{root_of(request)}/dashboard/jobs{Listing.of(parameters).at()}", 303)
+        listing = Listing.of(parameters)
+        if listing.bar.job_id is not None:
+            return RedirectResponse(f"{root_of(request)}/dashboard/jobs/{listing.bar.job_id}", 303)
+        if "add" in parameters:
+            return RedirectResponse(f"{root_of(request)}/dashboard/jobs{listing.at()}", 303)
+        shown = [one for one in request.headers.get(SHOWN, "").split(",") if is_id(one)][:MOST]
+        return await run_in_threadpool(self._page, request, visitor, listing, shown)
+
+    def _page(self, request: Request, visitor: Visitor, listing: Listing, shown: Sequence[str]) -> Response:
+        control = self._site.control
+        now = control.now()
+        page = control.page(listing.filter, listing.limit + 1)
+        more, page = len(page) > listing.limit, page[: listing.limit]
+        last = page[-1].id if page else None
+        counts = control.counts(listing.of_any_state)
+        return self._frame.page(
+            request,
+            visitor,
+            "jobs.html",
+            title="Jobs",
+            listing=listing,
+            rows=self._rows(visitor, page, shown, now),
+            now=now,
+            counts=counts,
+            matching=sum(counts[state] for state in listing.filter.states or ORDER),
+            able=_able(listing, counts),
+            older=listing.at(before=last) if more else None,
+            columns=COLUMNS,
+        )
+
+    def _rows(self, visitor: Visitor, page: Sequence[Job], shown: Sequence[str], now: datetime) -> list[Row]:
+        """The jobs of the page, and those that were on it when it was made, in one order."""
+        found = {job.id: job for job in page}
+        left = [job_id for job_id in shown if job_id not in found]
+        kept = self._site.control.glance(left) if left else {}
+        found |= {job_id: job for job_id, job in kept.items() if visitor.allows(Permission.JOBS_VIEW, job)}
+        return [row_of(found[job_id], now) for job_id in sorted(found, reverse=True)]
+
+
+def _able(listing: Listing, counts: Mapping[JobState, int]) -> dict[str, int]:
+    """How many of all that match each action on many can take."""
+    chosen = listing.filter.states or frozenset(ORDER)
+    retried = RETRIED if listing.filter.states is None else chosen & {*RETRIED, JobState.CANCELLED}
+    return {
+        "retry": sum(counts[state] for state in retried & chosen),
+        "failed": counts[JobState.FAILED] if JobState.FAILED in retried else 0,
+        "interrupted": counts[JobState.INTERRUPTED] if JobState.INTERRUPTED in retried else 0,
+        "cancel": sum(counts[state] for state in chosen if not state.final),
+        "delete": sum(counts[state] for state in chosen if state is not JobState.RUNNING),
+    }

@@ -1,0 +1,256 @@
+"""`ManyJobs`: cancel, retry or delete many jobs at once, after a page that says what that means."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from urllib.parse import urlencode
+
+from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from backburner.control import COUNT_LIMIT, Control
+from backburner.errors import DuplicateJob, JobNotFound, WrongState
+from backburner.ids import is_id
+from backburner.job import Job, JobFilter
+from backburner.states import JobState
+from backburner.web import words
+from backburner.web.access import Visitor
+from backburner.web.dashboard.form import fields_of
+from backburner.web.dashboard.frame import Frame, Said
+from backburner.web.dashboard.jobs import RETRIED
+from backburner.web.dashboard.listing import Listing
+from backburner.web.problems import forbidden, invalid
+from backburner.web.query import MOST
+from backburner.web.rights import Permission
+from backburner.web.site import Site
+
+log = logging.getLogger(__name__)
+TYPED_FROM = 1_000
+"""For more jobs than this, the number has to be typed."""
+_PERMISSIONS = {
+    "retry": Permission.JOBS_RETRY,
+    "cancel": Permission.JOBS_CANCEL,
+    "delete": Permission.JOBS_DELETE,
+}
+_DONE = {"retry": "in line again", "cancel": "cancelled, or asked to stop", "delete": "deleted"}
+_WARNINGS = {
+    "retry": "",
+    "cancel": "Those that run stop at their next step. What they have done so far stays.",
+    "delete": "The jobs, their output and their files are removed for good. Running ones stay.",
+}
+_DIGITS = re.compile(r"[0-9][0-9, .]*\+?")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked before it is done. `filter` is None for jobs that were selected one by one."""
+
+    verb: str
+    ids: tuple[str, ...]
+    filter: str | None
+    count: int
+    interrupted: int = 0
+    unfit: int = 0
+
+    @property
+    def capped(self) -> bool:
+        """Whether there may be more."""
+        return self.filter is not None and self.count >= COUNT_LIMIT
+
+    @property
+    def number(self) -> str:
+        """How many, as people write it."""
+        return words.capped(self.count) if self.capped else words.number(self.count)
+
+    @property
+    def title(self) -> str:
+        """The question."""
+        return f"{self.button}?"
+
+    @property
+    def button(self) -> str:
+        """What is done, and to how many."""
+        jobs = "1 job" if self.count == 1 else f"{self.number} jobs"
+        return f"{self.verb.capitalize()} {jobs}"
+
+    @property
+    def interrupted_text(self) -> str:
+        """The interrupted ones, which are counted apart."""
+        return "1 interrupted job" if self.interrupted == 1 else f"{words.capped(self.interrupted)} interrupted jobs"
+
+    @property
+    def warning(self) -> str:
+        """What cannot be undone."""
+        return _WARNINGS[self.verb]
+
+    @property
+    def left_out(self) -> str:
+        """How many of the selected ones it cannot be done to."""
+        if not self.unfit:
+            return ""
+        return f"{words.number(self.unfit)} of those selected cannot be {_past(self.verb)} in their state."
+
+    @property
+    def typed(self) -> bool:
+        """Whether the number has to be typed."""
+        return self.count > 0 and (self.verb == "delete" or self.count > TYPED_FROM)
+
+    @property
+    def pattern(self) -> str:
+        """What the field for the number takes."""
+        return re.escape(self.number).replace(",", ",?").replace(r"\+", r"\+?")
+
+    def agrees(self, typed: str) -> bool:
+        """Whether that is the number."""
+        return _DIGITS.fullmatch(typed.strip()) is not None and _plain(typed) == _plain(self.number)
+
+
+class ManyJobs:
+    """`/dashboard/jobs/many`."""
+
+    def __init__(self, site: Site, frame: Frame) -> None:
+        self._site, self._frame = site, frame
+
+    def router(self) -> APIRouter:
+        """The routes. Before that of one job: `many` is no id."""
+        router = APIRouter()
+        router.add_api_route("/dashboard/jobs/many", self.ask, methods=["GET"])
+        router.add_api_route("/dashboard/jobs/many", self.act, methods=["POST"])
+        return router
+
+    async def ask(self, request: Request) -> Response:
+        """The question."""
+        given = request.query_params
+        visitor, verb = await self._permitted(request, given.get("verb", ""))
+        chosen = _Chosen.of(given, given.getlist("id"))
+        question = await run_in_threadpool(self._question, visitor, verb, chosen)
+        return self._frame.page(request, visitor, "many.html", title=question.title, question=question, wrong="")
+
+    async def act(self, request: Request) -> Response:
+        """Do it, when the number that had to be typed is right."""
+        given = await fields_of(request)
+        visitor, verb = await self._permitted(request, given.get("verb", ""))
+        chosen = _Chosen.of(given, given.getlist("id"))
+        question = await run_in_threadpool(self._question, visitor, verb, chosen)
+        if question.typed and not question.agrees(given.get("typed", "")):
+            wrong = f"Type {question.number}, the number of jobs. Nothing was changed."
+            return self._frame.page(
+                request, visitor, "many.html", 422, title=question.title, question=question, wrong=wrong
+            )
+        interrupted = given.get("interrupted") == "1"
+        count = await run_in_threadpool(self._done, visitor, verb, chosen, interrupted)
+        log.info("%s of %d jobs by %r", verb, count, visitor.user.id if visitor.user is not None else None)
+        back = f"?{urlencode({'q': chosen.text})}" if chosen.text else ""
+        jobs = "1 job is" if count == 1 else f"{words.number(count)} jobs are"
+        return self._frame.back(request, f"/jobs{back}", Said(f"{jobs} {_DONE[verb]}."))
+
+    async def _permitted(self, request: Request, verb: str) -> tuple[Visitor, str]:
+        await self._site.access.allowed(request, Permission.JOBS_VIEW)
+        if verb not in _PERMISSIONS:
+            raise invalid("verb", "Use retry, cancel or delete.")
+        return await self._site.access.allowed(request, _PERMISSIONS[verb]), verb
+
+    def _question(self, visitor: Visitor, verb: str, chosen: _Chosen) -> Question:
+        control = self._site.control
+        if chosen.listing is None:
+            found = list(control.glance(chosen.ids).values())
+            fit = [job for job in found if visitor.may(verb, job)]
+            risky = [job for job in fit if verb == "retry" and job.state is JobState.INTERRUPTED]
+            ids = tuple(job.id for job in fit)
+            count = len(fit) - len(risky)
+            return Question(verb, ids, None, count, len(risky), len(chosen.ids) - len(fit))
+        self._check_confined(visitor, verb)
+        counts = control.counts(chosen.listing.of_all)
+        able = _states(verb, chosen.listing)
+        risky_count = counts.get(JobState.INTERRUPTED, 0) if verb == "retry" and JobState.INTERRUPTED in able else 0
+        sure = able - {JobState.INTERRUPTED} if verb == "retry" else able
+        return Question(verb, (), chosen.text, sum(counts.get(state, 0) for state in sure), risky_count)
+
+    def _done(self, visitor: Visitor, verb: str, chosen: _Chosen, interrupted: bool) -> int:
+        control = self._site.control
+        if chosen.listing is not None:
+            self._check_confined(visitor, verb)
+            states = _states(verb, chosen.listing)
+            if verb == "retry" and not interrupted:
+                states -= {JobState.INTERRUPTED}
+            return _all(control, verb, replace(chosen.listing.of_all, states=states))
+        fit = [job for job in control.glance(chosen.ids).values() if visitor.may(verb, job)]
+        return sum(_one(control, verb, job) for job in fit if interrupted or not _risky(verb, job))
+
+    def _check_confined(self, visitor: Visitor, verb: str) -> None:
+        if not visitor.rights.everywhere(_PERMISSIONS[verb]):
+            raise forbidden("You may do this with some jobs only. Select them one by one.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """Which jobs a form means: those of a filter, or single ones."""
+
+    listing: Listing | None
+    ids: tuple[str, ...]
+
+    @classmethod
+    def of(cls, given: Mapping[str, str], ids: Sequence[str]) -> _Chosen:
+        if given.get("all") == "1":
+            return cls(Listing.of({"q": given.get("q", "")}), ())
+        if len(ids) > MOST:
+            raise invalid("id", f"Select at most {MOST} jobs, or take all that match.")
+        found = tuple(dict.fromkeys(one for one in ids if is_id(one)))
+        if not found:
+            raise invalid("id", "No job is selected. Go back and tick some.")
+        return cls(None, found)
+
+    @property
+    def text(self) -> str:
+        return "" if self.listing is None else str(self.listing.bar)
+
+
+def _states(verb: str, listing: Listing) -> frozenset[JobState]:
+    """Which of the states that are asked for it can be done in."""
+    given = listing.filter.states
+    chosen = frozenset(JobState) if given is None else given
+    if verb == "cancel":
+        return frozenset(state for state in chosen if not state.final)
+    if verb == "delete":
+        return chosen - {JobState.RUNNING}
+    return chosen & (RETRIED if given is None else {*RETRIED, JobState.CANCELLED})
+
+
+def _all(control: Control, verb: str, which: JobFilter) -> int:
+    verbs: dict[str, Callable[[JobFilter], int]] = {
+        "cancel": control.cancel_all,
+        "retry": control.retry_all,
+        "delete": control.delete_all,
+    }
+    return verbs[verb](which)
+
+
+def _one(control: Control, verb: str, job: Job) -> bool:
+    verbs: dict[str, Callable[[str], object]] = {
+        "cancel": control.cancel,
+        "retry": control.retry,
+        "delete": control.delete,
+    }
+    try:
+        verbs[verb](job.id)
+    except (WrongState, JobNotFound, DuplicateJob):
+        # It has moved meanwhile: what no longer fits is left alone.
+        return False
+    return True
+
+
+def _risky(verb: str, job: Job) -> bool:
+    return verb == "retry" and job.state is JobState.INTERRUPTED
+
+
+def _past(verb: str) -> str:
+    return {"retry": "retried", "cancel": "cancelled", "delete": "deleted"}[verb]
+
+
+def _plain(number: str) -> str:
+    return re.sub(r"[^0-9]", "", number)

@@ -1,0 +1,103 @@
+"""Many jobs at once: what is asked first, and what is then done."""
+
+import re
+from html import unescape
+from typing import Unpack
+
+import httpx
+import pytest
+from sqlalchemy import update
+
+from backburner import Job, JobState
+from backburner.options import CallOptions
+from backburner.web import Allow, web_app
+from tests.web.shop import Caller, Shop, as_user, by_header
+
+
+def failed(shop: Shop, count: int, state: JobState = JobState.FAILED, **options: Unpack[CallOptions]) -> list[Job]:
+    """Jobs in a final state."""
+    made = [shop.add.options(**options).enqueue(1, n) for n in range(count)]
+    t = shop.jobs.store.schema.jobs
+    now = shop.jobs.control.now()
+    change = update(t).where(t.c.id.in_([job.id for job in made])).values(state=state, finished_at=now)
+    shop.jobs.store.run(lambda connection: connection.execute(change))
+    return made
+
+
+def words_of(answer: httpx.Response) -> str:
+    return unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", answer.text)))
+
+
+def state_of(job: Job) -> str:
+    return job.refresh().state.value
+
+
+def form(**fields: str | list[str]) -> dict[str, object]:
+    return {"data": fields}
+
+
+def test_selected_ones_are_retried_and_the_interrupted_left_out_until_ticked(shop: Shop) -> None:
+    one, risky = failed(shop, 1)[0], failed(shop, 1, JobState.INTERRUPTED)[0]
+    waiting = shop.add.enqueue(1, 2)
+    boss, ids = as_user(shop, "boss"), [one.id, risky.id, waiting.id]
+    asked = boss.get("/dashboard/jobs/many", params={"verb": "retry", "id": ids})
+    assert "Retry 1 job?" in words_of(asked)
+    assert "Also retry 1 interrupted job." in words_of(asked)
+    assert "1 of those selected cannot be retried in their state." in words_of(asked)
+    assert 'name="typed"' not in asked.text
+    assert boss.post("/dashboard/jobs/many", **form(verb="retry", id=ids)).status_code == 303
+    assert (state_of(one), state_of(risky)) == ("queued", "interrupted")
+    boss.post("/dashboard/jobs/many", **form(verb="retry", id=[risky.id], interrupted="1"))
+    assert state_of(risky) == "queued"
+
+
+def test_all_that_match_by_the_filter(shop: Shop) -> None:
+    mine, others = failed(shop, 3, owner="lena"), failed(shop, 2)
+    boss = as_user(shop, "boss")
+    asked = boss.get("/dashboard/jobs/many", params={"verb": "retry", "all": "1", "q": "owner:lena"})
+    assert "Retry 3 jobs?" in words_of(asked)
+    assert "owner:lena" in words_of(asked)
+    answer = boss.post("/dashboard/jobs/many", **form(verb="retry", all="1", q="owner:lena"))
+    assert answer.headers["location"] == "/dashboard/jobs?q=owner%3Alena"
+    assert [state_of(job) for job in mine] == ["queued"] * 3
+    assert [state_of(job) for job in others] == ["failed"] * 2
+
+
+def test_deleting_needs_the_number(shop: Shop) -> None:
+    jobs, boss = failed(shop, 3), as_user(shop, "boss")
+    asked = boss.get("/dashboard/jobs/many", params={"verb": "delete", "all": "1"})
+    assert "Type 3 to go on" in words_of(asked)
+    for typed in ("", "2", "33", "three"):
+        wrong = boss.post("/dashboard/jobs/many", **form(verb="delete", all="1", q="", typed=typed))
+        assert wrong.status_code == 422
+        assert "Nothing was changed" in words_of(wrong)
+    assert [state_of(job) for job in jobs] == ["failed"] * 3
+    assert boss.post("/dashboard/jobs/many", **form(verb="delete", all="1", q="", typed="3")).status_code == 303
+    assert shop.jobs.find() == []
+
+
+def test_above_a_thousand_the_number_is_typed(shop: Shop) -> None:
+    shop.jobs.enqueue_many(shop.add, [(1, n) for n in range(1_001)])
+    boss = as_user(shop, "boss")
+    assert "Type 1,001 to go on" in words_of(boss.get("/dashboard/jobs/many?verb=cancel&all=1"))
+    assert boss.post("/dashboard/jobs/many", **form(verb="cancel", all="1", q="")).status_code == 422
+    assert boss.post("/dashboard/jobs/many", **form(verb="cancel", all="1", q="", typed="1001")).status_code == 303
+    assert shop.jobs.control.counts()[JobState.CANCELLED] == 1_001
+
+
+@pytest.mark.parametrize(
+    "query", ["", "verb=launch&all=1", "verb=retry", "verb=retry&id=x", "verb=retry&all=1&q=state:none"]
+)
+def test_what_makes_no_sense_is_said(shop: Shop, query: str) -> None:
+    assert as_user(shop, "boss").get(f"/dashboard/jobs/many?{query}").status_code == 422
+
+
+def test_who_may_do_it_with_some_selects_them_one_by_one(shop: Shop) -> None:
+    here, there = failed(shop, 1, queue="orders")[0], failed(shop, 1)[0]
+    rights = ("jobs.view", Allow("jobs.retry", queue="orders"))
+    app = web_app(shop.jobs, resolve_user=by_header, resolve_access=lambda request, user: rights)
+    some = Caller(app, {"x-user": "other"})
+    assert some.post("/dashboard/jobs/many", **form(verb="retry", all="1", q="")).status_code == 403
+    assert some.post("/dashboard/jobs/many", **form(verb="cancel", id=[here.id])).status_code == 403
+    assert some.post("/dashboard/jobs/many", **form(verb="retry", id=[here.id, there.id])).status_code == 303
+    assert (state_of(here), state_of(there)) == ("queued", "failed")
