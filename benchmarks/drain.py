@@ -70,8 +70,9 @@ def raw_drain(url: str, jobs: int, processes: int) -> float:
 def backburner_drain(url: str, jobs: int, processes: int, broker: str | None = None) -> float:
     """Jobs per second of a worker as shipped, from the first start to the last end in the database.
 
-    `broker` is the URL of one that the worker is to listen to.
+    `broker` is the URL of one that the worker is to listen to. What the database holds already does not count.
     """
+    there = _last_position(url)
     store = _filled(url, jobs)
     worker = subprocess.run(
         [sys.executable, "-m", "benchmarks.noop", url, str(processes)],
@@ -83,20 +84,35 @@ def backburner_drain(url: str, jobs: int, processes: int, broker: str | None = N
     if worker.returncode != 0:
         raise RuntimeError(f"the worker ended with {worker.returncode}: {worker.stderr[-2000:]}")
     try:
-        return rate(store, jobs)
+        return rate(store, jobs, after=there)
     finally:
         store.close()
 
 
-def rate(store: Store, jobs: int) -> float:
-    """Jobs per second, from the first start to the last end as the rows say: the same for whoever ran them."""
+def rate(store: Store, jobs: int, *, after: int = 0) -> float:
+    """Jobs per second, from the first start to the last end as the rows say: the same for whoever ran them.
+
+    Of jobs whose position is above `after`.
+    """
     t = store.schema.qualified("jobs")
-    query = f"SELECT count(*), min(started_at), max(finished_at) FROM {t} WHERE state = 'succeeded'"
+    query = (
+        f"SELECT count(*), min(started_at), max(finished_at) FROM {t} WHERE state = 'succeeded' AND position > {after}"
+    )
     done, first, last = store.read(lambda c: c.exec_driver_sql(query).one())
     if done != jobs:
         raise RuntimeError(f"{done} of {jobs} jobs succeeded")
     seconds = (last - first) / 1e6 if isinstance(first, int) else (last - first).total_seconds()
     return jobs / float(seconds)
+
+
+def _last_position(url: str) -> int:
+    store = Store(url, auto_migrate=True)
+    store.ready()
+    query = f"SELECT max(position) FROM {store.schema.qualified('jobs')}"
+    try:
+        return store.read(lambda c: c.exec_driver_sql(query).scalar()) or 0
+    finally:
+        store.close()
 
 
 def _filled(url: str, jobs: int) -> Store:

@@ -48,6 +48,15 @@ def test_the_cost_of_groups_is_measured(database: str) -> None:
     assert all(figures[name]["per_second"] > 0 for name in ("parked", "arrived", "tenth", "row"))
 
 
+def test_the_suite_prints_targets_and_systems() -> None:
+    text = run("benchmarks.suite", "--small", "P10", "Backburner, sqlite")
+    target = next(line for line in text.splitlines() if line.startswith("| P10 |"))
+    assert target.endswith(("| holds |", "| **does not hold** |"))
+    systems = [line for line in text.splitlines() if line.startswith("| Backburner, sqlite |")]
+    assert len(systems) == 2, "rates, and latencies with what an idle worker uses"
+    assert not [line for line in systems if "failed" in line]
+
+
 def test_every_benchmark_is_run_here_or_by_hand() -> None:
     named = Path(__file__).read_text(encoding="utf-8")
     by_hand = {"kill"}

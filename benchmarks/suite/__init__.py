@@ -1,0 +1,1 @@
+"""Every measure of speed, peers and limits beside Backburner: `./scripts/bench`."""

@@ -1,0 +1,145 @@
+"""What the bare driver does on the shipped tables: the limits that enqueueing is held against."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from typing import Any
+
+from sqlalchemy import make_url
+
+from backburner.ids import Ids
+from backburner.job import NewJob
+from backburner.store.dialects.base import INSERTED, inserted_row
+from backburner.store.lane import OTHER
+from backburner.store.store import Store
+
+Row = tuple[Any, ...]
+
+
+def inserts(url: str, count: int) -> float:
+    """Rows per second, one INSERT and one commit each."""
+    return _measured(url, count, _one_by_one, 1)
+
+
+def bulk_inserts(url: str, count: int, size: int = 1000) -> float:
+    """Rows per second, `size` per commit: COPY on PostgreSQL, `executemany` elsewhere."""
+    return _measured(url, count, _copied if url.startswith("postgresql") else _many, size)
+
+
+def _measured(url: str, count: int, insert: Callable[[Store, Any, Sequence[Row]], None], size: int) -> float:
+    store = Store(url, auto_migrate=True)
+    with closing(store):
+        store.ready()
+        rows = _rows(store, count)
+
+        def work(connection: Any) -> float:
+            began = time.perf_counter()
+            for start in range(0, count, size):
+                insert(store, connection, rows[start : start + size])
+            return count / (time.perf_counter() - began)
+
+        # It begins and ends its own transactions.
+        return store.lane(OTHER).run(work, read_only=True)
+
+
+def _rows(store: Store, count: int) -> list[Row]:
+    now, dialect = store.clock.now(), store.dialect
+    return [
+        inserted_row(
+            NewJob(job_id, "noop", f'{{"number":{number}}}', "json", "default", 50, now, now),
+            now, dialect.stored_time, dialect.stored_id,
+        )
+        for number, job_id in enumerate(Ids().many(count))
+    ]  # fmt: skip
+
+
+def _statement(store: Store) -> str:
+    mark = "?" if store.dialect.single_writer else "%s"
+    return (
+        f"INSERT INTO {store.schema.qualified('jobs')} ({', '.join(INSERTED)}) "
+        f"VALUES ({', '.join([mark] * len(INSERTED))})"
+    )
+
+
+def _one_by_one(store: Store, connection: Any, rows: Sequence[Row]) -> None:
+    statement = _statement(store)
+    if store.dialect.single_writer:
+        for row in rows:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(statement, row)
+            connection.execute("COMMIT")
+        return
+    with connection.cursor() as cursor:
+        for row in rows:
+            cursor.execute(statement, row)
+
+
+def _many(store: Store, connection: Any, rows: Sequence[Row]) -> None:
+    statement = _statement(store)
+    if store.dialect.single_writer:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany(statement, rows)
+        connection.execute("COMMIT")
+        return
+    with connection.cursor() as cursor:
+        cursor.executemany(statement, rows)
+
+
+def _copied(store: Store, connection: Any, rows: Sequence[Row]) -> None:
+    order = f"COPY {store.schema.qualified('jobs')} ({', '.join(INSERTED)}) FROM STDIN"
+    with connection.cursor() as cursor, cursor.copy(order) as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def finished(url: str, count: int) -> None:
+    """Fill a migrated database with so many finished jobs, of the last 20 days, by statements of the database."""
+    store = Store(url, auto_migrate=True)
+    with closing(store):
+        store.ready()
+        now = store.clock.now()
+        job = NewJob(Ids().new(), "noop", '{"number":0}', "json", "default", 50, now, now, owner="somebody")
+        store.jobs.insert([job])
+        # One row becomes all of them; each gets an id of its own.
+        fill = {"postgresql": _fill_postgresql, "mysql": _fill_mysql, "sqlite": _fill_sqlite}[store.dialect.name]
+        store.run(lambda c: fill(c, store.schema.qualified("jobs"), count))
+        if make_url(url).get_backend_name() == "postgresql":
+            with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.exec_driver_sql(f"VACUUM ANALYZE {store.schema.qualified('jobs')}")
+
+
+_KEPT = "queue, priority, max_attempts, repeatable, task, args, codec, owner, visibility, options"
+
+
+def _fill_postgresql(connection: Any, jobs: str, count: int) -> None:
+    connection.exec_driver_sql(
+        f"INSERT INTO {jobs} (id, state, run_at, created_at, started_at, finished_at, attempt, settled_attempt, "
+        f"result, {_KEPT}) SELECT gen_random_uuid(), 'succeeded', t, t, t, t, 1, 1, 'null', {_KEPT} "
+        f"FROM {jobs}, LATERAL (SELECT now() - interval '20 days' * n / {count} AS t FROM generate_series(1, {count}) "
+        "AS n) AS times"
+    )
+    connection.exec_driver_sql(f"DELETE FROM {jobs} WHERE state = 'queued'")
+
+
+def _fill_sqlite(connection: Any, jobs: str, count: int) -> None:
+    now, days = int(time.time() * 1e6), int(20 * 86_400e6)
+    connection.exec_driver_sql(
+        f"INSERT INTO {jobs} (id, state, run_at, created_at, started_at, finished_at, attempt, settled_attempt, "
+        f"result, {_KEPT}) WITH RECURSIVE steps (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM steps WHERE n < {count}) "
+        "SELECT printf('%s-%s-4000-8000-%s', h1, h2, h3), 'succeeded', t, t, t, t, 1, 1, 'null', "
+        f"{_KEPT} FROM {jobs} CROSS JOIN (SELECT n, {now} - {days} / {count} * n AS t, "
+        "lower(hex(randomblob(4))) AS h1, lower(hex(randomblob(2))) AS h2, lower(hex(randomblob(6))) AS h3 FROM steps)"
+    )
+    connection.exec_driver_sql(f"DELETE FROM {jobs} WHERE state = 'queued'")
+
+
+def _fill_mysql(connection: Any, jobs: str, count: int) -> None:
+    connection.exec_driver_sql(
+        f"INSERT INTO {jobs} (id, state, run_at, created_at, started_at, finished_at, attempt, settled_attempt, "
+        f"result, {_KEPT}) SELECT random_bytes(16), 'succeeded', t, t, t, t, 1, 1, 'null', {_KEPT} "
+        f"FROM {jobs} CROSS JOIN (SELECT utc_timestamp(6) - INTERVAL 20 * 86400 * seq / {count} SECOND AS t "
+        f"FROM seq_1_to_{count}) AS times"
+    )
+    connection.exec_driver_sql(f"DELETE FROM {jobs} WHERE state = 'queued'")
