@@ -20,6 +20,7 @@ from backburner.errors import InvalidOption
 from backburner.files import FileStore, open_files
 from backburner.hooks import Hooks
 from backburner.ids import Ids
+from backburner.insight import Insight
 from backburner.intake import Intake
 from backburner.job import Job, JobFilter
 from backburner.launch import Launcher
@@ -34,7 +35,7 @@ from backburner.requesting import Requesting
 from backburner.schedule import Schedule
 from backburner.schedules import Arguments, Schedules, declared
 from backburner.seams import Seams
-from backburner.selection import Selection, checked_limit, filter_of
+from backburner.selection import Selection, checked_limit, filter_of, one_of
 from backburner.settings import Settings
 from backburner.spec import spec_of
 from backburner.surroundings import Surroundings
@@ -85,6 +86,10 @@ class Backburner(Requesting):
         self.intake: Intake = Intake(self._database, self.registry, self._enqueuer)
         self.notifiers: Notifiers = Notifiers(self.registry, self._enqueuer)
         self.schedules: Schedules = Schedules(self._database, self.registry, self.ids, self.control)
+        self.insight: Insight = Insight(
+            self._database, self.registry, self.ids, self.control, self.queues, self.workers, self.schedules,
+            self._enqueuer,
+        )  # fmt: skip
         self._files: FileStore | None = None
         self.app: str | None = None
         """How another process finds this object, module:name; a worker that was told so says so here."""
@@ -236,7 +241,7 @@ class Backburner(Requesting):
         Waiting jobs end at once; running ones are asked to stop. Raises `JobNotFound` and `WrongState`.
         """
         if job is not None:
-            return self.control.cancel(_one(job, chosen))
+            return self.control.cancel(one_of(job, chosen))
         return self.control.cancel_all(self._some("cancel", chosen))
 
     @overload
@@ -251,7 +256,7 @@ class Backburner(Requesting):
         Raises `JobNotFound` and `WrongState`.
         """
         if job is not None:
-            return self.control.retry(_one(job, chosen))
+            return self.control.retry(one_of(job, chosen))
         return self.control.retry_all(self._some("retry", chosen))
 
     def edit(self, job: Job | str, args: str) -> Job:
@@ -260,7 +265,7 @@ class Backburner(Requesting):
         They are checked against the task's signature; rows that are signed are signed anew. A held or finished
         job runs with them after a `retry`. Raises `JobNotFound`, `WrongState`, `UnknownTask`, `InvalidArgument`.
         """
-        return self.control.edit(_one(job, {}), args)
+        return self.control.edit(one_of(job, {}), args)
 
     def retry_items(self, job: Job | str) -> Job:
         """A new job that does again only the items of `job` that could not be done.
@@ -268,7 +273,7 @@ class Backburner(Requesting):
         Items are those of `track(..., key=...)`. Raises `WrongState` while the job is not finished and
         `InvalidOption` when no item failed.
         """
-        old, keys = self.control.items_to_retry(_one(job, {}))
+        old, keys = self.control.items_to_retry(one_of(job, {}))
         options = stored_items(old.options, keys, old.id)
         title = f"{old.name[:450]}, {len(keys):,} again"
         new = again(old, self.ids.new(), self.store.clock.now(), options)
@@ -286,7 +291,7 @@ class Backburner(Requesting):
         Raises `JobNotFound` and `WrongState`.
         """
         if job is not None:
-            self.control.delete(_one(job, chosen))
+            self.control.delete(one_of(job, chosen))
             return None
         return self.control.delete_all(self._some("delete", chosen))
 
@@ -308,15 +313,15 @@ class Backburner(Requesting):
 
     async def acancel(self, job: Job | str) -> Job:
         """`cancel` of one job in a thread."""
-        return await asyncio.to_thread(self.control.cancel, _one(job, {}))
+        return await asyncio.to_thread(self.control.cancel, one_of(job, {}))
 
     async def aretry(self, job: Job | str) -> Job:
         """`retry` of one job in a thread."""
-        return await asyncio.to_thread(self.control.retry, _one(job, {}))
+        return await asyncio.to_thread(self.control.retry, one_of(job, {}))
 
     async def adelete(self, job: Job | str) -> None:
         """`delete` of one job in a thread."""
-        await asyncio.to_thread(self.control.delete, _one(job, {}))
+        await asyncio.to_thread(self.control.delete, one_of(job, {}))
 
     def close(self) -> None:
         """Close all connections. What is used again opens them again."""
@@ -340,11 +345,3 @@ class Backburner(Requesting):
 
     def _job(self, job: Job | str) -> Job:
         return job if isinstance(job, Job) else self.get(job)
-
-
-def _one(job: Job | str, chosen: Mapping[str, Any]) -> str:
-    if chosen:
-        raise InvalidOption("job", job, f"is given beside {', '.join(chosen)}", "Say either which job, or which jobs")
-    if not isinstance(job, Job | str):
-        raise InvalidOption("job", job, "is neither a job nor an id", "Pass a Job or its id")
-    return job.id if isinstance(job, Job) else job

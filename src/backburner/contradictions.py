@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from backburner import routes
+from backburner.cron import checked_cron, zone_of
+from backburner.errors import InvalidOption
 
 _LOWEST_PRIORITY, _HIGHEST_PRIORITY = -32_768, 32_767
 _QUEUE_CHARACTERS = 100
@@ -49,6 +51,12 @@ def contradictions(v: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         yield "broker", "is no URL", "For example amqp://guest:guest@localhost// or redis://localhost:6379/0"
     if v["signed"] and v["secret"] is None:
         yield "signed", "needs a secret", "Set secret (BACKBURNER_SECRET) too, the same for all processes of the app"
+    for name, check in (("clean_cron", checked_cron), ("run_cron", checked_cron), ("cron_zone", zone_of)):
+        try:
+            if v[name] is not None:
+                check(v[name])
+        except InvalidOption as error:
+            yield name, error.problem, error.remedy
     yield from _queue_contradictions(v)
     yield from _priority_contradictions(v)
 

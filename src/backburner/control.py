@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -11,14 +11,15 @@ from backburner.checks import Check, Checks
 from backburner.codec import CODEC, decode_result
 from backburner.database import Database
 from backburner.destination import Destinations, in_meta, of_meta
-from backburner.errors import DuplicateJob, InvalidOption, JobFailed, NotFinished, WrongState
+from backburner.errors import InvalidOption, JobFailed, NotFinished, WrongState
 from backburner.ids import is_id
 from backburner.job import Dependency, Job, JobFilter
 from backburner.outcome import AttemptRecord
 from backburner.progress import FailedItem, LogLine, Message
 from backburner.registry import Registry
 from backburner.seal import Seal, is_signed
-from backburner.states import FINAL, WAITING, JobState, allowed
+from backburner.states import JobState
+from backburner.steering import BATCH, CANCELLED, Steering
 from backburner.waiting import JobWatch
 from backburner.why import Why
 
@@ -30,11 +31,8 @@ if TYPE_CHECKING:
 COUNT_LIMIT = 10_000
 """Counts stop here: a list of a million jobs says "10,000 or more", at the price of ten thousand."""
 _NOBODY = "00000000-0000-0000-0000-000000000000"
-BATCH = 200
-"""Jobs per step of an action on many."""
 LOG_PIECES = 500
 """Pieces of live output that one look brings; whoever got as many should look again."""
-CANCELLED = "Cancelled by request."
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +72,7 @@ class Control:
 
     def __init__(self, database: Database, registry: Registry, watch: JobWatch) -> None:
         self._database, self._registry, self._watch = database, registry, watch
+        self.steering = Steering(database)
         self._why, self._checks = Why(database, registry), Checks(database, registry)
 
     def get(self, job_id: str) -> Job:
@@ -218,7 +217,7 @@ class Control:
 
     def cancel(self, job_id: str, reason: str = CANCELLED) -> Job:
         """Cancel a job: at once while it waits, by request while it runs."""
-        self._ended([job_id], self._database.store.jobs.cancel(job_id, reason))
+        self.steering.ended([job_id], self._database.store.jobs.cancel(job_id, reason))
         return self.get(job_id)
 
     def retry(self, job_id: str) -> Job:
@@ -255,41 +254,22 @@ class Control:
 
     def delete(self, job_id: str) -> None:
         """Remove a job that is not running, with all that is kept of it."""
-        self._ended([job_id], self._database.store.jobs.delete(job_id))
+        self.steering.ended([job_id], self._database.store.jobs.delete(job_id))
 
     def cancel_all(self, which: JobFilter, reason: str = CANCELLED) -> int:
         """Cancel every job that matches and is not done; how many were."""
-        cancel = self._database.store.jobs.cancel
-        return self._each(
-            which, WAITING | {JobState.RUNNING}, lambda job_id: self._ended([job_id], cancel(job_id, reason))
-        )
+        return self.steering.all("cancel", which, reason)
 
     def retry_all(self, which: JobFilter) -> int:
         """Retry every job that matches and is finished or held; how many were.
 
         Succeeded and skipped jobs only when the filter names their state; none that waits for others.
         """
-        states = frozenset(state for state in JobState if allowed("retry", state))
-        if which.states is None or which.states >= FINAL:
-            # Nobody who says "retry what is done" means what went well.
-            states -= {JobState.SUCCEEDED, JobState.SKIPPED}
-        retry = self._database.store.jobs.retry
-        retried = self._each(which, states, lambda job_id: retry(job_id, waiting=False))
-        if retried:
-            store = self._database.store
-            with store.borrowed_lane() as lane:
-                queues = store.claims.ready_queues(lane)
-            self._database.bell.ring(queues)
-        return retried
+        return self.steering.all("retry", which)
 
     def delete_all(self, which: JobFilter) -> int:
         """Delete every job that matches and is not running; how many were."""
-        store, gone = self._database.store, 0
-        for batch in self._batches(which, frozenset(JobState) - {JobState.RUNNING}):
-            count, queues = store.jobs.delete_many(batch)
-            gone += count
-            self._ended(batch, queues)
-        return gone
+        return self.steering.all("delete", which)
 
     def items_to_retry(self, job_id: str) -> tuple[Job, list[str]]:
         """A finished job and the keys of its items that could not be done.
@@ -313,33 +293,5 @@ class Control:
             found |= self._database.store.jobs.unfinished_identifiers(part, include_running)
         return found
 
-    def _ended(self, ids: Sequence[str], queues: set[str]) -> None:
-        """Jobs are at their end, and `queues` got work by it: let go on what waits for them."""
-        queues = queues | self._database.store.dependencies.follow(ids)
-        if queues:
-            self._database.bell.ring(queues)
-
     def _ours(self, job: Job) -> Job:
         return replace(job, control=self)
-
-    def _each(self, which: JobFilter, states: frozenset[JobState], act: Callable[[str], None]) -> int:
-        count = 0
-        for batch in self._batches(which, states):
-            for job_id in batch:
-                # Others move jobs meanwhile: what no longer fits is left alone.
-                try:
-                    act(job_id)
-                    count += 1
-                except (WrongState, DuplicateJob, LookupError):
-                    continue
-        return count
-
-    def _batches(self, which: JobFilter, states: frozenset[JobState]) -> Iterator[list[str]]:
-        """The ids that match now, the newest first, page by page."""
-        wanted = states if which.states is None else which.states & states
-        page: JobFilter | None = replace(which, states=wanted)
-        while page is not None:
-            found = self._database.store.search.page(page, BATCH)
-            if found.ids:
-                yield list(found.ids)
-            page = None if found.next is None else replace(page, before=found.next)

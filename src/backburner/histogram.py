@@ -48,6 +48,10 @@ class Histogram:
         return Histogram(tuple(mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)))
 
 
+NOTHING = Histogram()
+"""No duration at all."""
+
+
 def edges(number: int) -> tuple[float, float]:
     """From how many milliseconds to how many a bucket goes."""
     return (0.0, 1.0) if number == 0 else (2.0 ** (number - 1), 2.0**number)

@@ -177,6 +177,8 @@ class ClaimedJob(NamedTuple):
     threshold: int | None = None
     owner: str | None = None
     mac: str | None = None
+    waited: int = 0
+    """Milliseconds from when it could run to when it was taken."""
 
 
 @dataclass(frozen=True, slots=True)

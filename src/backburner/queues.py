@@ -77,8 +77,7 @@ class Queues:
         self._database.store.queues.limit(checked_queue(queue, self._database.settings), count_of("most", most))
         self._database.bell.ring((queue,))
 
-    def list(self) -> list[QueueState]:
-        """Every queue with jobs, with something said about it, or named in the settings; by name."""
+    def _all(self, *, counted: bool) -> list[QueueState]:
         store, settings = self._database.store, self._database.settings
         store.ready()
         now = store.clock.now()
@@ -86,13 +85,13 @@ class Queues:
         names = set(said) | set(store.queues.used()) | set(settings.queues or (settings.default_queue,))
         found = []
         for name in sorted(names):
-            row = said.get(name)
+            row, looked = said.get(name), counted and name != ALL_QUEUES
             paused = row is not None and row.paused(now)
             found.append(
                 QueueState(
                     name,
-                    waiting=0 if name == ALL_QUEUES else self._count(name, JobState.QUEUED, JobState.BLOCKED),
-                    running=0 if name == ALL_QUEUES else self._count(name, JobState.RUNNING),
+                    waiting=self._count(name, JobState.QUEUED, JobState.BLOCKED) if looked else 0,
+                    running=self._count(name, JobState.RUNNING) if looked else 0,
                     paused=paused,
                     paused_at=row.paused_at if row is not None and paused else None,
                     paused_until=row.paused_until if row is not None and paused else None,
@@ -102,6 +101,14 @@ class Queues:
                 )
             )
         return [one for one in found if one.name != ALL_QUEUES or one.paused]
+
+    def standing(self) -> list[QueueState]:
+        """`list` with nothing counted."""
+        return self._all(counted=False)
+
+    def list(self) -> list[QueueState]:
+        """Every queue with jobs, with something said about it, or named in the settings; by name."""
+        return self._all(counted=True)
 
     def _count(self, queue: str, *states: JobState) -> int:
         return self._database.store.jobs.count(JobFilter(states=frozenset(states), queue=queue), _COUNTED)

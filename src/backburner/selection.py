@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
 from datetime import datetime
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from backburner.checked import checked_moment, storable_text
 from backburner.errors import InvalidOption
@@ -75,6 +75,15 @@ def _both(one: JobFilter, other: JobFilter, where: str) -> JobFilter:
             raise InvalidOption("where", where, f"says {name} once more", f"Say it there, or by {name}=")
         one = replace(one, **{name: said})
     return one
+
+
+def one_of(job: Job | str, chosen: Mapping[str, Any]) -> str:
+    """The id of the one job that is meant. Raises `InvalidOption` when it is none, or something else is said too."""
+    if chosen:
+        raise InvalidOption("job", job, f"is given beside {', '.join(chosen)}", "Say either which job, or which jobs")
+    if not isinstance(job, Job | str):
+        raise InvalidOption("job", job, "is neither a job nor an id", "Pass a Job or its id")
+    return job.id if isinstance(job, Job) else job
 
 
 def checked_limit(limit: int, most: int = 1000) -> int:

@@ -7,14 +7,14 @@ time, that of the group. How often a group failed is counted in memory and added
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, literal, or_, select, true, update
 
 from backburner.condition import Condition, Exact, Field, Prefix
-from backburner.fault import Fault
+from backburner.fault import FailureGroup, Fault
 from backburner.job import JobFilter
 from backburner.outcome import Settlement
 from backburner.states import JobState
@@ -24,32 +24,6 @@ if TYPE_CHECKING:
 
 MOST_GROUPS = 1_000
 """As many groups are looked at, the latest first, for the words of an error."""
-
-
-@dataclass(frozen=True, slots=True)
-class FailureGroup:
-    """Failures of one cause. Times are UTC. `job` failed so last, `attempts` counts all failed attempts there were.
-
-    `place` is the line of the app; muted groups count in no warning.
-    """
-
-    fingerprint: str
-    error_type: str
-    place: str
-    message: str
-    task: str
-    first_at: datetime
-    last_at: datetime
-    job: str
-    attempts: int
-    muted_at: datetime | None = None
-    muted_until: datetime | None = None
-    muted_by: str | None = None
-    mute_reason: str | None = None
-
-    def muted(self, now: datetime) -> bool:
-        """Whether it is muted at `now`."""
-        return self.muted_at is not None and (self.muted_until is None or self.muted_until > now)
 
 
 class Seen(NamedTuple):
@@ -94,7 +68,8 @@ class Failures:
             for one in rows:
                 key = one.fault.fingerprint
                 # By key and in order: two workers that write at the same time wait, and do not stop one another.
-                newer = case((g.c.last_at < one.at, one.at), else_=g.c.last_at)
+                at = literal(one.at, g.c.last_at.type)
+                newer = case((g.c.last_at < at, at), else_=g.c.last_at)
                 told = {"attempts": g.c.attempts + one.times, "job": one.job, "message": one.fault.message}
                 changed = update(g).where(g.c.fingerprint == key).values(last_at=newer, **told)
                 if connection.execute(changed).rowcount == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from backburner.attachment import Attachment
 from backburner.ids import is_id
 from backburner.job import Job, JobFilter
 from backburner.progress import LogLine, Message
-from backburner.store.conditions import in_line, queued_alone
+from backburner.store.conditions import in_line, queued_alone, queued_in_group
 from backburner.store.job_rows import job_of_row
 
 if TYPE_CHECKING:
@@ -77,6 +78,28 @@ class Reports:
             job_id for job_id in self._store.read(lambda c: c.execute(waiting).scalars().all()) if job_id != holder
         ]
         return found if holder is None else [holder, *found]
+
+    def queued(self, queues: Iterable[str], limit: int) -> dict[str, int]:
+        """How many jobs of each of these queues could be taken, counted no further than `limit`."""
+        t = self._store.schema.jobs.c
+
+        def count(connection: Connection, queue: str) -> int:
+            found = 0
+            for ready in (queued_alone(t), queued_in_group(t)):
+                rows = select(t.position).where(ready, t.queue == queue).limit(limit - found).subquery()
+                found += connection.execute(select(func.count()).select_from(rows)).scalar_one()
+            return found
+
+        return self._store.read(lambda c: {queue: count(c, queue) for queue in queues})
+
+    def latest(self, column: str, among: int) -> list[str]:
+        """What the latest `among` jobs have as task, queue, owner, identifier, or among their tags (`tag`)."""
+        t = self._store.schema.jobs.c
+        wanted = t.tags if column == "tag" else t[column]
+        rows = select(t.id, wanted.label("value")).order_by(t.id.desc()).limit(among).subquery().c
+        query = select(rows.value).where(rows.value.is_not(None))
+        found = self._store.read(lambda c: c.execute(query).scalars().all())
+        return [tag for text in found for tag in json.loads(text)] if column == "tag" else list(found)
 
     def log_after(self, starts: Mapping[str, int], limit: int) -> dict[str, list[LogLine]]:
         """Live output of each of these jobs from its offset on, in order; `limit` pieces in all."""

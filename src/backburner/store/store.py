@@ -19,6 +19,7 @@ from backburner.job import NewJob
 from backburner.seal import sealing
 from backburner.store import dialects, versions
 from backburner.store.attachments import Attachments
+from backburner.store.audit import AuditRows
 from backburner.store.callers import Callers
 from backburner.store.claims import Claims
 from backburner.store.commit_watch import CommitWatch
@@ -39,11 +40,15 @@ from backburner.store.locks import Locks
 from backburner.store.progress import ProgressRows
 from backburner.store.queues import Queues
 from backburner.store.reports import Reports
+from backburner.store.rollups import Rollups
+from backburner.store.runtime import RuntimeRows
 from backburner.store.schedules import Schedules
 from backburner.store.schema import described
 from backburner.store.search import Search
 from backburner.store.single import Single
+from backburner.store.standing import Standing
 from backburner.store.upkeep import Upkeep
+from backburner.store.views import Views
 from backburner.store.waits import Waits
 from backburner.store.workers import Workers
 
@@ -84,8 +89,6 @@ class Store:
         self.sealed: Callable[[NewJob], NewJob] = lambda job: job
         """Signs the jobs that are made here: those of schedules."""
         self.jobs = Jobs(self)
-        self.failures = Failures(self)
-        self.search = Search(self)
         self.claims = Claims(self)
         self.progress = ProgressRows(self)
         self.workers = Workers(self)
@@ -105,7 +108,18 @@ class Store:
         self.edits = Edits(self)
         self.callers = Callers(self)
         self.reports = Reports(self)
+        self._open_reports()
         forget_after_fork(self)
+
+    def _open_reports(self) -> None:
+        """The doors of those who watch and operate."""
+        self.failures = Failures(self)
+        self.search = Search(self)
+        self.standing = Standing(self)
+        self.rollups = Rollups(self)
+        self.audit = AuditRows(self)
+        self.runtime = RuntimeRows(self)
+        self.views = Views(self)
 
     @classmethod
     def of(cls, settings: Settings) -> Store:

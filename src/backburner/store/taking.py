@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Connection, Row, null, or_, select, update
@@ -32,15 +33,18 @@ def take(
     store: Store, connection: Connection, rows: Sequence[Row[Any]], worker: str, slot: ColumnElement[Any] | None = None
 ) -> list[ClaimedJob]:
     """Make these locked rows of waiting jobs this worker's, in their order."""
-    t = store.schema.jobs
+    t, now = store.schema.jobs, store.clock.now()
     change = update(t).where(t.c.id.in_([row.id for row in rows]))
     connection.execute(
         change.values(
-            state=JobState.RUNNING, attempt=t.c.attempt + 1, worker=worker, started_at=store.clock.now(),
+            state=JobState.RUNNING, attempt=t.c.attempt + 1, worker=worker, started_at=now,
             began_at=None, reason=None, blocked_on=None, slot=null() if slot is None else slot,
         )
     )  # fmt: skip
-    return [
-        ClaimedJob._make(row.attempt + 1 if name == "attempt" else getattr(row, name) for name in ClaimedJob._fields)
-        for row in rows
-    ]
+    return [ClaimedJob._make(_taken(row, name, now) for name in ClaimedJob._fields) for row in rows]
+
+
+def _taken(row: Row[Any], name: str, now: datetime) -> Any:
+    if name == "waited":
+        return max(0, (now - row.run_at) // timedelta(milliseconds=1))
+    return row.attempt + 1 if name == "attempt" else getattr(row, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -13,7 +14,9 @@ from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
 from backburner.blame import Orphan
 from backburner.outcome import Settlement
+from backburner.rollup import Rollup, minute_of
 from backburner.states import JobState
+from backburner.store.failures import Seen
 from backburner.store.lane import BEAT
 
 if TYPE_CHECKING:
@@ -190,7 +193,18 @@ class Workers:
         store.groups.advance(groups)
         if settled is not None:
             store.dialect.bury(worker)
+            self._tell(settled)
         return settled
+
+    def _tell(self, settled: Sequence[Settlement]) -> None:
+        """Count what failed with its worker: no living one has it in its ledger."""
+        now = self._store.clock.now()
+        faults = [(end.fault, end.id) for end in settled if end.fault is not None]
+        self._store.failures.count(Seen(fault, 1, now, job) for fault, job in faults)
+        failed = Counter((fault.queue, fault.task) for fault, _ in faults)
+        self._store.rollups.write(
+            (Rollup(minute_of(now), *key, (0, count, 0, 0, 0, 0)) for key, count in failed.items()), None
+        )
 
     def _take_jobs(
         self, connection: Connection, worker: str, judge: Callable[[Orphan], Settlement], by: str

@@ -10,8 +10,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from backburner.control import CANCELLED
 from backburner.job import Job
+from backburner.steering import CANCELLED
 from backburner.web.access import RETRIED_BY_OWNERS, Visitor
 from backburner.web.problems import forbidden, wrong_state
 from backburner.web.scopes import ACT

@@ -6,7 +6,7 @@ import logging
 import random
 import threading
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from backburner.clock import boot_seconds
 from backburner.errors import StoreError
@@ -22,6 +22,15 @@ class Chore(Protocol):
 
     def once(self) -> float | None:
         """Do it. Seconds until there is more to do, when that is known to be sooner than `every`."""
+        ...
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """A chore that has something to do at the end, too."""
+
+    def last(self) -> None:
+        """Do it, briefly."""
         ...
 
 
@@ -66,3 +75,12 @@ class Chores:
                 log.exception("%s failed", type(chore).__name__)
             usual = chore.every * random.uniform(0.75, 1.25)
             self._due[chore] = boot_seconds() + (usual if pause is None else min(usual, pause))
+        self._end()
+
+    def _end(self) -> None:
+        for chore in self._due:
+            if isinstance(chore, Closing):
+                try:
+                    chore.last()
+                except Exception as error:  # noqa: BLE001 (the worker ends, with or without it)
+                    log.warning("%s could not end well: %s", type(chore).__name__, error)

@@ -29,6 +29,7 @@ from backburner.store.upkeep import EXPIRED
 from backburner.task import RunOptions, Task
 from backburner.worker import verdict
 from backburner.worker.hooked import Hooked
+from backburner.worker.ledger import Ledger
 from backburner.worker.loop import Loop
 from backburner.worker.pace import Pace
 from backburner.worker.page import Page
@@ -75,6 +76,7 @@ class Executor:
         self._away_slots = list(range(page.slots - 1, page.slots // 2 - 1, -1))
         self.loop = Loop(len(self._away_slots))
         self.paces: dict[str, Pace] = {}
+        self.ledger = Ledger(self._clock)
 
     def short_tasks(self) -> list[str]:
         """Tasks whose jobs may be claimed ahead of a free slot."""
@@ -260,6 +262,7 @@ class Executor:
             if settlement.record is None and (error or failed or took >= LONG_SECONDS):
                 settlement = self._recorded(running, settlement, error, failed)
         self._page.end(running.slot)
+        self.ledger.ended(job, settlement, took)
         self._done(job, settlement)
         if isinstance(error, StopWorker):
             self._stop_worker(error.reason or "a task asked for it")

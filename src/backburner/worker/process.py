@@ -17,6 +17,7 @@ from backburner.states import JobState
 from backburner.store.dialects.base import HandOver
 from backburner.worker import verdict
 from backburner.worker.bench import Bench
+from backburner.worker.bookkeeper import Bookkeeper
 from backburner.worker.chores import Chores
 from backburner.worker.claimer import Claimer
 from backburner.worker.deaf import Deaf
@@ -70,8 +71,9 @@ class WorkerProcess:
         self._strangers = Strangers(self._store, jobs.registry, self._my_id)
         self.bench = Bench(
             jobs, page, self._my_id, isolation=self._isolation(limits), done=self._done, deaf=self._on_deaf,
-            left=self._on_left, goes_on=self._on_goes_on, stop_worker=self.become_quiet, begin=self._begin,
-            stranger=self._strangers.meet, stop_grace=STOP_GRACE, executor=executor,
+            left=lambda slot: self.pool.left(slot), goes_on=lambda: self.pool.goes_on(),  # noqa: PLW0108 (made below)
+            stop_worker=self.become_quiet, begin=self._begin, stranger=self._strangers.meet, stop_grace=STOP_GRACE,
+            executor=executor,
         )  # fmt: skip
         self.bench.executor.shows = options.shows
         self._hooks = ProcessHooks.of(jobs, worker_id, self.bench.executor.loop, isolated=False)
@@ -96,6 +98,7 @@ class WorkerProcess:
                 GroupKeeper(self._store, jobs.bell),
                 self._joiner,
                 Pruner(self._store, jobs.files, jobs.settings),
+                Bookkeeper(self._store, self.bench.executor.ledger, self._my_id),
             ]
         )
 
@@ -119,7 +122,7 @@ class WorkerProcess:
         """Start every part. Raises `StoreError`."""
         if self.options.burst and self.options.only is None:
             # It may have ended before the chores come to it: what they make ready is ready, too.
-            self._chores.do_all(but=(Pruner,))
+            self._chores.do_all(but=(Pruner, Bookkeeper))
         self.finisher.start()
         self.bench.reporter.start()
         self._chores.start()
@@ -322,12 +325,6 @@ class WorkerProcess:
         for job_id, position, attempt in self._store.claims.owned(self.id):
             if job_id not in held and job_id not in self._held:
                 self.finisher.add(Settlement(job_id, position, attempt, JobState.QUEUED))
-
-    def _on_goes_on(self) -> None:
-        self.pool.goes_on()
-
-    def _on_left(self, slot: int) -> None:
-        self.pool.left(slot)
 
     def _on_deaf(self, running: Running) -> None:
         self._deaf.add(running)

@@ -1,11 +1,16 @@
-"""Deletes finished jobs whose time is over, files and cookies past their life, and keys that are free."""
+"""Deletes finished jobs whose time is over, files and cookies past their life, and keys that are free.
+
+When, and how long jobs are kept, may be said at run time: it is read again before each round.
+"""
 
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from backburner.cron import CronTimes, zone_of
 from backburner.files import FileStore
+from backburner.insight.runtime import effective
 from backburner.settings import Settings
 from backburner.states import FINAL, JobState
 from backburner.store.store import Store
@@ -13,6 +18,8 @@ from backburner.store.upkeep import BATCH
 
 log = logging.getLogger(__name__)
 
+_ROUND_SECONDS = 60.0
+_SOON = 0.1
 _KEY_PAGES = 20
 """Pages of keys that a round looks through."""
 _WORKERS_KEPT = timedelta(days=7)
@@ -21,25 +28,48 @@ _WORKERS_KEPT = timedelta(days=7)
 class Pruner:
     """One bounded batch per state and round; at once again while there is more."""
 
-    every = 60.0
+    every = 10.0
 
     def __init__(self, store: Store, files: FileStore, settings: Settings) -> None:
-        self._store, self._files = store, files
+        self._store, self._files, self._own = store, files, settings
+        self._settings: Settings | None = None
         self._next_key = ""
-        self._cleaning = settings.cleaning
-        self._keep = {state: float(getattr(settings, f"keep_{state}")) for state in sorted(FINAL)}
+        self._due: datetime | None = None
 
     def once(self) -> float | None:
-        """Prune a batch of each state."""
-        more = []
-        if self._cleaning:
-            more = [self._prune(state, keep) for state, keep in self._keep.items() if keep > 0]
-            more.append(self._store.upkeep.prune_kept() == BATCH)
+        """Prune a batch of each state, when it is time to; every minute without a `clean_cron`."""
+        before, self._settings = self._settings, effective(self._own, self._store.runtime.all())
+        if before != self._settings:
+            self._due = self._store.clock.now() if self._settings.clean_cron is None else self._next(self._settings)
+        if self._due is None or self._store.clock.now() < self._due:
+            return None
+        if self._settings.cleaning and self._clean(self._settings):
+            return _SOON
+        self._prune_others(self._settings)
+        self._due = self._next(self._settings)
+        return None
+
+    def _next(self, settings: Settings) -> datetime | None:
+        now = self._store.clock.now()
+        if settings.clean_cron is None:
+            return now + timedelta(seconds=_ROUND_SECONDS)
+        return CronTimes(settings.clean_cron, zone_of(settings.cron_zone)).after(now)
+
+    def _clean(self, settings: Settings) -> bool:
+        """Prune a batch of each state; True when there is more."""
+        keep = {state: float(getattr(settings, f"keep_{state}")) for state in sorted(FINAL)}
+        more = [self._prune(state, seconds) for state, seconds in keep.items() if seconds > 0]
+        more.append(self._store.upkeep.prune_kept() == BATCH)
+        return any(more)
+
+    def _prune_others(self, settings: Settings) -> None:
+        now = self._store.clock.now()
         self._prune_files()
         self._prune_keys()
         self._store.grants.prune(BATCH)
-        self._store.workers.prune(self._store.clock.now() - _WORKERS_KEPT, BATCH)
-        return 0.1 if any(more) else None
+        self._store.workers.prune(now - _WORKERS_KEPT, BATCH)
+        if settings.keep_audit:
+            self._store.audit.prune(now - timedelta(seconds=settings.keep_audit), BATCH)
 
     def _prune(self, state: JobState, keep: float) -> bool:
         return self._store.upkeep.prune(state, keep) == BATCH

@@ -289,3 +289,9 @@ CLAIMED = (
     "threshold", "owner", "mac",
 )  # fmt: skip
 """What a claim returns after the id, in the order of `ClaimedJob`."""
+
+WAITED = {
+    "postgresql": ", greatest(0, extract(epoch FROM j.started_at - j.run_at) * 1000)::bigint",
+    "sqlite": ", max(0, (started_at - run_at) / 1000)",
+}
+"""What it returns last, of the row as it is by then: the milliseconds from when the job could run."""

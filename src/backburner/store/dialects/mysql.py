@@ -10,7 +10,7 @@ import json
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -51,6 +51,7 @@ _SILENCE_SECONDS = 30
 _LOCK_SECONDS = 10
 """How long a statement waits for a lock of another transaction before it is asked again."""
 
+_MILLISECOND = timedelta(milliseconds=1)
 _LONGEST = 15 * 2**20
 """Bytes of a text that is sent; above 16 MiB a server of default settings ends the connection."""
 
@@ -184,7 +185,7 @@ class MySQL(Dialect):
             chosen = [row for place, row in enumerate(rows) if place < order.free or (row[-1] and row[3] in short)]
             if chosen:
                 self.rows(connection, self._take, (worker, now, [row[1] for row in chosen]))
-        return [_claimed(row) for row in chosen]
+        return [_claimed(row, now) for row in chosen]
 
     def settle(
         self, connection: DriverConnection, settlements: Sequence[Settlement], by: str, now: datetime
@@ -217,7 +218,7 @@ class MySQL(Dialect):
         if rows:
             positions = [row[1] for row in rows]
             self.rows(connection, self._take_over, (worker, to_naive(wanted.now), positions))
-        return [_claimed(row) for row in rows]
+        return [_claimed(row, to_naive(wanted.now)) for row in rows]
 
     def next_position(self, connection: Connection) -> int:
         """A row that is inserted and taken back leaves its number used: a sequence, where there is none."""
@@ -312,10 +313,11 @@ def _refuse_long(*texts: str | None) -> None:
             raise TextTooLong(f"a text of {size:,} bytes cannot be stored: MariaDB and MySQL take {_LONGEST:,} at most")
 
 
-def _claimed(row: Sequence[Any]) -> ClaimedJob:
-    expires = row[16]
+def _claimed(row: Sequence[Any], now: datetime) -> ClaimedJob:
+    expires, last = row[16], len(ClaimedJob._fields) - 1
     found = (
         from_bytes(row[0]), row[1], row[2] + 1, *row[3:12], bool(row[12]), *row[13:16],
-        None if expires is None else from_naive(expires), *row[17 : len(ClaimedJob._fields)],
+        None if expires is None else from_naive(expires), *row[17:last],
+        max(0, (now - row[last]) // _MILLISECOND),
     )  # fmt: skip
     return ClaimedJob._make(found)

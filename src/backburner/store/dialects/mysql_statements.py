@@ -33,7 +33,7 @@ def look(schema: Schema) -> tuple[str, str]:
     """
     jobs = schema.qualified("jobs")
     look = (
-        f"SELECT id, {', '.join(CLAIMED)}, repeatable AND crashes = 0 AND losses = 0 FROM {jobs} "
+        f"SELECT id, {', '.join(CLAIMED)}, run_at, repeatable AND crashes = 0 AND losses = 0 FROM {jobs} "
         "WHERE ready = 0 AND queue = %s AND priority BETWEEN %s AND %s AND (priority > %s OR position >= %s) "
         "AND task NOT IN %s {above_groups}ORDER BY priority, position LIMIT %s FOR UPDATE SKIP LOCKED"
     )
@@ -97,7 +97,7 @@ def fitting(schema: Schema) -> str:
     jobs, queues = schema.qualified("jobs"), schema.qualified("queues")
     columns = ", ".join(f"j.{column}" for column in CLAIMED)
     return f"""
-SELECT j.id, {columns} FROM {jobs} AS j
+SELECT j.id, {columns}, j.run_at FROM {jobs} AS j
 WHERE j.position IN %s AND j.in_line = 1 AND j.priority BETWEEN %s AND %s AND j.task IN %s AND j.threshold IS NULL
   AND NOT EXISTS (
       SELECT 1 FROM {queues} AS q WHERE (q.name IN ('*', j.queue) AND q.paused_at IS NOT NULL

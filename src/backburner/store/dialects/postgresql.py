@@ -21,6 +21,7 @@ from backburner.store.dialects.base import (
     CLAIMED,
     INSERTED,
     KEEPS_SLOT,
+    WAITED,
     Change,
     ClaimOrder,
     Dialect,
@@ -252,7 +253,7 @@ def _claim_statement(schema: Schema) -> str:
     number of candidates. The lower bound jumps over index entries that died and are not cleaned up yet.
     """
     jobs, workers, queues = schema.qualified("jobs"), schema.qualified("workers"), schema.qualified("queues")
-    returned = ", ".join(f"j.{column}" for column in CLAIMED)
+    returned = ", ".join(f"j.{column}" for column in CLAIMED) + WAITED["postgresql"]
     return f"""
 WITH alive AS MATERIALIZED (
     SELECT 1 FROM {workers} WHERE id = %(worker)s::uuid AND dead_at IS NULL AND NOT EXISTS (
@@ -289,7 +290,7 @@ RETURNING j.id::text, {returned}"""
 def _hand_over_statement(schema: Schema) -> str:
     """The heads are found first, by one probe of the index per group, then locked and looked at again."""
     jobs, workers, queues = schema.qualified("jobs"), schema.qualified("workers"), schema.qualified("queues")
-    returned = ", ".join(f"j.{column}" for column in CLAIMED)
+    returned = ", ".join(f"j.{column}" for column in CLAIMED) + WAITED["postgresql"]
     return f"""
 WITH alive AS MATERIALIZED (
     SELECT 1 FROM {workers} WHERE id = %(worker)s::uuid AND dead_at IS NULL FOR KEY SHARE

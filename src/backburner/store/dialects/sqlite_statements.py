@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from backburner.outcome import Settlement
-from backburner.store.dialects.base import CANCELLED_MEANWHILE, CLAIMED, INSERTED, KEEPS_SLOT, slot_state
+from backburner.store.dialects.base import CANCELLED_MEANWHILE, CLAIMED, INSERTED, KEEPS_SLOT, WAITED, slot_state
 from backburner.store.schema import Schema
 from backburner.store.types import to_microseconds
 
@@ -37,7 +37,7 @@ WHERE position IN (
 ) AND EXISTS (SELECT 1 FROM {workers} WHERE id = ? AND dead_at IS NULL)
 AND NOT EXISTS (SELECT 1 FROM {queues} WHERE name IN ('*', ?) AND paused_at IS NOT NULL
                 AND (paused_until IS NULL OR paused_until > ?))
-RETURNING id, {", ".join(CLAIMED)}"""
+RETURNING id, {", ".join(CLAIMED)}{WAITED["sqlite"]}"""
 
 
 def hand_over(schema: Schema) -> str:
@@ -65,7 +65,7 @@ WHERE position IN (
       SELECT 1 FROM {jobs} AS b
       WHERE b.state = 'queued' AND b.group_name IS NULL AND b.queue = {jobs}.queue
         AND b.priority < {jobs}.priority)
-RETURNING id, {", ".join(CLAIMED)}"""
+RETURNING id, {", ".join(CLAIMED)}{WAITED["sqlite"]}"""
 
 
 def settle(schema: Schema) -> str:

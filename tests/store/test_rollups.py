@@ -1,0 +1,101 @@
+"""Rollups: what was counted is read as the same, however often it is merged."""
+
+from datetime import timedelta
+
+from backburner.histogram import BUCKETS, Histogram
+from backburner.rollup import Rollup, minute_of
+from backburner.store.rollups import KEPT, LEVELS
+from tests.store.scene import Crew, Scene, end
+
+TIMES = Histogram((0, 3, *[0] * (BUCKETS - 2)))
+
+
+def counted(minute: int, queue: str = "default", task: str = "t", ends: tuple[int, ...] = (3, 1, 2, 0, 0, 0)) -> Rollup:
+    return Rollup(minute, queue, task, ends, TIMES, TIMES)
+
+
+def rows(scene: Scene) -> list[tuple[int, int]]:
+    with scene.store.engine.connect() as connection:
+        found = connection.exec_driver_sql("SELECT span, minute FROM backburner_rollups ORDER BY minute, span").all()
+    return [(int(span), int(minute)) for span, minute in found]
+
+
+def test_what_several_workers_counted_is_added_up(scene: Scene) -> None:
+    now = minute_of(scene.clock.now())
+    door = scene.store.rollups
+    door.write([counted(now), counted(now, "mail"), counted(now - 1)], scene.worker())
+    door.write([counted(now)], scene.worker())
+    before, present = door.series(now - 1, 1)
+    assert (before.ends, before.waits) == ((3, 1, 2, 0, 0, 0), TIMES)
+    assert (present.minute, present.ends, present.runs) == (now, (9, 3, 6, 0, 0, 0), TIMES + TIMES + TIMES)
+    assert [one.succeeded for one in door.series(now, 1, queue="mail")] == [3]
+    assert door.series(now, 1, task="other") == []
+    assert {name: one.succeeded for name, one in door.by_queue(now).items()} == {"default": 6, "mail": 3}
+    assert {name: one.failed for name, one in door.by_task(now - 1).items()} == {"t": 4}
+
+
+def test_old_rows_become_few_and_keep_their_sum(scene: Scene) -> None:
+    now = minute_of(scene.clock.now())
+    door, first = scene.store.rollups, now - 180
+    for minute in range(first, first + 10):
+        door.write([counted(minute), counted(minute, "mail")], scene.worker())
+        door.write([counted(minute)], scene.worker())
+    door.write_depths(first, {"mail": 5})
+    door.write([counted(now)], None)
+    before = door.series(first, 1)
+    while door.merge(now):
+        pass
+    assert {span for span, _ in rows(scene)} == {0, 5}
+    assert sum(one.succeeded for one in before) == sum(one.succeeded for one in door.series(first, 1)) == 93
+    assert door.by_queue(first)["mail"].waits.total == 30
+    assert door.depths(first - first % 5, 5) == {"mail": {first - first % 5: 5}}
+    # And on, level by level, until it is forgotten.
+    for _, longer, age in LEVELS[2:]:
+        while door.merge(now + age + longer):
+            pass
+    assert {span for span, _ in rows(scene)} == {LEVELS[-1][1]}
+    assert sum(one.succeeded for one in door.series(0, 1440)) == 93
+    door.merge(now + KEPT + 2 * LEVELS[-1][1])
+    assert rows(scene) == []
+
+
+def test_two_that_merge_at_once_lose_and_double_nothing(scene: Scene, elsewhere: Scene) -> None:
+    now = minute_of(scene.clock.now())
+    for minute in range(now - 30, now - 10):
+        scene.store.rollups.write([counted(minute) for _ in range(5)], None)
+    crew = Crew()
+    for one in (scene, elsewhere):
+        crew.add(one.store.rollups.merge, now)
+    crew.start().join()
+    assert sum(one.succeeded for one in scene.store.rollups.series(now - 60, 1)) == 300
+    assert len(rows(scene)) == 20
+
+
+def test_the_depth_of_a_queue_is_written_once_a_minute(scene: Scene) -> None:
+    door, minute = scene.store.rollups, minute_of(scene.clock.now())
+    door.write_depths(minute, {"mail": 7, "web": 0})
+    door.write_depths(minute, {"mail": 9})
+    assert door.depths(minute, 1) == {"mail": {minute: 7}, "web": {minute: 0}}
+    assert door.series(minute, 1) == []
+
+
+def test_how_many_wait_is_counted_with_a_bound(scene: Scene) -> None:
+    scene.insert(3, queue="mail")
+    scene.one(queue="mail", group_name="g")
+    scene.one(queue="mail", run_at=scene.clock.now() + timedelta(seconds=9))
+    assert scene.store.reports.queued(["mail", "none"], 100) == {"mail": 4, "none": 0}
+    assert scene.store.reports.queued(["mail"], 2) == {"mail": 2}
+
+
+def test_a_claim_knows_how_long_the_job_waited(scene: Scene) -> None:
+    worker = scene.worker()
+    scene.one()
+    scene.clock.move(1.5)
+    (job,) = scene.claim(worker)
+    assert job.waited == 1500
+    scene.settle(worker, end(job))
+    later = scene.clock.now() + timedelta(seconds=10)
+    scene.one(run_at=later)
+    scene.clock.move(12)
+    scene.store.upkeep.promote()
+    assert [one.waited for one in scene.claim(worker)] == [2000]
