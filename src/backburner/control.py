@@ -227,6 +227,7 @@ class Control:
         """
         self._database.store.jobs.retry(job_id)
         job = self.get(job_id)
+        self._database.store.edits.undismiss(job)
         self._database.bell.ring({job.queue: {job.priority: 1}})
         return job
 
@@ -251,6 +252,10 @@ class Control:
     def destinations(self, job_id: str) -> Destinations:
         """What `lead` has stored."""
         return of_meta(self._database.store.edits.meta_of(job_id))
+
+    def dismiss(self, job_id: str) -> None:
+        """Leave a finished job out of its owner's list from now on; it is kept as long as it would be."""
+        self._database.store.edits.dismiss(self.get(job_id))
 
     def delete(self, job_id: str) -> None:
         """Remove a job that is not running, with all that is kept of it."""

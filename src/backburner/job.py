@@ -128,7 +128,8 @@ class Job:
 class JobFilter:
     """Which jobs are meant; what is None does not matter. `before` is an id: older jobs than that one.
 
-    `conditions` are asked for beside all else: they say what a single value cannot.
+    `conditions` are asked for beside all else: they say what a single value cannot. `undismissed` leaves
+    out finished jobs that their owner has put away.
     """
 
     states: frozenset[JobState] | None = None
@@ -141,6 +142,8 @@ class JobFilter:
     created_before: datetime | None = None
     before: str | None = None
     conditions: tuple[Condition, ...] = ()
+    visibilities: frozenset[str] | None = None
+    undismissed: bool = False
 
 
 def ready_counts(jobs: Iterable[NewJob]) -> dict[str, dict[int, int]]:

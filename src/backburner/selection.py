@@ -63,15 +63,18 @@ def filter_of(chosen: Selection, now: Callable[[], datetime]) -> JobFilter:
     return found if where is None else _both(found, Where.of(where).filter(now()), where)
 
 
+_UNSAID = (None, (), False)
+
+
 def _both(one: JobFilter, other: JobFilter, where: str) -> JobFilter:
     """What both ask for. Raises `InvalidOption` when they say the same thing twice."""
     if one.states is not None and other.states is not None:
         one = replace(one, states=one.states & other.states)
     for name in (field.name for field in fields(other)):
         said = getattr(other, name)
-        if said in (None, ()) or (name == "states" and one.states is not None):
+        if said in _UNSAID or (name == "states" and one.states is not None):
             continue
-        if getattr(one, name) not in (None, ()):
+        if getattr(one, name) not in _UNSAID:
             raise InvalidOption("where", where, f"says {name} once more", f"Say it there, or by {name}=")
         one = replace(one, **{name: said})
     return one

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from backburner.dismissal import DISMISSED, dismissed, undismissed
 from backburner.job import JobFilter
 from backburner.progress import Progress, ProgressWrite
 from backburner.states import FINAL, JobState
@@ -47,6 +48,24 @@ def test_a_tag_is_matched_whole(scene: Scene, tag: str) -> None:
 def test_tags_differ_by_case(scene: Scene) -> None:
     upper, lower = scene.one(tags='["Red"]'), scene.one(tags='["red"]')
     assert (found(scene, JobFilter(tag="Red")), found(scene, JobFilter(tag="red"))) == ({upper}, {lower})
+
+
+def test_visibility(scene: Scene) -> None:
+    hits = {level: scene.one(visibility=level) for level in ("owner", "users", "public")}
+    opened = frozenset({"users", "public"})
+    assert found(scene, JobFilter(visibilities=opened)) == {hits["users"], hits["public"]}
+    assert found(scene, JobFilter(visibilities=frozenset({"public"}), states=frozenset({S.QUEUED}))) == {hits["public"]}
+
+
+def test_what_its_owner_has_put_away(scene: Scene) -> None:
+    kept, away = (scene.ended(S.SUCCEEDED) for _ in range(2))
+    near = scene.one(meta=json.dumps({"text": f'"{DISMISSED}": true', f"{DISMISSED}!": True}))
+    scene.store.edits.meta(away, dismissed)
+    assert found(scene, JobFilter(undismissed=True)) == {kept, near}
+    assert found(scene, JobFilter(undismissed=True, states=FINAL)) == {kept}
+    assert found(scene, JobFilter(undismissed=True, states=frozenset(S) - FINAL)) == {near}
+    scene.store.edits.meta(away, undismissed)
+    assert found(scene, JobFilter(undismissed=True, states=FINAL)) == {kept, away}
 
 
 def test_states(scene: Scene) -> None:

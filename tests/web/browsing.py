@@ -30,12 +30,12 @@ STRICT = (
 class Host:
     """The app of somebody else, with Backburner mounted under /bb and components on its page."""
 
-    def __init__(self, shop: Shop) -> None:
+    def __init__(self, shop: Shop, port: int = 0) -> None:
         self.backburner = web_app(shop.jobs, development=True)
         self.app = FastAPI()
         self.app.mount("/bb", self.backburner)
         self.app.add_api_route("/", self._page, methods=["GET"])
-        self._listener = Listener(self.app, self.backburner)
+        self._listener = Listener(self.app, self.backburner, port)
         self.url, self.server = self._listener.url, self._listener.server
 
     async def _page(self, request: Request) -> Response:

@@ -7,16 +7,17 @@ from contextlib import contextmanager
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from tests.waiting import wait_until
 
 
 class Listener:
-    """Serves `app` on a free port of this machine. `backburner` is the web app that is, or is in, that app."""
+    """Serves `app` on a port of this machine, a free one unless said. `backburner` is it, or is mounted in it."""
 
-    def __init__(self, app: FastAPI, backburner: FastAPI) -> None:
+    def __init__(self, app: ASGIApp, backburner: FastAPI, port: int = 0) -> None:
         self._backburner = backburner
-        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket = socket.create_server(("127.0.0.1", port))
         self.url = f"http://localhost:{self._socket.getsockname()[1]}"
         self.server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5))
         self._thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self._socket]})

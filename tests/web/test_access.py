@@ -17,6 +17,7 @@ EXPECTED: dict[tuple[str, str], tuple[int, int, int, int]] = {
     ("GET", "/jobs"): (401, 200, 200, 200),
     ("POST", "/jobs"): (401, 404, 404, 404),  # of a task that is not open: tests/web/test_enqueueing.py starts some
     ("GET", "/jobs/feed"): (200, 200, 200, 200),  # of other people's jobs it says "gone": tested below
+    ("GET", "/jobs/shared"): (200, 200, 200, 200),  # what it shows to whom: tests/web/test_sharing.py
     ("GET", "/jobs/{job_id}"): (404, 200, 404, 200),
     ("GET", "/jobs/{job_id}/events"): (404, 200, 404, 200),
     ("GET", "/jobs/{job_id}/log"): (404, 200, 404, 200),
@@ -25,12 +26,15 @@ EXPECTED: dict[tuple[str, str], tuple[int, int, int, int]] = {
     ("POST", "/jobs/{job_id}/wait/{verb}"): (404, 303, 404, 303),
     ("POST", "/jobs/{job_id}/cancel"): (404, 409, 404, 409),
     ("POST", "/jobs/{job_id}/retry"): (404, 202, 404, 202),
+    ("POST", "/jobs/{job_id}/dismiss"): (404, 204, 404, 204),
     ("DELETE", "/jobs/{job_id}"): (404, 403, 404, 204),
     ("GET", "/files/{file_id}"): (404, 200, 404, 200),
     ("GET", "/openapi.json"): (401, 200, 200, 200),
     ("GET", "/metrics"): (403, 403, 403, 200),
     ("GET", "/livez"): (200, 200, 200, 200),
     ("GET", "/readyz"): (200, 200, 200, 200),
+    ("GET", "/mine"): (401, 200, 200, 200),
+    ("POST", "/mine/{job_id}/{verb}"): (404, 303, 404, 303),
     ("GET", "/"): (403, 403, 403, 303),
     ("GET", "/dashboard"): (403, 403, 403, 303),
     ("GET", "/dashboard/"): (403, 403, 403, 303),
@@ -87,7 +91,7 @@ def test_what_is_somebody_elses_looks_as_if_it_were_not_there(shop: Shop, done: 
 def test_without_a_rule_everything_is_closed(shop: Shop, done: Job) -> None:
     closed = Caller(web_app(shop.jobs), {"x-user": "boss"})
     for method, path in EXPECTED:
-        if path not in ("/livez", "/readyz", "/jobs/feed"):
+        if path not in ("/livez", "/readyz", "/jobs/feed", "/jobs/shared"):
             answer = closed.ask(method, path.format(job_id=done.id, file_id=done.id, verb="cancel"))
             assert answer.status_code in (401, 403, 404), path
 

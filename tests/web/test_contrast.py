@@ -19,7 +19,13 @@ TEXT = [
     *((ink, ground) for ink in ("ink", "ink-2", "ink-3", "ember") for ground in ("surface", "bg")),
     *(("ink-3", ground) for ground in ("sunken", "hover", "ember-tint")),
     *((state, ground) for state in STATES for ground in ("surface", f"{state}-tint")),
-    *(("on-ember", "main"), ("log-ink", "log-bg"), ("log-dim", "log-bg"), ("ink-2", "queued-tint")),
+    *(
+        ("on-ember", "main"),
+        ("log-ink", "log-bg"),
+        ("log-dim", "log-bg"),
+        ("log-warn", "log-bg"),
+        ("ink-2", "queued-tint"),
+    ),
 ]
 SHAPES = [("control", "surface"), ("ember-fill", "surface"), ("ember-fill", "track"), ("succeeded", "track")]
 

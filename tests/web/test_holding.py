@@ -18,6 +18,7 @@ from backburner.destination import STORED_AS, Destinations
 from backburner.errors import InvalidOption, WaitInsideTransaction
 from backburner.progress import Progress
 from backburner.web import Holding, Reply, arespond, job_token, respond, web_app
+from backburner.web.language import language
 from backburner.web.sight import Sight
 from backburner.web.view import View, view_of
 from backburner.worker import Worker
@@ -245,7 +246,7 @@ def seen_as(state: str, *, place: int | None = None, **more: Any) -> View:
     """The view of a job that was made a minute ago and may run in 48 s."""
     made: dict[str, Any] = {"created_at": NOW - timedelta(minutes=1), "run_at": NOW + timedelta(seconds=48)}
     job = Job("01a1fe3d-8c27-72b1-84a0-4f9b196f4b46", "shop.add", JobState(state), "default", 50, **made | more)
-    return view_of(Sight(job, place), NOW)
+    return view_of(Sight(job, place), NOW, language("en"))
 
 
 HALF = Progress(5, 10, "rows", began_at=NOW - timedelta(seconds=100))

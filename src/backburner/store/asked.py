@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement, and_, false, func, not_, or_, select, true
 
 from backburner.condition import Between, Condition, Exact, Field, Prefix, Value
+from backburner.dismissal import DISMISSED
 from backburner.job import JobFilter
 from backburner.states import FINAL
 from backburner.store.conditions import ended
@@ -29,12 +30,13 @@ COLUMNS = (
     "priority",
     "created_at",
     "finished_at",
+    "visibility",
 )
 """The columns of jobs that conditions look at."""
 
 
 def asked(schema: Schema, t: Any, which: JobFilter) -> list[ColumnElement[bool]]:
-    """All that a filter says of the columns `t`, which have at least `COLUMNS`."""
+    """All that a filter says of the columns `t`, which have at least `COLUMNS`, and `meta` for what is dismissed."""
     found: list[ColumnElement[bool]] = []
     if which.states is not None:
         states = sorted(which.states)
@@ -43,6 +45,11 @@ def asked(schema: Schema, t: Any, which: JobFilter) -> list[ColumnElement[bool]]
     found += [column == value for column, value in exact if value is not None]
     if which.tag is not None:
         found.append(_tagged(t, which.tag))
+    if which.visibilities is not None:
+        found.append(t.visibility.in_(sorted(which.visibilities)))
+    if which.undismissed:
+        # A quick look for the mark, as `json.dumps` writes it; in the values of an app its quotes are escaped.
+        found.append(or_(t.finished_at.is_(None), t.meta.is_(None), t.meta.not_like(f'%"{DISMISSED}": true%')))
     if which.created_after is not None:
         found.append(t.created_at >= which.created_after)
     if which.created_before is not None:

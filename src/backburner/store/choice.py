@@ -69,7 +69,7 @@ class Choice:
     def _live_ids(self, which: JobFilter, limit: int) -> list[str]:
         if (rows := self.few(which.states or LIVE, MOST_LIVE)) is None:
             return self._ids(which, limit)
-        wanted = self._asked(rows.c, replace(which, states=None))
+        wanted = self._asked(rows.c, _of_few(which))
         query = select(rows.c.id).where(*wanted).order_by(rows.c.id.desc()).limit(limit)
         return list(self._store.read(lambda c: c.execute(query).scalars().all()))
 
@@ -78,7 +78,7 @@ class Choice:
             return self.number(self._parts(which.states or LIVE), limit)
         if (rows := self.few(which.states or LIVE, MOST_LIVE)) is None:
             return self._count(which, limit)
-        query = select(func.count()).select_from(rows).where(*self._asked(rows.c, replace(which, states=None)))
+        query = select(func.count()).select_from(rows).where(*self._asked(rows.c, _of_few(which)))
         return self._store.read(lambda c: c.execute(query).scalar_one())
 
     def few(self, states: frozenset[JobState], most: int) -> Subquery | None:
@@ -117,6 +117,11 @@ class Choice:
             return found
 
         return self._store.read(work)
+
+
+def _of_few(which: JobFilter) -> JobFilter:
+    """What is left to ask of unfinished jobs whose states were chosen already."""
+    return replace(which, states=None, undismissed=False)
 
 
 def _apart(which: JobFilter) -> bool:

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select, update
 
+from backburner.dismissal import DISMISSED, dismissed, undismissed
+from backburner.errors import WrongState
 from backburner.ids import is_id
+from backburner.job import Job
 from backburner.states import JobState
 
 if TYPE_CHECKING:
@@ -38,6 +41,17 @@ class Edits:
 
         if is_id(job_id):
             self._store.run(write)
+
+    def dismiss(self, job: Job) -> None:
+        """Put a finished job away from its owner's list. Raises `WrongState`."""
+        if not job.done:
+            raise WrongState(job.id, job.state, "dismiss", "a finished job")
+        self.meta(job.id, dismissed)
+
+    def undismiss(self, job: Job) -> None:
+        """Take it back into the list: it will have another end, which its owner has not seen."""
+        if DISMISSED in (job.meta or ""):
+            self.meta(job.id, undismissed)
 
     def meta_of(self, job_id: str) -> str | None:
         """The `meta` of a job; None when it has none, or is gone."""

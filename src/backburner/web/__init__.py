@@ -22,6 +22,9 @@ from backburner.web.bearers import api_token as api_token  # noqa: E402
 from backburner.web.holding import Holding as Holding  # noqa: E402
 from backburner.web.holding import HoldingPage as HoldingPage  # noqa: E402
 from backburner.web.links import ResolveLink as ResolveLink  # noqa: E402
+from backburner.web.mine import Mine as Mine  # noqa: E402
+from backburner.web.mine import MinePage as MinePage  # noqa: E402
+from backburner.web.notice import notice as notice  # noqa: E402
 from backburner.web.respond import Reply as Reply  # noqa: E402
 from backburner.web.respond import arespond as arespond  # noqa: E402
 from backburner.web.respond import respond as respond  # noqa: E402
@@ -39,6 +42,8 @@ __all__ = [
     "ResolveAccess",
     "Holding",
     "HoldingPage",
+    "Mine",
+    "MinePage",
     "Reply",
     "ResolveLink",
     "ResolveUser",
@@ -46,6 +51,7 @@ __all__ = [
     "api_token",
     "arespond",
     "job_token",
+    "notice",
     "respond",
     "serve",
     "web_app",

@@ -67,6 +67,8 @@ class Visitor:
             return False
         if verb == "retry" and not allowed("retry", job.state):
             return False
+        if verb == "dismiss" and not job.done:
+            return False
         if verb == "delete" and job.state is JobState.RUNNING:
             return False
         return self.permitted(verb, job)
@@ -75,8 +77,11 @@ class Visitor:
         """Whether this visitor is one of those who may do this, whatever the state.
 
         Owners may cancel, and try again what failed or was cancelled; what must not run twice is for
-        those alone who are permitted to by name, and so is deleting.
+        those alone who are permitted to by name, and so is deleting. A token dismisses nothing: that is about the
+        list of its owner.
         """
+        if verb == "dismiss":
+            return self._own(job) and self.can(ACT)
         if self.allows(_PERMISSIONS[verb], job):
             return True
         as_user = self._own(job) and self.can(ACT)

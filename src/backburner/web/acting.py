@@ -1,4 +1,4 @@
-"""Acting on jobs: cancel, retry, delete."""
+"""Acting on jobs: cancel, retry, dismiss, delete."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ _NEEDED = {
     "cancel": "Only a job that is not done can be cancelled.",
     "retry": "Only a job that is done or held can be retried.",
     "delete": "A running job cannot be deleted. Cancel it first.",
+    "dismiss": "Only a job that is done can be dismissed.",
 }
 
 
 class ActingRoutes:
-    """`POST /jobs/{id}/cancel`, `POST /jobs/{id}/retry` and `DELETE /jobs/{id}`."""
+    """`POST /jobs/{id}/cancel`, `/retry` and `/dismiss`, and `DELETE /jobs/{id}`."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -37,6 +38,7 @@ class ActingRoutes:
         router = APIRouter()
         router.add_api_route("/jobs/{job_id}/cancel", self.cancel, methods=["POST"])
         router.add_api_route("/jobs/{job_id}/retry", self.retry, methods=["POST"])
+        router.add_api_route("/jobs/{job_id}/dismiss", self.dismiss, methods=["POST"])
         router.add_api_route("/jobs/{job_id}", self.delete, methods=["DELETE"])
         return router
 
@@ -47,6 +49,11 @@ class ActingRoutes:
     async def retry(self, request: Request, job_id: str) -> Response:
         """202 with the job, which is in line again."""
         return await self._changed(request, job_id, "retry")
+
+    async def dismiss(self, request: Request, job_id: str) -> Response:
+        """204: its owner's list shows it no more. It is kept as long as it would be."""
+        await act(self._site, request, job_id, "dismiss")
+        return Response(status_code=204)
 
     async def delete(self, request: Request, job_id: str) -> Response:
         """204: the job and all that was kept of it are gone."""
@@ -71,6 +78,7 @@ async def act(site: Site, request: Request, job_id: str, verb: str) -> Visitor:
         "cancel": lambda: site.control.cancel(job_id, CANCELLED),
         "retry": lambda: site.control.retry(job_id),
         "delete": lambda: site.control.delete(job_id),
+        "dismiss": lambda: site.control.dismiss(job_id),
     }
     await run_in_threadpool(verbs[verb])
     log.info("job %s: %s by %r", job_id, verb, by)

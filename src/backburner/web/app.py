@@ -10,7 +10,6 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
 
 from backburner.backburner import Backburner
 from backburner.errors import DuplicateJob, InvalidOption, JobNotFound, StoreError, WrongState
@@ -26,14 +25,18 @@ from backburner.web.health import HealthRoutes
 from backburner.web.holding import HoldingPage, HoldingRoutes
 from backburner.web.links import Links, ResolveLink
 from backburner.web.metrics import MetricRoutes
+from backburner.web.mine import MinePage, MineRoutes
 from backburner.web.openapi import OpenApiRoutes
+from backburner.web.own_files import OwnFiles
 from backburner.web.problems import Problem, invalid, not_found, unavailable, wrong_state
 from backburner.web.reading import ReadingRoutes
 from backburner.web.rights import ResolveAccess
 from backburner.web.safety import Safety, secure
+from backburner.web.sharing import SharedRoutes
 from backburner.web.shutdown import Shutdown
 from backburner.web.site import Site, root_of
 from backburner.web.user import ResolveUser
+from backburner.web.visiting import Visiting
 
 STATIC = Path(__file__).parent / "static"
 
@@ -45,6 +48,7 @@ def web_app(
     resolve_access: ResolveAccess | None = None,
     resolve_link: ResolveLink | None = None,
     holding_page: HoldingPage | None = None,
+    mine_page: MinePage | None = None,
     development: bool = False,
 ) -> FastAPI:
     """The HTTP API, live streams, component, and jobs page of `jobs`, as an ASGI app to mount or to serve.
@@ -55,7 +59,8 @@ def web_app(
     `resolve_access` says what that user may do on the operators' pages; without it operators may do
     everything there, and others nothing.
     `resolve_link` makes the path of a route that `job.link(..., route=...)` names; without it, and for routes
-    that are gone, such links are shown as texts. `holding_page` puts the holding page into the app's own layout.
+    that are gone, such links are shown as texts. `holding_page` and `mine_page` put the holding page and the list
+    of a user's own jobs into the app's own layout.
 
         app.mount("/backburner", web_app(jobs, resolve_user=signed_in_user))
     """
@@ -64,11 +69,12 @@ def web_app(
     site = Site(jobs, access, Feed(jobs.control, shutdown), development, Links(resolve_link))
     app = FastAPI(title="Backburner", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.shutdown, app.state.feed = shutdown, site.feed
-    pages, holding = Dashboard(site), HoldingRoutes(site, holding_page)
-    # Streams before single jobs: /jobs/feed is no job.
+    pages, visiting = Dashboard(site), Visiting()
+    # Streams and lists before single jobs: /jobs/feed is no job.
     for routes in (
         EventRoutes,
         EnqueueRoutes,
+        SharedRoutes,
         ReadingRoutes,
         ActingRoutes,
         DownloadRoutes,
@@ -77,7 +83,8 @@ def web_app(
         MetricRoutes,
     ):
         app.include_router(routes(site).router())
-    app.include_router(holding.router())
+    app.include_router(HoldingRoutes(site, visiting, holding_page).router())
+    app.include_router(MineRoutes(site, visiting, mine_page).router())
     app.include_router(pages.router())
     app.mount("/static", OwnFiles(directory=STATIC), name="static")
 
@@ -86,7 +93,7 @@ def web_app(
         if problem.status == 405:
             # The router names the methods of one route, where a path may have several.
             problem.headers["Allow"] = ", ".join(methods_of(request.url.path.removeprefix(root_of(request))))
-        response = pages.problem(request, problem) or holding.problem(request, problem) or problem.response()
+        response = pages.problem(request, problem) or visiting.problem(request, problem) or problem.response()
         # Starlette answers a mistake of ours outside of the middleware that sets the headers.
         secure(response.headers)
         return response
@@ -95,16 +102,6 @@ def web_app(
         app.add_exception_handler(kind, answer)
     app.add_middleware(Safety, development=development)
     return app
-
-
-class OwnFiles(StaticFiles):
-    """Scripts and sheets: browsers keep them, and ask each time whether they are still the same."""
-
-    def file_response(self, *args: Any, **options: Any) -> Response:
-        """The file, or 304."""
-        response = super().file_response(*args, **options)
-        response.headers["cache-control"] = "no-cache"
-        return response
 
 
 _KNOWN = (JobNotFound, WrongState, DuplicateJob, InvalidOption, StoreError)

@@ -10,7 +10,7 @@ from backburner.states import JobState
 
 Moment = Annotated[str, Meta(description="ISO 8601, UTC", extra_json_schema={"format": "date-time"})]
 Text = str | None
-Verb = Literal["cancel", "retry", "delete"]
+Verb = Literal["cancel", "retry", "dismiss", "delete"]
 
 
 class ProgressBody(TypedDict):
@@ -88,6 +88,12 @@ class JobsBody(TypedDict):
     count_capped: bool
 
 
+class SharedBody(TypedDict):
+    """Jobs that are open to who asks, whoever started them."""
+
+    jobs: list[JobBody]
+
+
 class UnfinishedBody(TypedDict):
     """A job that has no result yet."""
 
@@ -115,5 +121,5 @@ class ProblemBody(TypedDict):
     id: NotRequired[str]
 
 
-BODIES: tuple[Any, ...] = (JobBody, JobsBody, UnfinishedBody, ProblemBody)
+BODIES: tuple[Any, ...] = (JobBody, JobsBody, SharedBody, UnfinishedBody, ProblemBody)
 """What answers are named by in the OpenAPI document."""

@@ -18,7 +18,7 @@ _TEXT: dict[str, Any] = {"type": "string"}
 _STREAM = Answer("Events: snapshot, progress, state, log, message, link, done, gone", "text/event-stream", {})
 _NOTHING = Answer("Nothing", None)
 _WORD = Answer("A word", "text/plain", _TEXT)
-_FILTERS = ("state", "done", "task", "queue", "tag", "identifier", "owner", "created_after", "created_before")
+_FILTERS = ("state", "done", "mine", "task", "queue", "tag", "identifier", "owner", "created_after", "created_before")
 _READ = (401, 403, 404, 410, 503)
 _CHANGED = (401, 403, 404, 409, 410, 503)
 
@@ -42,6 +42,11 @@ CONTRACT: tuple[Route, ...] = (
     Route(
         "GET", "/jobs/feed", "One stream for several jobs; those that are not there for the user are gone", _ANYBODY,
         takes=("ids", "token"), answers=((200, _STREAM),), problems=(401, 403, 422, 503),
+    ),
+    Route(
+        "GET", "/jobs/shared", "Unfinished jobs of anybody whose visibility opens them to who asks", _ANYBODY,
+        takes=("tag", "few"), answers=((200, Answer("Jobs, the newest first", body="SharedBody")),),
+        problems=(401, 403, 422, 503),
     ),
     Route(
         "GET", "/jobs/{job_id}", "One job; with wait, as soon as it differs from what is known", _OF_A_JOB,
@@ -87,6 +92,10 @@ CONTRACT: tuple[Route, ...] = (
         takes=("job_id", "token"), answers=((202, _JOB),), problems=_CHANGED,
     ),
     Route(
+        "POST", "/jobs/{job_id}/dismiss", "Leave a finished job out of one's own list from now on", _OF_A_JOB, ACT,
+        takes=("job_id", "token"), answers=((204, _NOTHING),), problems=_CHANGED,
+    ),
+    Route(
         "DELETE", "/jobs/{job_id}", "Remove it with all that is kept of it", _OF_A_JOB, ACT,
         takes=("job_id", "token"), answers=((204, _NOTHING),), problems=_CHANGED,
     ),
@@ -104,6 +113,8 @@ CONTRACT: tuple[Route, ...] = (
         "GET", "/metrics", "Gauges for Prometheus", _OPERATORS,
         answers=((200, Answer("Gauges", "text/plain", _TEXT)),), problems=(401, 403, 501, 503),
     ),
+    Route("GET", "/mine", "My jobs: the page of end users", _SIGNED_IN),
+    Route("POST", "/mine/{job_id}/{verb}", "A form's cancel, try again or dismiss, on that page", _OF_A_JOB, ACT),
     *DASHBOARD,
 )  # fmt: skip
 """Every route, in the order of the documentation."""

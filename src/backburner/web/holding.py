@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from inspect import isawaitable, iscoroutinefunction
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from fastapi import APIRouter
 from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from backburner.destination import Destinations
 from backburner.web.access import RETRIED_BY_OWNERS, Visitor
 from backburner.web.acting import act
 from backburner.web.bodies import JobBody
-from backburner.web.prefer import Preference, prefers_html
+from backburner.web.language import language_of
+from backburner.web.prefer import Preference
 from backburner.web.problems import Problem, not_found
-from backburner.web.rendering import environment
 from backburner.web.sight import Sight, look
-from backburner.web.site import Site, root_of
+from backburner.web.site import Site
 from backburner.web.view import view_of
+from backburner.web.visiting import OwnPage, Visiting
 from backburner.web.waiting import await_end
 
-_PATH = re.compile(r"/jobs/[^/]+/wait(/[^/]+)?")
 _VERBS = frozenset({"cancel", "retry"})
 
 
@@ -44,17 +41,15 @@ class Holding:
     body: Markup
 
 
-_Page: TypeAlias = str | Response
-HoldingPage: TypeAlias = Callable[[Request, Holding], _Page | Awaitable[_Page]]
+HoldingPage: TypeAlias = OwnPage[Holding]
 """The app's own page around a `Holding`: its HTML, or a whole response. May be async; runs in a thread if not."""
 
 
 class HoldingRoutes:
     """`GET /jobs/{id}/wait` and what the forms on it ask for."""
 
-    def __init__(self, site: Site, page: HoldingPage | None = None) -> None:
-        self._site, self._page = site, page
-        self._templates = environment()
+    def __init__(self, site: Site, visiting: Visiting, page: HoldingPage | None = None) -> None:
+        self._site, self._visiting, self._page = site, visiting, page
 
     def router(self) -> APIRouter:
         """The routes."""
@@ -78,7 +73,8 @@ class HoldingRoutes:
         target = leads.of(sight.job.state)
         if target is not None:
             return Response(None, 303, headers | {"location": target})
-        response = await self._response(request, self._holding(request, visitor, sight, leads))
+        holding = self._holding(request, visitor, sight, leads)
+        response = await self._visiting.page(request, holding, self._page)
         response.headers.update(headers)
         return response
 
@@ -96,31 +92,12 @@ class HoldingRoutes:
         place = self._site.wording(request, visitor).href(f"/jobs/{job_id}/wait")
         return Response(None, 303, {"location": place})
 
-    def problem(self, request: Request, problem: Problem) -> Response | None:
-        """A page for a problem on this page; None for programs, and elsewhere."""
-        path = request.url.path.removeprefix(root_of(request))
-        if not _PATH.fullmatch(path) or not prefers_html(request):
-            return None
-        root = root_of(request)
-        text = self._render("wait_problem.html", root=root, title=problem.title, problem=problem)
-        return HTMLResponse(text, problem.status, problem.headers)
-
-    async def _response(self, request: Request, holding: Holding) -> Response:
-        if self._page is None:
-            return HTMLResponse(self._render("wait.html", root=root_of(request), title=holding.title, holding=holding))
-        if iscoroutinefunction(self._page):
-            found: Any = await self._page(request, holding)
-        else:
-            found = await run_in_threadpool(self._page, request, holding)
-            found = await found if isawaitable(found) else found
-        return found if isinstance(found, Response) else HTMLResponse(found)
-
     def _holding(self, request: Request, visitor: Visitor, sight: Sight, leads: Destinations) -> Holding:
-        wording, root, job = self._site.wording(request, visitor), root_of(request), sight.job
-        body, view = wording.job(sight), view_of(sight, self._site.control.now())
-        markup = self._markup(
+        wording, job, lang = self._site.wording(request, visitor), sight.job, language_of(request)
+        body, view = wording.job(sight), view_of(sight, self._site.control.now(), lang)
+        markup = self._visiting.markup(
+            request,
             "wait_part.html",
-            root=root,
             job=body,
             view=view,
             leads=leads,
@@ -128,13 +105,6 @@ class HoldingRoutes:
             forms={verb: wording.href(f"/jobs/{job.id}/wait/{verb}") for verb in _VERBS},
             may_retry=job.state in RETRIED_BY_OWNERS and "retry" in body["actions"],
         )
-        ahead = view.figure if view.figure.endswith("%") else body["state"].capitalize() if job.done else ""
+        ahead = view.figure if view.figure.endswith("%") else lang.say(job.state.value) if job.done else ""
         title = f"{ahead} · {body['title']}" if ahead else body["title"]
-        return Holding(body, title, self._markup("wait_head.html", root=root), markup)
-
-    def _markup(self, template: str, **values: Any) -> Markup:
-        # The templates escape every value.
-        return Markup(self._render(template, **values))  # noqa: S704
-
-    def _render(self, template: str, **values: Any) -> str:
-        return self._templates.get_template(template).render(values)
+        return Holding(body, title, self._visiting.markup(request, "visitor_head.html"), markup)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from backburner.states import JobState
-from backburner.web.query import MOST
+from backburner.web.query import MOST, MOST_SHARED
 
 _WORD = {"type": "string", "maxLength": 1_000, "pattern": "^[^\\u0000]*$"}
 _TEXT = {"type": "string"}
@@ -35,6 +35,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "state", "A state, or several with commas", {"type": "string", "pattern": f"^{_STATE}(,{_STATE})*$"}
     ),
     "done": _query("done", "Final or not", {"type": "boolean"}),
+    "mine": _query("mine", "true: one's own, without those that one has dismissed", {"type": "boolean"}),
     "task": _query("task", "The name of a task", _WORD),
     "queue": _query("queue", "The name of a queue", _WORD),
     "tag": _query("tag", "One of its tags", _WORD),
@@ -44,6 +45,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "created_before": _query("created_before", "Before this time", _TIME),
     "before": _query("before", "The id of the last job of the page before", _ID),
     "limit": _query("limit", "Jobs on a page", {"type": "integer", "minimum": 1, "maximum": MOST}),
+    "few": _query("limit", "Jobs at most", {"type": "integer", "minimum": 1, "maximum": MOST_SHARED}),
     "ids": _query("ids", "Ids of jobs, 1 to 50, with commas", {"type": "string", "minLength": 1}, required=True),
     "after": _query(
         "after", "The offset in characters to go on from", {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
 PAGE = 50
 MOST = 200
+MOST_SHARED = 20
+"""Jobs of others that one look at them brings."""
 _TEXTS = ("task", "queue", "tag", "identifier", "owner", "before")
 _MOMENTS = ("created_after", "created_before")
+_YES_OR_NO = ("done", "mine")
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 _CHARACTERS = 1_000
 _NUMBER = re.compile(r"[0-9]{1,9}")
@@ -29,11 +32,15 @@ _NUMBER = re.compile(r"[0-9]{1,9}")
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Checked parameters of a list. `given` are those that were there, for links to the same list."""
+    """Checked parameters of a list. `given` are those that were there, for links to the same list.
+
+    `mine` asks for one's own jobs, without those that one has dismissed.
+    """
 
     filter: JobFilter
     limit: int
     given: tuple[tuple[str, str], ...]
+    mine: bool = False
 
     @classmethod
     def of(cls, parameters: Mapping[str, str]) -> Query:
@@ -41,6 +48,7 @@ class Query:
         given = tuple((name, value) for name, value in _pairs(parameters) if value)
         chosen: dict[str, Any] = {}
         states: list[str] = []
+        flags: dict[str, bool] = {}
         limit = PAGE
         for name, value in given:
             if len(value) > _CHARACTERS or "\0" in value:
@@ -51,21 +59,24 @@ class Query:
                 chosen[name] = value
             elif name in _MOMENTS:
                 chosen[name] = _moment(name, value)
-            elif name == "done":
+            elif name in _YES_OR_NO:
                 if value.lower() not in _FLAGS:
                     raise invalid(name, "Use true or false.")
-                chosen[name] = _FLAGS[value.lower()]
+                flags[name] = _FLAGS[value.lower()]
             elif name == "limit":
                 if not _NUMBER.fullmatch(value) or not 1 <= int(value) <= MOST:
                     raise invalid(name, f"Use 1 to {MOST}.")
                 limit = int(value)
             elif name != "token":
-                known = ", ".join(("state", *_TEXTS, *_MOMENTS, "done", "limit"))
+                known = ", ".join(("state", *_TEXTS, *_MOMENTS, *_YES_OR_NO, "limit"))
                 raise invalid(name, f"It is unknown. Known are: {known}.")
         if states:
             chosen["state"] = states
+        if "done" in flags:
+            chosen["done"] = flags["done"]
         try:
-            return cls(filter_of(cast("Selection", chosen), lambda: datetime.now(UTC)), limit, given)
+            made = filter_of(cast("Selection", chosen), lambda: datetime.now(UTC))
+            return cls(made, limit, given, mine=flags.get("mine", False))
         except InvalidOption as error:
             raise invalid(error.option, str(error)) from error
 
@@ -73,7 +84,7 @@ class Query:
         """The same jobs as far as they are this user's."""
         if self.filter.owner not in (None, user):
             return replace(self, filter=replace(self.filter, states=frozenset()))
-        return replace(self, filter=replace(self.filter, owner=user))
+        return replace(self, filter=replace(self.filter, owner=user, undismissed=self.mine))
 
     @property
     def filter_of_all(self) -> JobFilter:

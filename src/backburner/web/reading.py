@@ -44,7 +44,7 @@ class ReadingRoutes:
         """A page of jobs, the newest first; of other people's jobs only operators get any."""
         visitor, user = await self._site.access.signed_in(request)
         query = Query.of(request.query_params)
-        if not visitor.operator:
+        if query.mine or not visitor.operator:
             query = query.owned_by(user.id)
         control = self._site.control
 

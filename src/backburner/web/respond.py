@@ -77,7 +77,7 @@ class _Way:
         if job.control is None:
             raise InvalidOption("job", job, "was made without a Backburner behind it", "Use jobs.get(id)")
         query = f"?token={quote(token, safe='')}" if token else ""
-        page = f"{_root(at)}/jobs/{job.id}/wait{query}"
+        page = f"{mounted_at(at)}/jobs/{job.id}/wait{query}"
         return cls(job.id, job.control, checked_destinations(then, failed), page)
 
     def reply(self) -> Reply:
@@ -98,7 +98,8 @@ def _settled(state: JobState) -> bool:
     return state is JobState.SUCCEEDED
 
 
-def _root(at: object) -> str:
+def mounted_at(at: object) -> str:
+    """The path where the web app is mounted, without a slash at its end. Raises `InvalidOption`."""
     if at in ("", "/"):
         return ""
     try:

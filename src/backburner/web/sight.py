@@ -19,7 +19,7 @@ from backburner.web.access import Visitor
 from backburner.web.bodies import FileBody, JobBody, ProgressBody, Verb
 from backburner.web.links import Links
 
-_VERBS: tuple[Verb, ...] = ("cancel", "retry", "delete")
+_VERBS: tuple[Verb, ...] = ("cancel", "retry", "dismiss", "delete")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from backburner.job import Job
 from backburner.progress import Progress
 from backburner.states import JobState
 from backburner.web import words
+from backburner.web.language import Language
 from backburner.web.sight import Sight
 
 
@@ -24,50 +25,61 @@ class View:
     note: str = ""
 
 
-def view_of(sight: Sight, now: datetime) -> View:
+def view_of(sight: Sight, now: datetime, lang: Language) -> View:
     """The view of a job at this time."""
     job = sight.job
     match job.state:
         case JobState.RUNNING:
-            return _running(job, now)
+            return _running(job, now, lang)
         case JobState.QUEUED:
-            return View(f"{words.ordinal(sight.place)} in line" if sight.place else "In line", bar=0)
+            place = lang.say("place", nth=lang.say("nth", n=sight.place)) if sight.place else lang.say("line")
+            return View(place, bar=0)
         case JobState.SCHEDULED:
-            ahead = words.ahead(job.run_at, now)
-            return View(_sentence(job.reason) or f"Starts on {words.day(job.run_at)} UTC", aside=ahead)
+            starts = lang.say("starts_at", time=lang.moment(job.run_at))
+            return View(_sentence(job.reason) or starts, aside=lang.ahead(job.run_at, now))
         case JobState.BLOCKED:
-            return View(_sentence(job.reason) or "Waits for other work to finish.")
+            return View(_sentence(job.reason) or lang.say("held"))
         case JobState.RETRYING:
             share = job.progress.share if job.progress is not None else None
-            again = f"Tries again {words.ahead(job.run_at, now)}"
+            later = job.run_at > now
+            again = (
+                lang.say("again", time=words.ahead(job.run_at, now).removeprefix("in ")) if later else lang.say("now")
+            )
             return View(_sentence(job.reason), bar=share or 0, note=again)
         case JobState.SUCCEEDED:
-            return View(_achieved(job.progress), bar=1, tone="done")
+            return View(_achieved(job.progress, lang), bar=1, tone="done")
         case JobState.FAILED | JobState.INTERRUPTED:
-            return View(_sentence(job.reason) or "It ended.", note=f"…{job.id[-4:]}")
+            return View(_sentence(job.reason) or lang.say("ended"), note=f"…{job.id[-4:]}")
         case _:
-            return View(_sentence(job.reason) or "It ended.")
+            return View(_ended(job, lang))
 
 
-def _running(job: Job, now: datetime) -> View:
+def _running(job: Job, now: datetime, lang: Language) -> View:
     progress = job.progress
     tone = "idle" if job.cancel_requested else "live"
-    stopping = "Finishing the step it is at" if job.cancel_requested else ""
+    stopping = lang.say("stopping") if job.cancel_requested else ""
     if progress is None:
-        return View(stopping or "At work", bar=-1, tone=tone)
+        return View(stopping or lang.say("work"), bar=-1, tone=tone)
     text = progress.message or progress.stage or ""
-    counted = words.counted(progress)
+    counted = lang.counted(progress)
     if progress.share is None:
-        return View(stopping or text or "At work", counted if progress.done else "", bar=-1, tone=tone)
+        return View(stopping or text or lang.say("work"), counted if progress.done else "", bar=-1, tone=tone)
     message = stopping or ", ".join(filter(None, (text, counted)))
-    left = "" if stopping else words.left(progress, now)
+    left = "" if stopping else lang.left(progress, now)
     return View(message, words.percent(progress.share), left, progress.share, tone)
 
 
-def _achieved(progress: Progress | None) -> str:
+def _achieved(progress: Progress | None, lang: Language) -> str:
     if progress is None:
-        return "Done"
-    return words.balance(progress) or progress.message or words.counted(progress) or "Done"
+        return lang.say("done")
+    return lang.balance(progress) or progress.message or lang.counted(progress) or lang.say("done")
+
+
+def _ended(job: Job, lang: Language) -> str:
+    progress = job.progress
+    if job.state is JobState.CANCELLED and progress is not None and progress.total and progress.unit != "%":
+        return lang.say("stopped", n=lang.counted(progress))
+    return _sentence(job.reason) or lang.say("ended")
 
 
 def _sentence(text: str | None) -> str:

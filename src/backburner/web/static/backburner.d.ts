@@ -1,4 +1,4 @@
-/** `<backburner-progress src=".../jobs/ID" [cancel] [log] [dismiss]>`, `<backburner-wait>`, and what they say. */
+/** The elements, and what they say. */
 
 export type JobState =
   | "scheduled" | "blocked" | "queued" | "running" | "retrying"
@@ -53,10 +53,11 @@ export interface Job {
   links: { text: string; href: string | null; target: string | null }[];
   files: JobFile[];
   /** What the person who asks may do. */
-  actions: ("cancel" | "retry" | "delete")[];
+  actions: ("cancel" | "retry" | "dismiss" | "delete")[];
   href: string;
 }
 
+/** `<backburner-progress src=".../jobs/ID" [cancel] [log] [retry] [dismiss] [label]>`: one job. */
 export class BackburnerProgress extends HTMLElement {
   /** The job as last seen. */
   readonly job: Job | null;
@@ -74,7 +75,44 @@ export class BackburnerWait extends HTMLElement {
   src: string;
 }
 
+/** `<backburner-log src=".../jobs/ID" [lines]>`: live output. */
+export class BackburnerLog extends HTMLElement {
+  /** Where the job is; may be set and changed at any time. */
+  src: string;
+}
+
+/** `<backburner-tray src="/backburner" [open] [inline]>`: the jobs of who looks. */
+export class BackburnerTray extends HTMLElement {
+  /** Where Backburner is mounted. */
+  src: string;
+  /** Look for jobs now. */
+  look(): Promise<void>;
+}
+
+/** `<backburner-global src="/backburner" [tag]>`: jobs that concern everybody. */
+export class BackburnerGlobal extends HTMLElement {
+  /** Where Backburner is mounted. */
+  src: string;
+  /** Look for jobs now. */
+  look(): Promise<void>;
+}
+
+/** `<backburner-submit [src] [task] [wait] [cancel] [log]>` around a form that starts a job. */
+export class BackburnerSubmit extends HTMLElement {
+  /** The job that was started, as last seen. */
+  readonly job: Job | null;
+  /** Where Backburner is mounted; needed with `task`. */
+  src: string;
+}
+
+type Forms = Partial<Record<"zero" | "one" | "two" | "few" | "many" | "other", string>>;
+
+/** Add a language, or say things otherwise in one. The names are those of `languages/en.js`. */
+export function translate(lang: string, texts: Record<string, string | Forms>): void;
+
 export interface BackburnerEvents {
+  /** It runs. */
+  "backburner:start": CustomEvent<{ job: Job }>;
   "backburner:progress": CustomEvent<{ job: Job }>;
   "backburner:message": CustomEvent<{ job: Job; level: string; text: string }>;
   "backburner:state": CustomEvent<{ job: Job; before: JobState }>;
@@ -86,7 +124,10 @@ export interface BackburnerEvents {
   "backburner:skipped": CustomEvent<{ job: Job }>;
   /** After any of the four. */
   "backburner:done": CustomEvent<{ job: Job }>;
+  /** `preventDefault()` keeps the element. */
   "backburner:dismiss": CustomEvent<{ job: Job }>;
+  /** From `<backburner-submit>`: a job was started. Say it yourself, on `window`, for a tray to look at once. */
+  "backburner:started": CustomEvent<{ id: string; href: string }>;
   /** There is no such job, or it is no longer kept; `job` is what was last seen of it. */
   "backburner:gone": CustomEvent<{ job: Job | null }>;
   /** The connection is lost, or there again. */
@@ -99,6 +140,10 @@ export interface BackburnerEvents {
 declare global {
   interface HTMLElementTagNameMap {
     "backburner-progress": BackburnerProgress;
+    "backburner-log": BackburnerLog;
+    "backburner-tray": BackburnerTray;
+    "backburner-global": BackburnerGlobal;
+    "backburner-submit": BackburnerSubmit;
     "backburner-wait": BackburnerWait;
   }
   interface HTMLElementEventMap extends BackburnerEvents {}

@@ -1,6 +1,6 @@
 // How fast a job goes and how long it has to go: smoothed, and silent until there is something to go by.
 
-import { rounded, stepOf } from "./words.js";
+import { stepOf } from "./words.js";
 
 const MEMORY_SECONDS = 12;  // how long the past counts in the rate
 const FIRST_SHARE = 0.05, FIRST_SECONDS = 3;
@@ -51,7 +51,7 @@ export class Estimate {
   left(progress, now) {
     if (this.#end === null || progress.share === null || progress.share < FIRST_SHARE) return null;
     if (now - this.#began < FIRST_SECONDS || progress.share >= 1) return null;
-    const left = Math.max(1, this.#end - now), next = rounded(left);
+    const left = Math.max(1, this.#end - now), step = stepOf(left), next = Math.max(step, Math.round(left / step) * step);
     const keep = this.#shown !== null && next > this.#shown && left < this.#shown + 1.5 * stepOf(this.#shown);
     if (!keep) this.#shown = next;
     return this.#shown;

@@ -1,6 +1,6 @@
 // What each state shows: words, figure, bar.
 
-import { about, ahead, count, day, duration, number, ordinal } from "./words.js";
+import { about, ahead, duration, span } from "./words.js";
 
 /** A link's address if it may be followed: http, https, or this site; otherwise null. */
 export function safe(href) {
@@ -13,101 +13,85 @@ export function safe(href) {
   }
 }
 
-/** Fill in `view` for the job; `now` is the server's time in seconds. */
-export function show(view, job, estimate, now) {
-  const say = { scheduled: later, blocked: held, queued, running, retrying, succeeded }[job.state] || ended;
-  say(view, job, estimate, now);
+/** Never 100% before the end. */
+export function percent(share) {
+  return `${Math.min(99, Math.floor(share * 100))}%`;
+}
+
+/** Fill in `view` for the job; `now` is the server's time in seconds, `w` are the words. */
+export function show(view, job, w, estimate, now) {
+  const state = { scheduled, blocked, queued, running, retrying, succeeded }[job.state] || ended;
+  state(view, job, w, now, estimate);
 }
 
 const seconds = (text) => (text ? Date.parse(text) / 1000 : NaN);
 const sentence = (text) => (text ? `${text}${/[.!?…]$/.test(text) ? "" : "."}` : "");
+const listed = (...texts) => texts.filter(Boolean).join(", ");
 
-function percent(share) {
-  // Never 100% before the end.
-  return `${Math.min(99, Math.floor(share * 100))}%`;
+function scheduled(view, job, w, now) {
+  const at = seconds(job.run_at), left = at - now;
+  view.message = sentence(job.reason) || (left > 90 ? w.start(new Date(at * 1000)) : w.say("soon"));
+  view.aside = left > 0 ? w.say("in", { time: ahead(left) }) : "";
 }
 
-function startTime(view, job, now) {
-  const at = seconds(job.run_at);
-  return at - now > 90 ? `Starts on ${day(new Date(at * 1000))}`.replace(/^Starts on (\d)/, "Starts at $1") : "Starts soon";
+function blocked(view, job, w) {
+  view.message = sentence(job.reason) || w.say("held");
 }
 
-function later(view, job, estimate, now) {
-  view.message = job.reason ? sentence(job.reason) : startTime(view, job, now);
-  const left = seconds(job.run_at) - now;
-  view.aside = left > 0 ? `in ${ahead(left)}` : "";
-}
-
-function held(view, job) {
-  view.message = sentence(job.reason) || "Waits for other work to finish.";
-}
-
-function queued(view, job) {
+function queued(view, job, w) {
   view.bar = 0;
-  view.message = job.place ? `${ordinal(job.place)} in line` : "In line";
-  view.note = "You can leave this page.";
+  view.message = job.place ? w.say("place", { nth: w.nth(job.place) }) : w.say("line");
+  view.note = w.say("leave");
 }
 
-function running(view, job, estimate, now) {
-  const progress = job.progress, stopping = job.cancel_requested;
+function running(view, job, w, now, estimate) {
+  const progress = job.progress || {}, stopping = job.cancel_requested, { share = null, unit } = progress;
   view.tone = stopping ? "idle" : "live";
-  view.bar = "unknown";
-  if (stopping) view.message = "Finishing the step it is at";
-  if (!progress) {
-    if (!stopping) view.message = "At work";
-    view.aside = `${duration(Math.floor(Math.max(1, now - seconds(job.started_at))))} so far`.replace(".0 s", " s");
-    return;
-  }
   const text = progress.message || progress.stage || "";
-  if (progress.share !== null) {
-    view.figure = percent(progress.share);
-    view.bar = progress.share;
-    const left = estimate.left(progress, now);
-    view.aside = stopping || left === null ? "" : `about ${about(left)} left`;
-    view.message ||= [text, count(progress)].filter(Boolean).join(", ");
+  if (share === null) {
+    const rate = progress.done ? estimate.rate(now) : null;
+    view.bar = "unknown";
+    view.figure = progress.done ? w.count(progress) : null;
+    view.aside = w.say("sofar", { time: span(now - seconds(job.started_at)) });
+    view.message = listed(text, rate && w.say("speed", { n: rate < 10 ? rate : Math.round(rate), unit: unit || w.say("steps") }));
   } else {
-    const rate = estimate.rate(now), unit = progress.unit || "steps";
-    view.figure = progress.done ? count(progress) : null;
-    view.aside = `${duration(Math.floor(Math.max(1, now - seconds(job.started_at))))} so far`.replace(".0 s", " s");
-    const speed = rate ? `${number(rate < 10 ? rate : Math.round(rate))} ${unit} a second` : "";
-    view.message ||= [text, speed].filter(Boolean).join(", ") || "At work";
+    const left = stopping ? null : estimate.left(progress, now);
+    view.figure = percent(share);
+    view.bar = share;
+    view.aside = left === null ? "" : w.say("left", { time: about(left) });
+    view.message = listed(text, w.count(progress));
   }
-  if (progress.failed && !stopping) view.message += `, ${number(progress.failed)} failed`;
+  if (stopping) view.message = w.say("stopping");
+  else if (progress.failed) view.message = listed(view.message, w.say("losses", { n: progress.failed }));
+  else if (share === null) view.message ||= w.say("work");
 }
 
-function retrying(view, job, estimate, now) {
+function retrying(view, job, w, now) {
   const left = seconds(job.run_at) - now, progress = job.progress;
   view.bar = progress?.share ?? 0;
-  view.message = [sentence(job.reason), progress?.total && progress.done ? `${count(progress)} were done.` : ""].filter(Boolean).join(" ");
-  const attempt = job.tries && job.max_attempts ? `, attempt ${job.tries + 1} of ${job.max_attempts}` : "";
-  view.note = `Tries again ${left > 0 ? `in ${ahead(left)}` : "now"}${attempt}`;
+  const kept = progress?.total && progress.done ? w.say("were", { n: w.count(progress) }) : "";
+  view.message = [sentence(job.reason), kept].filter(Boolean).join(" ");
+  const attempt = job.tries && job.max_attempts ? w.say("attempt", { n: job.tries + 1, most: job.max_attempts }) : "";
+  view.note = listed(left > 0 ? w.say("again", { time: ahead(left) }) : w.say("now"), attempt);
 }
 
-function took(job) {
-  const from = seconds(job.started_at), to = seconds(job.finished_at);
-  return Number.isFinite(to - from) ? `took ${duration(to - from)}` : "";
-}
-
-function succeeded(view, job) {
-  const progress = job.progress;
+function succeeded(view, job, w) {
+  const progress = job.progress, took = seconds(job.finished_at) - seconds(job.started_at);
   view.tone = "done";
   view.bar = 1;
-  view.aside = took(job);
-  const all = progress && progress.total ? { ...progress, total: null } : progress;
-  const counted = all ? count(all) : "";
+  view.aside = Number.isFinite(took) ? w.say("took", { time: duration(took) }) : "";
   if (progress?.failed) {
-    const good = Math.max(0, progress.done - progress.failed);
-    view.message = `${number(good)} done, ${number(progress.failed)} failed`;
+    view.message = w.say("balance", { good: Math.max(0, progress.done - progress.failed), bad: progress.failed });
   } else {
-    view.message = progress?.message || counted || "Done";
+    view.message = progress?.message || (progress && w.count({ ...progress, total: null })) || w.say("done");
   }
 }
 
-function ended(view, job) {
+function ended(view, job, w) {
   const progress = job.progress;
-  view.message = sentence(job.reason) || "It ended.";
+  view.message = sentence(job.reason) || w.say("ended");
   if (job.state === "cancelled" && progress?.total && progress.unit !== "%") {
-    view.message = `Stopped at ${count(progress)}.`;
+    view.message = w.say("stopped", { n: w.count(progress) });
   }
   if (job.state === "failed" || job.state === "interrupted") {
     view.note = `…${job.id.slice(-4)}`;

@@ -1,35 +1,41 @@
-// Numbers, times and durations in the words of the whole product.
+// Texts, numbers and times in the language of the page. Others than the three that are shipped come by `translate`.
 
-const language = () => document.documentElement.lang || "en";
-const SECOND = 1000, DAY = 86_400;
+import english from "./languages/en.js";
 
-export const STATES = {
-  scheduled: "Scheduled", blocked: "Blocked", queued: "Queued", running: "Running", retrying: "Retrying",
-  succeeded: "Succeeded", failed: "Failed", cancelled: "Cancelled", interrupted: "Interrupted", skipped: "Skipped",
-};
+const SHIPPED = ["cs", "de"], DAY = 86_400;
+const texts = { en: english }, spoken = new Map(), asked = new Map();
 
-/** 84725 -> "84,725"; fractions have one digit. */
-export function number(value) {
-  return new Intl.NumberFormat(language(), { maximumFractionDigits: 1 }).format(value);
+/** Add a language, or say things otherwise in one: `translate("fr", { queued: "En attente" })`. */
+export function translate(lang, more) {
+  texts[lang] = { ...texts[lang], ...more };
+  spoken.clear();
 }
 
-/** "52,600 of 84,725 orders"; "12 rows (10 expected)" when there are more than expected. */
-export function count(progress) {
-  const { done, total, unit } = progress;
-  if (unit === "%" || (!done && !total)) return "";
-  const named = unit ? ` ${unit}` : "";
-  if (!total) return `${number(done)}${named}`;
-  if (done > total) return `${number(done)}${named} (${number(total)} expected)`;
-  return `${number(done)} of ${number(total)}${named}`;
+/** The words of an element: by the `lang` of itself or around it. Null until they are there; then `again` is called. */
+export function wordsOf(element, again) {
+  const lang = element.closest("[lang]:not([lang=''])")?.lang || "en", base = lang.split("-")[0].toLowerCase();
+  if (SHIPPED.includes(base) && asked.get(base) !== true) {
+    if (!asked.has(base)) {
+      // Without the file it is English, which is better than nothing.
+      asked.set(base, import(`./languages/${base}.js`).catch(() => ({})).then((found) => {
+        asked.set(base, true);
+        translate(base, { ...found.default, ...texts[base] });
+      }));
+    }
+    asked.get(base).then(again);
+    return null;
+  }
+  if (!spoken.has(lang)) spoken.set(lang, new Words(lang, { ...english, ...texts[base], ...texts[lang] }));
+  return spoken.get(lang);
 }
 
 /** "320 ms", "12.8 s", "1 min 09 s", "2 h 06 min", "3 d". */
 export function duration(seconds) {
-  const s = Math.max(0, seconds);
-  if (s < 1) return `${Math.round(s * SECOND)} ms`;
+  const s = Math.max(0, seconds), two = (n) => String(Math.floor(n)).padStart(2, "0");
+  if (s < 1) return `${Math.round(s * 1000)} ms`;
   if (s < 60) return `${(Math.floor(s * 10) / 10).toFixed(1)} s`;
-  if (s < 3600) return `${Math.floor(s / 60)} min ${String(Math.floor(s % 60)).padStart(2, "0")} s`;
-  if (s < 2 * DAY) return `${Math.floor(s / 3600)} h ${String(Math.floor((s % 3600) / 60)).padStart(2, "0")} min`;
+  if (s < 3600) return `${Math.floor(s / 60)} min ${two(s % 60)} s`;
+  if (s < 2 * DAY) return `${Math.floor(s / 3600)} h ${two((s % 3600) / 60)} min`;
   return `${Math.floor(s / DAY)} d`;
 }
 
@@ -38,16 +44,15 @@ export function ahead(seconds) {
   const s = Math.max(0, Math.ceil(seconds));
   if (s < 120) return `${s} s`;
   if (s < 7200) return `${Math.round(s / 60)} min`;
-  if (s < 2 * DAY) return `${Math.round(s / 3600)} h`;
-  return `${Math.round(s / DAY)} d`;
+  return s < 2 * DAY ? `${Math.round(s / 3600)} h` : `${Math.round(s / DAY)} d`;
 }
 
-/** A rounded estimate: steps of 5 s under a minute, 20 s under 5 min, then whole minutes. */
-export function rounded(seconds) {
-  const step = stepOf(seconds);
-  return Math.max(step, Math.round(seconds / step) * step);
+/** An interval that goes on: whole seconds, from 1 on. */
+export function span(seconds) {
+  return duration(Math.max(1, Math.floor(seconds))).replace(".0 s", " s");
 }
 
+/** How coarse an estimate is: 5 s under a minute, 20 s under 5 min, then whole minutes. */
 export function stepOf(seconds) {
   return seconds < 60 ? 5 : seconds < 300 ? 20 : 60;
 }
@@ -56,31 +61,62 @@ export function stepOf(seconds) {
 export function about(seconds) {
   if (seconds < 60) return `${seconds} s`;
   if (seconds < 300) return `${Math.floor(seconds / 60)} min${seconds % 60 ? ` ${seconds % 60} s` : ""}`;
-  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
-  return `${Math.round(seconds / 3600)} h`;
+  return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
 }
 
-export function ordinal(place) {
-  const tail = place % 100 >= 10 && place % 100 <= 20 ? "th" : { 1: "st", 2: "nd", 3: "rd" }[place % 10] || "th";
-  return `${number(place)}${tail}`;
+/** 14:32:05 */
+export function clock(date, seconds = true) {
+  const two = (n) => String(n).padStart(2, "0");
+  return [date.getHours(), date.getMinutes(), ...(seconds ? [date.getSeconds()] : [])].map(two).join(":");
 }
 
-export function clock(date) {
-  return date.toLocaleTimeString(language(), { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
-}
+class Words {
+  #texts; #dates; #plural; #ordinal;
 
-/** "Thu 26 Nov at 06:00"; today only the time. */
-export function day(date, now = new Date()) {
-  const time = date.toLocaleTimeString(language(), { hour: "2-digit", minute: "2-digit", hour12: false });
-  if (date.toDateString() === now.toDateString()) return time;
-  const parts = new Intl.DateTimeFormat(language(), { weekday: "short", day: "numeric", month: "short" });
-  const named = Object.fromEntries(parts.formatToParts(date).map((part) => [part.type, part.value]));
-  return `${named.weekday} ${named.day} ${named.month} at ${time}`;
-}
+  constructor(lang, texts) {
+    try {
+      Intl.getCanonicalLocales(lang);
+    } catch {
+      lang = "en";
+    }
+    this.#texts = texts;
+    this.number = new Intl.NumberFormat(lang, { maximumFractionDigits: 1 }).format;
+    this.#plural = new Intl.PluralRules(lang);
+    this.#ordinal = new Intl.PluralRules(lang, { type: "ordinal" });
+    this.#dates = new Intl.DateTimeFormat(lang === "en" ? "en-GB" : lang, { weekday: "short", day: "numeric", month: "short" });
+  }
 
-/** Sizes in powers of ten. */
-export function size(bytes) {
-  if (bytes < 1000) return `${bytes} B`;
-  if (bytes < 1e6) return `${number(bytes / 1e3)} kB`;
-  return bytes < 1e9 ? `${number(bytes / 1e6)} MB` : `${number(bytes / 1e9)} GB`;
+  /** A text with its values; of several forms the one for the number `n`. */
+  say(key, values = {}, rules = this.#plural) {
+    let text = this.#texts[key] ?? "";
+    if (typeof text === "object") text = text[rules.select(values.n)] ?? text.other;
+    return text.replace(/\{(\w+)\}/g, (all, name) => {
+      const value = values[name];
+      return typeof value === "number" ? this.number(value) : value;
+    });
+  }
+
+  /** 3 -> "3rd". */
+  nth(n) { return this.say("nth", { n }, this.#ordinal); }
+
+  /** "52,600 of 84,725 orders"; "12 rows (10 expected)" when there are more than expected. */
+  count({ done, total, unit }) {
+    if (unit === "%" || (!done && !total)) return "";
+    const named = unit ? ` ${unit}` : "", values = { done: this.number(done), total: this.number(total || 0) };
+    if (!total) return values.done + named;
+    return done > total ? this.say("expected", { ...values, done: values.done + named }) : this.say("of", values) + named;
+  }
+
+  /** "Starts on Thu 26 Nov at 06:00"; today only the time. */
+  start(date, now = new Date()) {
+    const time = clock(date, false);
+    if (date.toDateString() === now.toDateString()) return this.say("today", { time });
+    return this.say("starts", { time, day: this.#dates.format(date).replaceAll(",", "") });
+  }
+
+  /** Sizes in powers of ten. */
+  size(bytes) {
+    const power = bytes < 1e3 ? 0 : bytes < 1e6 ? 1 : bytes < 1e9 ? 2 : 3;
+    return `${this.number(bytes / 1e3 ** power)} ${["B", "kB", "MB", "GB"][power]}`;
+  }
 }

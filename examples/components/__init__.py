@@ -1,0 +1,1 @@
+"""Each component in a page: `python -m examples.components` shows them."""
