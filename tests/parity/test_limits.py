@@ -89,6 +89,20 @@ def test_run_09_no_more_at_once_than_the_cap_on_all_workers_together(
     assert len(workers) == 2
 
 
+def test_run_09_the_cap_of_a_queue_counts_jobs_with_and_without_a_group(
+    jobs: Backburner, start_worker: StartWorker
+) -> None:
+    gate = Gate()
+    heavy = cap_of_a_queue(jobs, gate)
+    waiting = [heavy.options(group=group).enqueue() for group in ("a", "a", "b", "c", None, None, None, None)]
+    start_worker(concurrency=8)
+    wait_until(lambda: gate.inside >= 2, "two of them run")
+    waiting += [heavy.options(group="d").enqueue(), heavy.enqueue()]
+    gate.open.set()
+    assert [done(job).state for job in waiting] == [JobState.SUCCEEDED] * 10
+    assert gate.most == 2
+
+
 def test_run_09_jobs_under_an_older_name_of_the_task_count_too(
     jobs: Backburner, start_worker: StartWorker, sqlite_url: str
 ) -> None:

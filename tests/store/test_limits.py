@@ -65,6 +65,15 @@ def test_a_capped_queue_counts_every_task(scene: Scene) -> None:
     assert ids_of(take(scene, worker, tasks=None)) == others[1:]
 
 
+def test_a_plain_claim_takes_nothing_of_a_capped_queue(scene: Scene) -> None:
+    """A worker that has not noticed the limit yet: it holds from the moment it was said."""
+    worker, job = scene.worker(), scene.one()
+    scene.store.queues.limit("default", 1)
+    assert scene.claim(worker) == []
+    scene.store.queues.limit("default", None)
+    assert ids_of(scene.claim(worker)) == [job]
+
+
 def test_a_job_of_its_own_process_by_an_older_name(scene: Scene) -> None:
     worker = scene.worker()
     first, second = scene.one(task="old one"), scene.one(task="one")

@@ -170,7 +170,7 @@ class Claimer:
         if ran_out and left > 0:
             look = self._lined(queue, left, first=False)
             found += len(look.taken) or int(look.moved)
-            if look.seen:
+            if look.seen and not self._lines.capped(queue):
                 # What could not be taken must not keep out what comes behind it.
                 free, ahead = self._room()
                 found += len(self._plain(queue, free, ahead, short, yielding=False))

@@ -158,7 +158,9 @@ class Dialect(ABC):
 
     @abstractmethod
     def claim(self, connection: DriverConnection, order: ClaimOrder) -> list[ClaimedJob]:
-        """Take jobs of one queue, best first. Takes nothing for a worker that was marked dead."""
+        """Take jobs of one queue, best first. Takes nothing for a worker that was marked dead, nor where a queue is
+        paused, or where only so many of its jobs may run at once.
+        """
 
     @abstractmethod
     def settle(

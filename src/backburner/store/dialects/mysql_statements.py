@@ -18,11 +18,11 @@ def insert(schema: Schema) -> str:
 
 
 def alive(schema: Schema) -> str:
-    """One row when the worker was not marked dead and the queue is not paused."""
+    """One row when the worker was not marked dead and the queue is neither paused nor capped."""
     return (
         f"SELECT 1 FROM {schema.qualified('workers')} WHERE id = %s AND dead_at IS NULL AND NOT EXISTS ("
-        f"SELECT 1 FROM {schema.qualified('queues')} WHERE name IN ('*', %s) AND paused_at IS NOT NULL "
-        "AND (paused_until IS NULL OR paused_until > %s)) LOCK IN SHARE MODE"
+        f"SELECT 1 FROM {schema.qualified('queues')} WHERE name IN ('*', %s) AND (most IS NOT NULL "
+        "OR (paused_at IS NOT NULL AND (paused_until IS NULL OR paused_until > %s)))) LOCK IN SHARE MODE"
     )
 
 

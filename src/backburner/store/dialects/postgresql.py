@@ -259,7 +259,7 @@ WITH alive AS MATERIALIZED (
     SELECT 1 FROM {workers} WHERE id = %(worker)s::uuid AND dead_at IS NULL AND NOT EXISTS (
         SELECT 1 FROM {queues} WHERE name IN ('*', %(queue)s) AND paused_at IS NOT NULL
         AND (paused_until IS NULL OR paused_until > %(now)s)
-    ) FOR KEY SHARE
+    ) AND NOT EXISTS (SELECT 1 FROM {queues} WHERE name = %(queue)s AND most IS NOT NULL) FOR KEY SHARE
 ), candidates AS MATERIALIZED (
     SELECT id, task, repeatable AND crashes = 0 AND losses = 0 AS light
     FROM {jobs}

@@ -35,8 +35,8 @@ WHERE position IN (
     )
     WHERE place <= ? OR (light AND task IN (SELECT value FROM json_each(?)))
 ) AND EXISTS (SELECT 1 FROM {workers} WHERE id = ? AND dead_at IS NULL)
-AND NOT EXISTS (SELECT 1 FROM {queues} WHERE name IN ('*', ?) AND paused_at IS NOT NULL
-                AND (paused_until IS NULL OR paused_until > ?))
+AND NOT EXISTS (SELECT 1 FROM {queues} WHERE name IN ('*', ?) AND (most IS NOT NULL
+                OR (paused_at IS NOT NULL AND (paused_until IS NULL OR paused_until > ?))))
 RETURNING id, {", ".join(CLAIMED)}{WAITED["sqlite"]}"""
 
 
