@@ -37,8 +37,10 @@ class CallersTransaction:
     def __init__(self, database: Database, target: object) -> None:
         self._database, self._target = database, target
         self._connection: CallersConnection | None = None
-        self._pending: list[NewJob] = []
+        # None while there is nothing to tell; without jobs where others have been moved.
+        self._pending: list[NewJob] | None = None
         self._groups: set[str] = set()
+        self._queues: set[str] = set()
         self._parents: set[str] = set()
 
     @property
@@ -75,11 +77,12 @@ class CallersTransaction:
         connection = self._connected()
         stored = connection.insert(jobs, size)
         self._groups |= stored.groups
+        self._queues |= stored.queues
         self._parents |= stored.parents
-        others = bool(stored.groups or stored.parents)
-        ready = [job for job in stored.jobs if others or job.run_at <= job.created_at]
-        if ready and not connection.when_ended(ready, self._ring_in_thread):
-            self._pending.extend(ready)
+        moved = bool(stored.groups or stored.queues or stored.parents)
+        ready = [job for job in stored.jobs if moved or job.run_at <= job.created_at]
+        if (ready or moved) and not connection.when_ended(ready, self._ring_in_thread):
+            self._pending = [*(self._pending or ()), *ready]
         return stored.instead
 
     def get(self, job_id: str) -> Job:
@@ -95,8 +98,9 @@ class CallersTransaction:
 
     def settled(self) -> None:
         """Tell workers of the jobs enqueued so far that one look at the database confirms."""
-        jobs, self._pending = self._pending, []
-        self._ring(jobs)
+        jobs, self._pending = self._pending, None
+        if jobs is not None:
+            self._ring(jobs)
 
     def _ring_in_thread(self, jobs: Sequence[NewJob]) -> None:
         try:
@@ -108,21 +112,19 @@ class CallersTransaction:
             _ = loop.run_in_executor(None, self._ring, jobs)
 
     def _ring(self, jobs: Sequence[NewJob]) -> None:
-        if not jobs:
-            return
         groups, self._groups = self._groups, set()
         parents, self._parents = self._parents, set()
+        # Of what was moved: rolled back or not, a look does no harm.
+        freed, self._queues = self._queues, set()
         asked = {job.id: (job.queue, job.priority) for job in jobs[-_CONFIRMED:]}
         # A hint only: what goes wrong here must not look like a failed commit.
         with suppress(StoreError):
-            states = self._database.store.jobs.states(list(asked))
+            states = self._database.store.jobs.states(list(asked)) if asked else {}
             ready = {asked[job_id] for job_id, state in states.items() if state is JobState.QUEUED}
-            freed: set[str] = set()
             parents |= parents_of_all(job for job in jobs if states.get(job.id) is JobState.BLOCKED)
             if parents:
                 freed |= self._database.store.dependencies.join(parents)
             if groups:
-                # Something that waited in them was replaced: rolled back or not, a look does no harm.
                 freed |= self._database.store.groups.advance(groups)
             if freed:
                 self._database.bell.ring(freed)

@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from backburner import Backburner, JobState, Task
 from backburner.errors import DuplicateJob, IdempotencyMismatch
-from tests.api.drivers import asynchronous
+from tests.api.drivers import asynchronous, driver
 from tests.api.rings import Rings
-from tests.api.test_transaction import ALL, core, opened
+from tests.api.test_transaction import ALL, core, opened, session
 
 Open = Callable[[str], Any]
 
@@ -165,3 +165,27 @@ def test_retry_of_many_leaves_out_what_has_an_equal(jobs: Backburner, work: Task
         jobs.retry(old)
     assert jobs.retry(state="cancelled") == 1
     assert [job.refresh().state for job in (old, new, other)] == ["cancelled", "queued", "queued"]
+
+
+@pytest.mark.parametrize("open_it", [driver, core, session])
+def test_a_group_goes_on_when_its_head_is_pushed_back_in_the_callers_transaction(
+    jobs: Backburner, work: Task[[int], None], database_url: str, open_it: Open
+) -> None:
+    """Nothing new is stored then, and all the same there is something to tell."""
+    head = work.options(group="g", on_conflict="debounce")
+    with jobs.bulk():
+        first, second = head.enqueue(1), work.options(group="g").enqueue(2)
+    later = work.options(on_conflict="debounce", delay=60, queue="later").enqueue(3)
+    rings = Rings(jobs)
+    with opened(open_it, database_url) as connection:
+        with jobs.transaction(connection):
+            assert head.options(delay=60).enqueue(1).id == first.id
+            connection.commit()
+        assert (first.refresh().state, second.refresh().state) == (JobState.SCHEDULED, JobState.QUEUED)
+        assert rings.heard == [{"default"}]
+        rings.heard.clear()
+        with jobs.transaction(connection):
+            assert work.options(on_conflict="debounce").enqueue(3).id == later.id
+            connection.commit()
+        assert later.refresh().state is JobState.QUEUED
+        assert rings.heard == [{"later"}]
