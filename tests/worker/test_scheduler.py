@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine
 
 from backburner import Backburner
 from backburner.schedule import Schedule
+from backburner.store import keys
 from backburner.worker import Worker, WorkerOptions
 from backburner.worker.scheduler import GONE_SECONDS, SEEN_SECONDS, Scheduler
 from tests.store.scene import HandClock
@@ -179,6 +181,34 @@ def test_one_that_cannot_be_read_here_does_not_keep_the_others_from_firing(
     monkeypatch.setattr(Schedule, "due", real)
     worker.once()
     assert len(world.jobs.schedules.fires("broken")) == 1
+
+
+def test_one_whose_key_is_wanted_by_an_open_transaction_does_not_keep_the_others_from_firing(
+    on_postgresql: World, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = on_postgresql
+    monkeypatch.setattr(keys, "WAIT", 0.05)
+    jobs = Backburner(world.url)
+    jobs.store.clock = clock
+
+    @jobs.task(unique="live")
+    def report(country: str) -> None: ...
+
+    jobs.schedule(report, name="busy", every=60, args=("cz",))
+    jobs.schedule(report, name="fine", every=61, args=("de",))
+    worker = Scheduler(jobs.store, jobs.bell, jobs.ids.new, jobs.schedules, 1.0, clock.seconds)
+    worker.once()
+    clock.move(61)
+    engine = create_engine(world.url)
+    with engine.connect() as connection:
+        report.options(connection=connection).enqueue("cz")
+        assert worker.once() is None
+        assert [len(jobs.schedules.fires(name)) for name in ("busy", "fine")] == [0, 1]
+        connection.rollback()
+    worker.once()
+    assert len(jobs.schedules.fires("busy")) == 1
+    engine.dispose()
+    jobs.close()
 
 
 def test_a_worker_fires_as_soon_as_something_is_due(world: World) -> None:

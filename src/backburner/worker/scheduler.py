@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from backburner.clock import boot_seconds
-from backburner.errors import BackburnerError, StoreError
+from backburner.errors import BackburnerError, KeyBusy, StoreError
 from backburner.notify import Bell
 from backburner.schedule import Schedule
 from backburner.schedules import Schedules
@@ -107,6 +107,9 @@ class Scheduler:
         for name in self._store.schedules.due():
             try:
                 queues.update(job.queue for job in self._store.schedules.fire(name, self._new_id))
+            except KeyBusy as error:
+                log.warning("schedule %s fires later: %s", name, error)
+                fine = False
             except StoreError:
                 raise
             except Exception:
