@@ -419,11 +419,23 @@ def test_rows_of_idle_groups_are_forgotten(scene: Scene) -> None:
     scene.insert(2, group_name="busy")
     done = next(job for job in step(scene, worker).taken if job.group_name == "done")
     ended(scene, worker, [done])
-    assert scene.store.groups.prune("", 1) == (0, "busy")
-    assert scene.store.groups.prune("busy", 10) == (1, "")
+    assert scene.store.groups.rows.prune("", 1) == (0, "busy")
+    assert scene.store.groups.rows.prune("busy", 10) == (1, "")
     new = scene.one(group_name="done")
     # The row is made again at once: a worker that ends when it finds nothing looks only once.
     assert new in ids_of(step(scene, worker).taken)
+
+
+def test_a_group_goes_on_whose_row_was_forgotten_by_another_process(scene: Scene, elsewhere: Scene) -> None:
+    worker = scene.worker()
+    scene.one(group_name="g")
+    ended(scene, worker, step(scene, worker).taken)
+    assert elsewhere.store.groups.rows.prune("", 100) == (1, "")
+    first, second = scene.job(group_name="g"), scene.job(group_name="g")
+    scene.store.inserts.put([first, second], 100)
+    assert states(scene, first.id, second.id) == [S.QUEUED, S.BLOCKED]
+    assert scene.store.jobs.cancel(first.id, "not needed") == {"default"}
+    assert scene.state(second.id) is S.QUEUED
 
 
 def test_place_in_line(scene: Scene) -> None:

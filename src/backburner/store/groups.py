@@ -16,6 +16,7 @@ from backburner.run_options import Cap
 from backburner.states import JobState
 from backburner.store.conditions import GROUP, in_line, queued_in_group, queued_in_line, state_is, waits_for_time
 from backburner.store.dialects.base import ClaimOrder
+from backburner.store.group_rows import GroupRows
 from backburner.store.lane import CLAIM, FINISH
 from backburner.store.limits import Room
 from backburner.store.taking import alive, paused_queues, take
@@ -55,7 +56,7 @@ class Groups:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._t = store.schema.jobs
-        self._known: set[str] = set()
+        self.rows: GroupRows = GroupRows(store)
 
     def arrivals(self, order: ClaimOrder) -> list[str]:
         """Groups with queued jobs that `order` may take, the best first; without any lock."""
@@ -76,7 +77,7 @@ class Groups:
 
         Empty for a worker that was marked dead, and for a paused queue. `caps(task)` is how many of a task may run.
         """
-        self._make(names)
+        self.rows.make(names)
 
         def serves(row: Row[Any]) -> bool:
             low, high = order.priorities
@@ -86,32 +87,34 @@ class Groups:
             if not alive(self._store, connection, order.worker):
                 return Step([], set(), 0)
             room = Room(self._store, connection, order.free, caps, paused_queues(self._store, connection))
-            mine = self._lock(connection, names, wait=False)
+            mine = self.rows.lock(connection, names, wait=False)
             step = self._step(connection, mine, order.worker, lambda row: serves(row) and room.admits(row))
             return step._replace(full=frozenset(room.full))
 
         step = self._store.run(work, CLAIM)
         # A row may have been cleaned away since it was made: a worker that ends when it finds nothing must find it.
-        return self._store.run(work, CLAIM) if self._made_again(names) and not step.taken else step
+        return self._store.run(work, CLAIM) if self.rows.made_again(names) and not step.taken else step
 
     def advance(self, names: Iterable[str]) -> set[str]:
         """Queue the next ones of these groups, where nobody holds them; the queues that got one."""
         wanted = sorted(set(names))
         if not wanted:
             return set()
-        self._make(wanted)
+        self.rows.make(wanted)
 
         def work(connection: Connection) -> Step:
-            mine = self._lock(connection, wanted, wait=True)
+            mine = self.rows.lock(connection, wanted, wait=True)
             return self._step(connection, mine, None, lambda row: False)
 
         queued: set[str] = set()
         for _ in range(LOOKS):
             step = self._store.run(work, FINISH)
             queued |= step.queued
-            wanted = sorted(step.missed)
+            # A row that was not there to be locked was cleaned away since we made it.
+            wanted = sorted(step.missed | self.rows.gone(wanted))
             if not wanted:
                 break
+            self.rows.make(wanted)
         return queued
 
     def sweep(self, after: str) -> tuple[list[str], str]:
@@ -166,10 +169,10 @@ class Groups:
             for kind in (in_line(t), waits_for_time(t), held_back)
         ]
         cancelled = {"state": JobState.CANCELLED, "finished_at": now, "reason": reason, "blocked_on": None}
-        self._make([name])
+        self.rows.make([name])
 
         def work(connection: Connection) -> int:
-            self._lock(connection, [name], wait=True)
+            self.rows.lock(connection, [name], wait=True)
             for some in rest:
                 ids = connection.execute(some.with_for_update(skip_locked=True)).scalars().all()
                 if ids:
@@ -196,29 +199,6 @@ class Groups:
         """The id of the job that holds a group."""
         query = select(self._t.c.id).where(self._t.c.slot == name)
         return self._store.read(lambda c: c.execute(query).scalar())
-
-    def prune(self, after: str, limit: int) -> tuple[int, str]:
-        """Forget rows of groups without live jobs, among `limit` from the name `after` on; and where to look next."""
-        groups, t = self._store.schema.groups, self._t.c
-        used = or_(
-            select(t.id).where(t.group_name == groups.c.name, in_line(t)).exists(),
-            select(t.id).where(t.slot == groups.c.name).exists(),
-        )
-        page = select(groups.c.name).where(groups.c.name > after).order_by(groups.c.name).limit(limit)
-
-        def idle(connection: Connection, names: Sequence[str], *, lock: bool) -> Sequence[str]:
-            query = select(groups.c.name).where(groups.c.name.in_(names), ~used)
-            return connection.execute(query.with_for_update(skip_locked=True) if lock else query).scalars().all()
-
-        def work(connection: Connection) -> int:
-            gone = idle(connection, free, lock=True)
-            if gone:
-                connection.execute(groups.delete().where(groups.c.name.in_(gone)))
-            return len(gone)
-
-        names = self._store.read(lambda c: c.execute(page).scalars().all())
-        free = self._store.read(lambda c: idle(c, names, lock=False)) if names else []
-        return self._store.run(work) if free else 0, names[-1] if len(names) == limit else ""
 
     # A step, under the locks of its groups
 
@@ -312,38 +292,3 @@ class Groups:
                     reason=f"Job {head.id} of the same group does its work too.",
                 )
             )  # fmt: skip
-
-    # Rows of groups
-
-    def _make(self, names: Sequence[str]) -> None:
-        """Rows to lock, in a transaction of their own: nobody waits for their makers."""
-        new = sorted(set(names) - self._known)
-        if not new:
-            return
-        groups = self._store.schema.groups
-        rows = [{"name": name} for name in new]
-        self._store.run(lambda c: c.execute(self._store.dialect.insert_new(groups), rows), CLAIM)
-        if len(self._known) > 10_000:
-            self._known.clear()
-        self._known.update(new)
-
-    def _made_again(self, names: Sequence[str]) -> bool:
-        """Make the rows of those that could not be locked; True when any was gone."""
-        unlocked = set(names) - self._known
-        if not unlocked:
-            return False
-        groups = self._store.schema.groups.c
-        query = select(groups.name).where(groups.name.in_(unlocked))
-        there = set(self._store.read(lambda c: c.execute(query).scalars().all()))
-        self._known.update(there)
-        self._make(sorted(unlocked))
-        return unlocked != there
-
-    def _lock(self, connection: Connection, names: Sequence[str], *, wait: bool) -> list[str]:
-        groups = self._store.schema.groups.c
-        query = select(groups.name).where(groups.name.in_(names)).order_by(groups.name)
-        locked = list(connection.execute(query.with_for_update(skip_locked=not wait)).scalars())
-        if len(locked) < len(names):
-            # Locked by others, or cleaned away meanwhile: see `_made_again`.
-            self._known.difference_update(set(names) - set(locked))
-        return locked

@@ -190,7 +190,7 @@ class GroupKeeper:
         if self._after:
             return 0.1
         try:
-            _, self._idle_after = self._store.groups.prune(self._idle_after, 500)
+            _, self._idle_after = self._store.groups.rows.prune(self._idle_after, 500)
         except StoreError as error:
             log.debug("groups are cleaned later: %s", error)
         return None
