@@ -1,9 +1,13 @@
 """Real workers on serial groups, limits, pauses and priorities."""
 
+import threading
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from backburner.seams import SeamName, Seams
 from backburner.states import JobState
 from backburner.worker import Worker, WorkerOptions
 from tests.waiting import wait_until
@@ -171,3 +175,30 @@ def test_a_queue_with_more_weight_gets_more(world: World) -> None:
     queue_of = {job.id: job.queue for job in world.jobs.find(limit=100)}
     first = [queue_of[job] for job in bodies(world)][:40]
     assert first.count("heavy") > 2 * first.count("light") > 0
+
+
+class Meanwhile(Seams):
+    """Something happens in another thread when the next job was taken with an end, and is not held yet."""
+
+    def __init__(self) -> None:
+        self.happens: Callable[[], None] | None = None
+
+    def reach(self, name: SeamName) -> None:
+        if name == "after finish" and self.happens is not None:
+            thread = threading.Thread(target=self.happens)
+            thread.start()
+            # It is to come through as far as it can: in the end it waits for this thread.
+            thread.join(0.2)
+
+
+def test_what_is_taken_with_the_end_of_another_is_not_given_back_meanwhile(on_sqlite: World) -> None:
+    """The look for jobs that are owned and not held took it for one of those, and it ran twice at the same time."""
+    world = on_sqlite
+    world.jobs.seams = seams = Meanwhile()
+    jobs = [world.enqueue("hold", "go on", group="g"), *(world.enqueue("work", n, 0.05, group="g") for n in range(2))]
+    with Worker(world.jobs, QUICK) as worker:
+        world.begun(jobs[0])
+        process: Any = worker._process
+        seams.happens = process._recover
+        world.say("go on")
+        assert [world.ends(job).attempt for job in jobs] == [1, 1, 1]

@@ -7,6 +7,7 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 from backburner.errors import StoreUnavailable
 from backburner.job import ClaimedJob
@@ -38,11 +39,14 @@ class Finisher:
         worker: Callable[[], str],
         busy: Callable[[], bool],
         grouped: Callable[[Sequence[Settlement]], tuple[dict[str, str], HandOver] | None],
+        hold: Callable[[list[ClaimedJob]], None],
         settled: Callable[[Sequence[Settlement], set[str], list[ClaimedJob]], None],
         seams: Seams,
     ) -> None:
         self._store, self._worker, self._busy, self._seams = store, worker, busy, seams
-        self._grouped, self._settled = grouped, settled
+        self._grouped, self._hold, self._settled = grouped, hold, settled
+        self.taking = threading.Lock()
+        """Held while jobs are taken with the end of others: they are owned a little before anybody here holds them."""
         self._pending: deque[Settlement] = deque()
         self._arrived = threading.Event()
         self._written = threading.Condition()
@@ -139,11 +143,13 @@ class Finisher:
         self._seams.reach("before finish")
         taken: list[ClaimedJob] = []
         next_ones = self._grouped(batch)
-        if next_ones is None:
-            accepted = self._store.claims.settle(self._lane, batch, self._worker())
-        else:
-            accepted, taken = self._store.claims.settle_and_take(self._lane, batch, self._worker(), *next_ones)
-        self._seams.reach("after finish")
+        with nullcontext() if next_ones is None else self.taking:
+            if next_ones is None:
+                accepted = self._store.claims.settle(self._lane, batch, self._worker())
+            else:
+                accepted, taken = self._store.claims.settle_and_take(self._lane, batch, self._worker(), *next_ones)
+            self._seams.reach("after finish")
+            self._hold(taken)
         for settlement in batch if len(accepted) < len(batch) else ():
             if settlement.id not in accepted:
                 log.warning("job %s attempt %d was taken over", settlement.id, settlement.attempt)

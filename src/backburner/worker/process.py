@@ -80,8 +80,9 @@ class WorkerProcess:
         self._ear = jobs.bell.ear(options.queues, options.priorities)
         self.pool = pool(options.concurrency, self.bench.executor.run, self._may_claim, self._ear.ring)
         self.finisher = Finisher(
-            self._store, self._my_id, lambda: self.pool.waiting > 0, self._grouped, self._settled, jobs.seams
-        )
+            self._store, self._my_id, lambda: self.pool.waiting > 0, self._grouped, self._hold, self._settled,
+            jobs.seams,
+        )  # fmt: skip
         self._deaf = Deaf(self.bench, self.pool, self.finisher, may_exit=may_exit, become_quiet=self.become_quiet)
         self._joiner = Joiner(self._store, jobs.bell, options.poll)
         self._lines = Lines(self._store, jobs.bell, jobs.registry, options, jobs.seams)
@@ -284,7 +285,6 @@ class WorkerProcess:
     def _go_on(self, batch: Sequence[Settlement], accepted: set[str], taken: list[ClaimedJob]) -> None:
         """Let the groups of what ended go on. What fails here is made good by the keeper of groups."""
         if taken:
-            self._hold(taken)
             self.pool.add(taken, len(taken))
             self._lines.took(taken)
         if self.pool.unreserve(end.id for end in batch):
@@ -321,10 +321,11 @@ class WorkerProcess:
 
     def _recover(self) -> None:
         """After a claim whose answer was lost: what we own and do not hold goes back."""
-        held = set(self._held)
-        for job_id, position, attempt in self._store.claims.owned(self.id):
-            if job_id not in held and job_id not in self._held:
-                self.finisher.add(Settlement(job_id, position, attempt, JobState.QUEUED))
+        with self.finisher.taking:
+            held = set(self._held)
+            for job_id, position, attempt in self._store.claims.owned(self.id):
+                if job_id not in held and job_id not in self._held:
+                    self.finisher.add(Settlement(job_id, position, attempt, JobState.QUEUED))
 
     def _on_deaf(self, running: Running) -> None:
         self._deaf.add(running)
