@@ -9,6 +9,7 @@ import pytest
 
 from tests import databases
 from tests.databases import Kind
+from tests.mutants import mark
 from tests.programs import find_chromium
 from tests.servers import MariaDBServer, PostgresServer, RabbitServer, RedisServer, ServerMissing
 
@@ -16,6 +17,8 @@ os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("certificate.pem"))
 """Nobody here is trusted. To read all that a system trusts takes 20 ms, for each HTTP client and each connection to
 MariaDB.
 """
+
+mark.obey()
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 

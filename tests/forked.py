@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from tests.mutants import mark
 from tests.waiting import NeverHappened, wait_until
 
 PRELOADED = (
@@ -101,4 +102,5 @@ def _begin(
         file = os.open(path, os.O_WRONLY | os.O_APPEND)
         os.dup2(file, standard)
         os.close(file)
+    mark.obey()
     sys.exit(main(*arguments))
