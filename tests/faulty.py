@@ -1,6 +1,7 @@
 """Faults of the connections to the database: at the two places where the store takes one, at a given rate.
 
-`Faults` draws them, `install` has them happen in this process from now on, `faults_in` for as long as a test lasts.
+`Faults` draws them, `install` has them happen in this process from now on, `faults_in` for as long as a test lasts;
+`under_fire` besides has everybody ask again.
 """
 
 import random
@@ -9,21 +10,27 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, Literal
+from unittest.mock import patch
 
 import psycopg
 import pymysql
 
+from backburner.errors import StoreUnavailable
+from backburner.store.claims import Claims
 from backburner.store.connections import Connections
 from backburner.store.dialects.base import Dialect
 from backburner.store.lane import Lane
+from backburner.store.workers import Workers
 
 Fault = Literal["before", "after", "slow", "deadlock", "disconnect"]
 """An error before anything was done; an error after the commit; a delay; a deadlock, so that the transaction is rolled
 back and asked again; a connection that breaks just before the commit."""
 ALL: tuple[Fault, ...] = ("before", "after", "slow", "deadlock", "disconnect")
+HARMLESS: tuple[Fault, ...] = ("before", "slow", "deadlock", "disconnect")
+"""Those after which nothing is done: whoever asks again gets what he would have got."""
 SLOW_SECONDS = 0.02
 
 
@@ -77,6 +84,51 @@ def faults_in(faults: Faults) -> Iterator[Faults]:
         yield faults
     finally:
         remove()
+
+
+@contextmanager
+def under_fire(faults: Faults) -> Iterator[Faults]:
+    """Inside, connections fail, and whoever hears of it asks again, as all loops of a worker do.
+
+    What may be asked again though it was done, ends of attempts and beats, also loses answers. `faults` are to be
+    harmless.
+    """
+    struck = threading.local()
+    draw = faults.draw
+
+    def noted() -> Fault | None:
+        fault = draw()
+        struck.now = getattr(struck, "now", False) or fault in ("before", "disconnect")
+        return fault
+
+    def again(ask: Callable[..., Any]) -> Callable[..., Any]:
+        def asked(*arguments: Any, **named: Any) -> Any:
+            while True:
+                struck.now = False
+                try:
+                    return ask(*arguments, **named)
+                except StoreUnavailable:
+                    if not struck.now:
+                        raise
+
+        return asked
+
+    def answer_lost(door: Callable[..., Any]) -> Callable[..., Any]:
+        def asked(*arguments: Any, **named: Any) -> Any:
+            if draw() is not None:
+                door(*arguments, **named)
+            return door(*arguments, **named)
+
+        return asked
+
+    with ExitStack() as stack:
+        stack.enter_context(patch.object(faults, "draw", noted))
+        stack.enter_context(faults_in(faults))
+        for owner in (Lane, Connections):
+            stack.enter_context(patch.object(owner, "run", again(owner.run)))
+        for door, name in ((Claims, "settle"), (Workers, "beat")):
+            stack.enter_context(patch.object(door, name, answer_lost(getattr(door, name))))
+        yield faults
 
 
 def _befall(

@@ -1,16 +1,42 @@
 """Every test here runs once per kind of database."""
 
+import os
+import zlib
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from backburner.store.store import Store
+from tests.faulty import HARMLESS, Faults, under_fire
 from tests.store.scene import HandClock, Scene
 
 # Its assertions are as good as a test's, but its name is none.
 pytest.register_assert_rewrite("tests.store.job_machine")
 
 OpenStore = Callable[..., Store]
+
+RATE = float(os.environ.get("STORE_FAULT_RATE", "0"))
+"""The part of all calls to the database that something happens to, in a run of these tests under fire."""
+NOT_UNDER_FIRE = {
+    "test_connections": "counts connections",
+    "test_faulty": "has faults of its own",
+    "test_fork": "looks at what a fork finds open",
+    "test_lock_order": "counts deadlocks",
+    "test_migrations": "stops in the middle of migrations by hand",
+    "test_plans": "looks at statements, each once",
+    "test_transient": "is about errors itself",
+    "test_unavailable": "is about errors itself",
+}
+
+
+@pytest.fixture(autouse=True)
+def fire(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With STORE_FAULT_RATE connections fail in every test, but for those that are about connections themselves."""
+    if not RATE or request.module.__name__.rpartition(".")[2] in NOT_UNDER_FIRE:
+        yield
+        return
+    with under_fire(Faults(RATE, zlib.crc32(request.node.nodeid.encode()), HARMLESS)):
+        yield
 
 
 @pytest.fixture

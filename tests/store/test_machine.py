@@ -15,6 +15,7 @@ from backburner.job import ClaimedJob
 from backburner.states import FINAL, WAITING, JobState, allowed
 from backburner.store.store import Store
 from tests.databases import Kind
+from tests.faulty import HARMLESS, Faults, under_fire
 from tests.store.scene import LEASE, HandClock, Scene, end
 
 S = JobState
@@ -234,6 +235,14 @@ BOUNDED = settings(
 
 def test_any_order_of_anything(machine: type[Machine]) -> None:
     run_state_machine_as_test(machine, settings=settings(BOUNDED, max_examples=machine.wanted))
+
+
+def test_any_order_of_anything_under_fire(machine: type[Machine]) -> None:
+    """Every twentieth call to the database fails, and whoever hears of it asks again."""
+    few = settings(BOUNDED, max_examples=machine.wanted // 4, stateful_step_count=20)
+    with under_fire(Faults(0.05, 1, HARMLESS)) as faults:
+        run_state_machine_as_test(machine, settings=few)
+    assert set(faults.happened) == {*HARMLESS}
 
 
 @pytest.mark.long
