@@ -179,7 +179,7 @@ def test_a_private_redis_forgets_everything_when_it_is_stopped() -> None:
     assert not server.folder.exists()
 
 
-@pytest.mark.parametrize("kind", ["RabbitServer", "RedisServer"])
+@pytest.mark.parametrize("kind", [pytest.param("RabbitServer", marks=pytest.mark.long), "RedisServer"])
 def test_a_broker_server_does_not_outlive_a_run_that_is_killed(kind: str) -> None:
     program = (
         f"import sys\nfrom tests.servers import {kind}\nserver = {kind}()\nserver.start()\n"

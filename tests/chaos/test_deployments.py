@@ -8,7 +8,7 @@ from backburner.errors import JobFailed
 from tests.waiting import wait_until
 from tests.worker.world import World
 
-JOBS = 2_000
+JOBS = 600
 
 
 def _mixed(world: World) -> dict[str, str]:

@@ -19,8 +19,8 @@ from tests.worker.history import Entry
 from tests.worker.world import World
 
 SEED = int(os.environ.get("CHAOS_SEED", "7"))
-KILLS = int(os.environ.get("CHAOS_KILLS", "6"))
-GROUPS, MEMBERS, PLAIN = 24, 12, 100
+KILLS = int(os.environ.get("CHAOS_KILLS", "4"))
+GROUPS, MEMBERS, PLAIN = 16, 10, 60
 OPTIONS = {"processes": 4, "concurrency": 3, "poll": 0.1}
 
 

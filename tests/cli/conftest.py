@@ -14,7 +14,13 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def shop(tmp_path: Path, database_url: str) -> Shop:
+def shop(tmp_path: Path, sqlite_url: str) -> Shop:
+    """An app on SQLite: what is printed is the same everywhere."""
+    return make_shop(tmp_path, sqlite_url)
+
+
+@pytest.fixture
+def shop_everywhere(tmp_path: Path, database_url: str) -> Shop:
     """An app on each kind of database, whose tables are there."""
     return make_shop(tmp_path, database_url)
 

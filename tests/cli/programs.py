@@ -53,9 +53,10 @@ class Shop:
         """The command to its end, as a shell starts it."""
         return commands.run_afresh(arguments, self.folder, self.environment(app, environ))
 
-    def started(self, *arguments: str) -> AbstractContextManager[Forked]:
+    def started(self, *arguments: str, **environ: str) -> AbstractContextManager[Forked]:
         """The command in the background, told to stop at the end of the block; what it says goes to `stderr`."""
-        return commands.started(arguments, self.folder, self.environment("shop:jobs", {}), self.folder / "stderr")
+        environment = self.environment("shop:jobs", environ)
+        return commands.started(arguments, self.folder, environment, self.folder / "stderr")
 
     def said(self) -> str:
         """What the command in the background has said so far."""

@@ -20,8 +20,8 @@ from tests.waiting import wait_until
 
 
 @pytest.fixture
-def store(database_url: str) -> Iterator[Store]:
-    made = Store(database_url, auto_migrate=True)
+def store(sqlite_url: str) -> Iterator[Store]:
+    made = Store(sqlite_url, auto_migrate=True)
     made.ready()
     yield made
     made.close()

@@ -43,7 +43,8 @@ def states(shop: Shop) -> dict[str, str]:
     return found
 
 
-def test_burst_runs_what_is_ready_and_ends(shop: Shop) -> None:
+def test_burst_runs_what_is_ready_and_ends(shop_everywhere: Shop) -> None:
+    shop = shop_everywhere
     added, perm = enqueue(shop, ("add", 1, 2), ("perm",))
     ran = shop.run_afresh("worker", "--burst")
     assert ran.returncode == 0, ran.stderr

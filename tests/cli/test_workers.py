@@ -39,7 +39,8 @@ def test_a_stop_that_takes_too_long_is_told(jobs: Backburner, run: Run) -> None:
 
 
 def test_a_worker_is_reloaded_and_stopped_for_good(shop: Shop) -> None:
-    with shop.started("worker", "--label", "mails") as process:
+    # What it is told it hears with a beat.
+    with shop.started("worker", "--label", "mails", BACKBURNER_BEAT="0.5") as process:
         wait_until(lambda: " is ready " in shop.said(), "the worker is ready")
         loaded = shop.run("reload", "--label", "mails", "--timeout", "60")
         assert (loaded.returncode, loaded.stdout) == (0, "told 1 worker to load anew\n1 worker ended\n"), loaded.stderr

@@ -172,8 +172,7 @@ def noting(jobs: Backburner) -> Task[[], None]:
     return note
 
 
-def test_run_21_one_switch_stops_all_running(jobs_everywhere: Backburner, start_worker: StartWorker) -> None:
-    jobs = jobs_everywhere
+def test_run_21_one_switch_stops_all_running(jobs: Backburner, start_worker: StartWorker) -> None:
     note = noting(jobs)
     jobs.queues.pause(reason="the warehouse moves", by="ada")
     waiting = [note.options(queue=queue).enqueue() for queue in ("default", "mail", "reports")]

@@ -61,8 +61,7 @@ def test_run_15_one_that_cannot_be_run_says_so(program: Program) -> None:
     assert program.run("lock", "nightly", "--", "sh", "-c", "kill -9 $$").returncode == 137
 
 
-def test_run_15_a_block_runs_once_at_a_time(jobs_everywhere: Backburner) -> None:
-    jobs = jobs_everywhere
+def test_run_15_a_block_runs_once_at_a_time(jobs: Backburner) -> None:
     with jobs.lock("nightly", lease=0.6) as lock:
         with pytest.raises(AlreadyRunning, match=f"'nightly' is running already: host .*, process {os.getpid()}, "):
             jobs.lock("nightly", wait=1.5).__enter__()
@@ -76,8 +75,8 @@ def test_run_15_a_block_runs_once_at_a_time(jobs_everywhere: Backburner) -> None
         jobs.lock("")
 
 
-def test_run_15_a_lost_lock_is_told(jobs_everywhere: Backburner) -> None:
-    jobs, told = jobs_everywhere, list[str]()
+def test_run_15_a_lost_lock_is_told(jobs: Backburner) -> None:
+    told: list[str] = []
     with jobs.lock("nightly", lease=0.6) as lock:
         lock.on_lost(lambda: told.append("lost"))
         # What another does who finds the lease over.

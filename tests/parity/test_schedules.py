@@ -11,9 +11,7 @@ from tests.parity.running import done
 from tests.waiting import wait_until
 
 
-def test_enq_18_jobs_that_come_again_and_again(jobs_everywhere: Backburner, start_worker: StartWorker) -> None:
-    jobs = jobs_everywhere
-
+def test_enq_18_jobs_that_come_again_and_again(jobs: Backburner, start_worker: StartWorker) -> None:
     @jobs.task(name="shop.sync")
     def sync(shop: int) -> int:
         return shop

@@ -15,8 +15,10 @@ PROJECT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def shop(pytester: pytest.Pytester) -> pytest.Pytester:
+def shop(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """A project with an app, and with the plugin, however Backburner was installed."""
+    # Those of our own tests take seconds to load.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makepyfile(
         tasks="""
         from backburner import Backburner

@@ -63,7 +63,9 @@ def test_what_had_not_begun_goes_back_without_blame(world: World) -> None:
         assert (job.crashes, job.losses, job.tries) == (0, 0, 0)
 
 
-@pytest.mark.parametrize("how", ["exit", "exit in good order", pytest.param("segfault", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "how", ["exit", *(pytest.param(how, marks=pytest.mark.long) for how in ("exit in good order", "segfault"))]
+)
 def test_a_job_that_ends_its_process_is_found_out(world: World, how: str) -> None:
     """Among innocent ones: it alone is blamed, fails after three proven crashes, and all others succeed."""
     innocent = world.enqueue_many("work", [(1, 0.02)] * 20)

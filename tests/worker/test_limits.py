@@ -181,7 +181,7 @@ def test_isolated(on_sqlite: World, task: str, how: str) -> None:
     # One that listens is told in time; one that does not is not waited for.
     tree = world.start(stop_grace=0.5 if task == "hold" else 20.0)
     worker = world.begun(mate).pid
-    limit = {how: 3.0, "max_attempts": 1} if how != "cancel" else {}
+    limit = {how: 1.0, "max_attempts": 1} if how != "cancel" else {}
     job = world.enqueue(task, "never", isolate=True, **limit)
     entry = world.begun(job)
     assert entry.pid != worker

@@ -254,7 +254,7 @@ def test_every_second_of_two_hosts_fires_once(world: World) -> None:
     world.jobs.schedules.add("work", name="tick", every=1)
     for tree in [world.start(processes=2), world.start(processes=2)]:
         world.ready(tree, 2)
-    wait_until(lambda: len(ticks(world)) >= 8, "eight seconds have fired", 60)
+    wait_until(lambda: len(ticks(world)) >= 4, "four seconds have fired", 60)
     world.jobs.schedules.pause("tick")
     assert_each_second_once(world)
     assert set(world.history.begun().values()) == {1}
@@ -265,8 +265,8 @@ def test_every_second_fires_once_when_a_host_is_killed(world: World) -> None:
     first, second = world.start(processes=2), world.start()
     world.ready(first, 2)
     world.ready(second)
-    wait_until(lambda: len(ticks(world)) >= 3, "three seconds have fired", 60)
+    wait_until(lambda: len(ticks(world)) >= 2, "two seconds have fired", 60)
     os.killpg(first.pid, signal.SIGKILL)
-    wait_until(lambda: len(ticks(world)) >= 8, "eight seconds have fired", 60)
+    wait_until(lambda: len(ticks(world)) >= 5, "five seconds have fired", 60)
     world.jobs.schedules.pause("tick")
     assert_each_second_once(world)
