@@ -198,7 +198,7 @@ def test_run_08_limits_from_the_last_sign_of_life_and_in_all(jobs: Backburner, s
     told = threading.Event()
     silent = jobs.task(name="stalls", stall_timeout=0.3, max_attempts=1)(lambda: told.wait(60))
     stalls = silent.enqueue()
-    lasts = jobs.task(name="lasts", timeout=0.6, stall_timeout=0.3, max_attempts=1)(says).enqueue()
+    lasts = jobs.task(name="lasts", timeout=1.2, stall_timeout=1.0, max_attempts=1)(says).enqueue()
     start_worker()
     assert "sign of life" in (done(stalls).reason or "")
     assert "longer than" in (done(lasts).reason or "")

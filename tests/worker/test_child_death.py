@@ -134,8 +134,8 @@ def test_a_body_that_holds_the_interpreters_lock(world: World) -> None:
     """For longer than the lease: the supervisor keeps it, and the job runs once."""
     job = world.enqueue("hold_gil", 4)
     mates = world.enqueue_many("work", [(1,)] * 5)
-    tree = world.start(lease=1.5, beat=0.4)
-    other = world.start(lease=1.5, beat=0.4)
+    tree = world.start(lease=3.0, beat=0.4)
+    other = world.start(lease=3.0, beat=0.4)
     assert world.all_done() == {"succeeded": 1 + len(mates)}
     assert len(world.history.of(job.id)) == 1
     done = world.job(job)

@@ -12,7 +12,7 @@ from backburner import JobState, RetryPolicy, current_job
 from backburner.clock import boot_seconds
 from backburner.worker import Worker, WorkerOptions, isolation, process, reporter, verdict
 from tests.waiting import wait_until
-from tests.worker.app import SLOW
+from tests.worker.app import SLOW, said
 from tests.worker.history import noted
 from tests.worker.world import World
 
@@ -52,10 +52,10 @@ def test_stall_timeout(working: World) -> None:
     def lively() -> str:
         job = current_job()
         assert job is not None
-        until = time.monotonic() + 1.0
-        while time.monotonic() < until:
-            job.advance()
-            time.sleep(0.02)
+        with noted():
+            while not said("the other is over"):
+                job.advance()
+                time.sleep(0.02)
         return "done"
 
     def silent() -> None:
@@ -66,11 +66,13 @@ def test_stall_timeout(working: World) -> None:
             time.sleep(0.005)
         job.check()
 
-    lively_task = working.jobs.task(name="lively", stall_timeout=0.4, retry=ONCE)(lively)
-    silent_task = working.jobs.task(name="silent", stall_timeout=0.4, retry=ONCE)(silent)
-    jobs = lively_task.enqueue(), silent_task.enqueue()
-    assert working.ends(jobs[0]).result() == "done"
-    assert working.ends(jobs[1], JobState.FAILED).reason == "It gave no sign of life for 0.4 s."
+    lively_task = working.jobs.task(name="lively", stall_timeout=1.0, retry=ONCE)(lively)
+    silent_task = working.jobs.task(name="silent", stall_timeout=1.1, retry=ONCE)(silent)
+    lives = lively_task.enqueue()
+    working.begun(lives)
+    assert working.ends(silent_task.enqueue(), JobState.FAILED).reason == "It gave no sign of life for 1.1 s."
+    working.say("the other is over")
+    assert working.ends(lives).result() == "done"
 
 
 def test_cancel_while_it_waits(world: World) -> None:

@@ -16,6 +16,8 @@ from tests.worker.world import QUICK, World
 
 LEASE = {"lease": 2.0, "beat": 0.5}
 LONG_LEASE = {"lease": 30.0, "beat": 5.0}
+SOON = 25.0
+"""Some tries after pauses of at most two seconds, and a busy machine."""
 
 
 @pytest.mark.parametrize("how", ["stopped", "frozen"])
@@ -57,7 +59,7 @@ def test_away_for_longer_than_the_lease(
     took = world.begun(fresh).at - back
     with capsys.disabled():
         print(f"\n    {how} for {seconds:g} s: workers run jobs again {took:.2f} s after it came back")
-    assert took < 10.0
+    assert took < SOON
     world.say("late")
     for job in (early, late, talking):
         done = world.ends(job)
@@ -102,7 +104,7 @@ def test_a_worker_that_dies_meanwhile(own_world: World, own_postgres: PostgresSe
     _pass(4.0)
     own_postgres.start()
     back = boot_seconds()
-    assert world.begun(job, 2).at - back < 10.0
+    assert world.begun(job, 2).at - back < SOON
     world.say("go on")
     done = world.ends(job)
     assert (done.crashes, done.losses) == (1, 0)
@@ -118,7 +120,7 @@ def test_a_worker_started_meanwhile(own_world: World, own_postgres: PostgresServ
     own_postgres.start()
     back = boot_seconds()
     world.ends(job)
-    assert boot_seconds() - back < 10.0
+    assert boot_seconds() - back < SOON
 
 
 def test_another_program_writes_for_longer_than_the_lease(on_sqlite: World) -> None:

@@ -112,7 +112,7 @@ def test_an_embedded_worker_stops_and_is_never_replaced(world: World) -> None:
         assert world.jobs.workers.reload() == []
         told = world.jobs.workers.stop()
         assert world.jobs.workers.wait(told, 30)
-        assert worker.wait(5)
+        assert worker.wait(30)
     finally:
         assert worker.stop()
 
