@@ -99,7 +99,7 @@ def hearing_sigterm() -> Iterator[list[int]]:
 
 
 def test_the_lock_is_prolonged_while_it_is_held(store: Store) -> None:
-    with held(store, 1, lease=0.6):
+    with held(store, 1, lease=2.0):
         first = taken_until(store)
         wait_until(lambda: taken_until(store) != first, "the lock was prolonged")
         with pytest.raises(AlreadyRunning, match="'backburner process' is running already: host "):

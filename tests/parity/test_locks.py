@@ -62,9 +62,9 @@ def test_run_15_one_that_cannot_be_run_says_so(program: Program) -> None:
 
 
 def test_run_15_a_block_runs_once_at_a_time(jobs: Backburner) -> None:
-    with jobs.lock("nightly", lease=0.6) as lock:
+    with jobs.lock("nightly", lease=2.0) as lock:
         with pytest.raises(AlreadyRunning, match=f"'nightly' is running already: host .*, process {os.getpid()}, "):
-            jobs.lock("nightly", wait=1.5).__enter__()
+            jobs.lock("nightly", wait=2.2).__enter__()
         # Longer than its lease: it was prolonged.
         lock.check()
         with jobs.lock("another"):
