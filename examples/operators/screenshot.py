@@ -59,7 +59,7 @@ def _pictures(browser: Browser, shop: Shop, folder: Path, wanted: list[str]) -> 
             page.goto(shop.address + path, wait_until="networkidle" if "jobs/" not in path else "load")
             _prepare(page, name)
             file = folder / f"dashboard-{name}{kind}.png"
-            page.screenshot(path=file, animations="disabled", full_page=name not in ("jobs", "bulk"))
+            page.screenshot(path=file, animations="disabled", full_page=name not in ("jobs", "bulk", "filter"))
             context.close()
             yield file
 
@@ -71,10 +71,21 @@ def _paths(shop: Shop) -> dict[str, str]:
         "job": f"/dashboard/jobs/{shop.running.id}",
         "job-failed": f"/dashboard/jobs/{shop.failed.id}",
         "job-blocked": f"/dashboard/jobs/{shop.blocked.id}",
+        "filter": "/dashboard/jobs?q=tag:black-friday",
+        "queues": "/dashboard/queues",
+        "schedules": "/dashboard/schedules",
+        "workers": "/dashboard/workers",
+        "tasks": "/dashboard/tasks",
+        "task": "/dashboard/tasks/orders.export_orders",
+        "edit": f"/dashboard/jobs/{shop.failed.id}/edit",
     }
 
 
 def _prepare(page: Page, name: str) -> None:
+    if name == "filter":
+        page.wait_for_selector("[data-pause]:visible")
+        page.locator("#q").focus()
+        page.keyboard.type("state:f")
     if name == "bulk":
         for pick in page.locator(".pick").all()[:3]:
             pick.check()

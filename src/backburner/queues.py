@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -77,12 +78,12 @@ class Queues:
         self._database.store.queues.limit(checked_queue(queue, self._database.settings), count_of("most", most))
         self._database.bell.ring((queue,))
 
-    def _all(self, *, counted: bool) -> list[QueueState]:
+    def _all(self, also: Iterable[str] = (), *, counted: bool) -> list[QueueState]:
         store, settings = self._database.store, self._database.settings
         store.ready()
         now = store.clock.now()
         said = {row.name: row for row in store.queues.all()}
-        names = set(said) | set(store.queues.used()) | set(settings.queues or (settings.default_queue,))
+        names = set(said) | set(also) | set(store.queues.used()) | set(settings.queues or (settings.default_queue,))
         found = []
         for name in sorted(names):
             row, looked = said.get(name), counted and name != ALL_QUEUES
@@ -106,9 +107,9 @@ class Queues:
         """`list` with nothing counted."""
         return self._all(counted=False)
 
-    def list(self) -> list[QueueState]:
-        """Every queue with jobs, with something said about it, or named in the settings; by name."""
-        return self._all(counted=True)
+    def list(self, also: Iterable[str] = ()) -> list[QueueState]:
+        """Every queue with jobs, with something said about it, named in the settings, or in `also`; by name."""
+        return self._all(also, counted=True)
 
     def _count(self, queue: str, *states: JobState) -> int:
         return self._database.store.jobs.count(JobFilter(states=frozenset(states), queue=queue), _COUNTED)

@@ -43,6 +43,11 @@ class Visitor:
         """True when everything is open."""
         return self.user is not None and self.user.operator
 
+    @property
+    def name(self) -> str:
+        """Who it is, for records of what was done."""
+        return self.user.id if self.user is not None else "somebody with a link"
+
     def allows(self, permission: Permission, job: Job | None = None) -> bool:
         """Whether the operators' pages are open for this, of one job or of anything at all."""
         if self.user is not None and not covers(self.user.scopes, READ if permission in READING else ACT):

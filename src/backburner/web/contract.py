@@ -119,7 +119,7 @@ CONTRACT: tuple[Route, ...] = (
 )  # fmt: skip
 """Every route, in the order of the documentation."""
 
-_PATHS = tuple((re.compile(re.sub(r"\{\w+\}", "[^/]+", route.path)), route.method) for route in CONTRACT)
+_PATHS = tuple((re.compile(re.sub(r"\{\w+(:path)?\}", "[^/]+", route.path)), route.method) for route in CONTRACT)
 
 
 def methods_of(path: str) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from fnmatch import fnmatchcase
 
 from starlette.requests import Request
 
@@ -56,8 +55,8 @@ READING = frozenset({Permission.JOBS_VIEW, Permission.JOBS_ARGUMENTS, Permission
 class Allow:
     """One permission, for everything or only for some jobs. Raises `InvalidOption` for a name that is none.
 
-    `queue` and `task` are patterns with `*`, such as `orders.*`; `tenant` means jobs with the tag `tenant:NAME`. What
-    is not given does not matter.
+    `queue` and `task` are names, or, with `*` at the end, what begins so, such as `orders.*`; `tenant` means jobs with
+    the tag `tenant:NAME`. What is not given does not matter.
     """
 
     permission: str
@@ -75,12 +74,23 @@ class Allow:
         for name in ("queue", "task", "tenant"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, str) or not value):
-                raise InvalidOption(name, value, "is no text", "Give a name, or a pattern with *; leave it out for all")
+                raise InvalidOption(name, value, "is no text", "Give a name, or one with * at its end")
+            if value is not None and "*" in value[:-1]:
+                raise InvalidOption(name, value, "has a * before its end", "Put it at the end, as in orders.*")
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What it is limited by."""
+        return tuple(name for name in ("queue", "task", "tenant") if getattr(self, name) is not None)
 
     @property
     def confined(self) -> bool:
         """Whether it is for some jobs alone."""
-        return (self.queue, self.task, self.tenant) != (None, None, None)
+        return bool(self.kinds)
+
+    def covers_queue(self, queue: str) -> bool:
+        """Whether jobs of this queue may be among those it is for."""
+        return _fits(self.queue, queue)
 
     def covers(self, queue: str | None = None, task: str | None = None, tags: Iterable[str] = ()) -> bool:
         """Whether it is for what has this queue, task and tags; what has none is outside of every confined one."""
@@ -106,7 +116,15 @@ class Rights:
             return given
         if isinstance(given, str) or not isinstance(given, Iterable):
             raise InvalidOption("access", given, "is no list of permissions", "Return for example ['jobs.view']")
-        return cls(tuple(one if isinstance(one, Allow) else Allow(one) for one in given))
+        rights = cls(tuple(one if isinstance(one, Allow) else Allow(one) for one in given))
+        kinds = {one.kinds for one in rights.confines(Permission.JOBS_VIEW) or ()}
+        views = rights.confines(Permission.JOBS_VIEW) or ()
+        if len(kinds) > 1 or (len(views) > 1 and any(len(kind) > 1 for kind in kinds)):
+            raise InvalidOption(
+                "access", sorted(kinds), "limits jobs.view by several kinds of things at once",
+                "Limit it by queues, or by tasks, or by tenants; one Allow may name one of each",
+            )  # fmt: skip
+        return rights
 
     def any(self, permission: Permission) -> bool:
         """Whether it is allowed at least for something."""
@@ -139,4 +157,6 @@ ResolveAccess = Callable[[Request, User | None], Iterable[str | Allow] | Awaitab
 
 
 def _fits(pattern: str | None, name: str | None) -> bool:
-    return pattern is None or (name is not None and fnmatchcase(name, pattern))
+    if pattern is None or name is None:
+        return pattern is None
+    return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern

@@ -6,10 +6,15 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from backburner.web.dashboard.editing import EditPage
 from backburner.web.dashboard.frame import Frame
 from backburner.web.dashboard.job import JobPage
 from backburner.web.dashboard.jobs import JobsPage
 from backburner.web.dashboard.many import ManyJobs
+from backburner.web.dashboard.queues import QueuesPage
+from backburner.web.dashboard.schedules import SchedulesPage
+from backburner.web.dashboard.tasks import TasksPage
+from backburner.web.dashboard.workers import WorkersPage
 from backburner.web.problems import Problem
 from backburner.web.rights import Permission
 from backburner.web.site import Site, root_of
@@ -21,8 +26,11 @@ class Dashboard:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._frame = Frame(site)
-        # `jobs/many` before `jobs/{id}`.
-        self._pages = [kind(site, self._frame) for kind in (JobsPage, ManyJobs, JobPage)]
+        # `jobs/many` and `jobs/{id}/edit` before `jobs/{id}` and its verbs.
+        self._pages = [
+            kind(site, self._frame)
+            for kind in (JobsPage, ManyJobs, EditPage, JobPage, QueuesPage, SchedulesPage, WorkersPage, TasksPage)
+        ]
 
     def router(self) -> APIRouter:
         """The routes of all pages."""

@@ -19,6 +19,7 @@ from backburner.web.rendering import environment
 from backburner.web.rights import Permission
 from backburner.web.sight import moment
 from backburner.web.site import Site, root_of
+from backburner.where import quoted
 
 LIVE_SECONDS = 5
 ORDER = tuple(
@@ -33,7 +34,11 @@ _SAID = "backburner_said"
 _MOST_SAID = 600
 _PAGES = (
     ("jobs", "Jobs", Permission.JOBS_VIEW),
-)  # fmt: skip
+    ("queues", "Queues", Permission.JOBS_VIEW),
+    ("schedules", "Schedules", Permission.JOBS_VIEW),
+    ("workers", "Workers", Permission.JOBS_VIEW),
+    ("tasks", "Tasks", Permission.JOBS_VIEW),
+)
 """Path, name, and what is needed to see it."""
 _PRODUCTION = re.compile(r"prod|live", re.IGNORECASE)
 
@@ -56,6 +61,7 @@ class Frame:
             "words": words,
             "moment": moment,
             "order": ORDER,
+            "quoted": quoted,
             "links_of": site.links.of,
             "attempts_of": self._attempts,
         }
@@ -124,4 +130,4 @@ def _said(request: Request) -> Said | None:
     return Said(str(text)[:_MOST_SAID], undo if isinstance(undo, str) and _UNDO.fullmatch(undo) else "")
 
 
-_UNDO = re.compile(r"/[\w/.%~-]{1,400}")
+_UNDO = re.compile(r"(?:/[\w.%~-]{1,400}){1,4}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -10,6 +11,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from backburner.condition import Field
+from backburner.contradictions import ALL_QUEUES
 from backburner.ids import is_id
 from backburner.job import Job
 from backburner.states import JobState
@@ -17,13 +20,16 @@ from backburner.web.access import Visitor
 from backburner.web.dashboard.columns import COLUMNS
 from backburner.web.dashboard.frame import ORDER, Frame
 from backburner.web.dashboard.listing import Listing
+from backburner.web.dashboard.narrowing import seen_by
 from backburner.web.dashboard.row import Row, row_of
 from backburner.web.query import MOST
 from backburner.web.rights import Permission
 from backburner.web.site import Site, root_of
+from backburner.where import KEYS, example_of
 
 RETRIED = frozenset({JobState.FAILED, JobState.INTERRUPTED})
 """What "retry all" means unless the filter names a state."""
+_MOST_KNOWN = 500
 SHOWN = "x-backburner-shown"
 """A live update says here which jobs the page shows: they stay where they are, whatever became of them."""
 
@@ -50,9 +56,9 @@ class JobsPage:
             del parameters["column"]
             return RedirectResponse(f"{root_of(request)}/dashboard/jobs{Listing.of(parameters).at()}", 303)
         listing = Listing.of(parameters)
-        if listing.bar.job_id is not None:
-            return RedirectResponse(f"{root_of(request)}/dashboard/jobs/{listing.bar.job_id}", 303)
-        if "add" in parameters:
+        if listing.job_id is not None:
+            return RedirectResponse(f"{root_of(request)}/dashboard/jobs/{listing.job_id}", 303)
+        if "add" in parameters and not listing.wrong:
             return RedirectResponse(f"{root_of(request)}/dashboard/jobs{listing.at()}", 303)
         shown = [one for one in request.headers.get(SHOWN, "").split(",") if is_id(one)][:MOST]
         return await run_in_threadpool(self._page, request, visitor, listing, shown)
@@ -60,23 +66,39 @@ class JobsPage:
     def _page(self, request: Request, visitor: Visitor, listing: Listing, shown: Sequence[str]) -> Response:
         control = self._site.control
         now = control.now()
-        page = control.page(listing.filter, listing.limit + 1)
-        more, page = len(page) > listing.limit, page[: listing.limit]
-        last = page[-1].id if page else None
-        counts = control.counts(listing.of_any_state)
+        page = control.search(seen_by(visitor, listing.filter(now)), listing.limit)
+        tally = control.tally(seen_by(visitor, listing.of_any_state(now)))
+        counts = {state: tally.states.get(state, 0) for state in ORDER}
         return self._frame.page(
             request,
             visitor,
             "jobs.html",
+            status=422 if listing.wrong else 200,
             title="Jobs",
             listing=listing,
-            rows=self._rows(visitor, page, shown, now),
+            rows=self._rows(visitor, page.jobs, shown, now),
+            page=page,
             now=now,
             counts=counts,
-            matching=sum(counts[state] for state in listing.filter.states or ORDER),
+            counted=tally.complete,
+            matching=sum(counts[state] for state in listing.states or ORDER),
             able=_able(listing, counts),
-            older=listing.at(before=last) if more else None,
+            older=listing.at(before=page.next) if page.next else None,
             columns=COLUMNS,
+            words_known=self._known(),
+        )
+
+    def _known(self) -> str:
+        """What the filter bar can complete, as JSON."""
+        jobs = self._site.jobs
+        tasks = [task.name for task in jobs.registry][:_MOST_KNOWN]
+        queues = {one.name for one in jobs.store.queues.all()} | set(jobs.settings.queues or ())
+        queues |= {task.enqueue_options.queue for task in jobs.registry}
+        return json.dumps(
+            {
+                "keys": {key: example_of(Field(key)) for key in KEYS},
+                "values": {"state": [str(one) for one in ORDER], "task": tasks, "queue": sorted(queues - {ALL_QUEUES})},
+            }
         )
 
     def _rows(self, visitor: Visitor, page: Sequence[Job], shown: Sequence[str], now: datetime) -> list[Row]:
@@ -90,8 +112,8 @@ class JobsPage:
 
 def _able(listing: Listing, counts: Mapping[JobState, int]) -> dict[str, int]:
     """How many of all that match each action on many can take."""
-    chosen = listing.filter.states or frozenset(ORDER)
-    retried = RETRIED if listing.filter.states is None else chosen & {*RETRIED, JobState.CANCELLED}
+    chosen = listing.states or frozenset(ORDER)
+    retried = RETRIED if listing.states is None else chosen & {*RETRIED, JobState.CANCELLED}
     return {
         "retry": sum(counts[state] for state in retried & chosen),
         "failed": counts[JobState.FAILED] if JobState.FAILED in retried else 0,

@@ -3,38 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
+from backburner.condition import Exact, Field
+from backburner.errors import FilterError
+from backburner.ids import is_id
 from backburner.job import JobFilter
 from backburner.states import JobState
-from backburner.web.dashboard.bar import NAMES, Bar
 from backburner.web.dashboard.columns import Column, chosen, spelled
+from backburner.web.problems import invalid
 from backburner.web.query import Query
+from backburner.where import KEYS, Term, Where, quoted
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The filter bar, the page of the list, and its columns."""
+    """The filter bar, the page of the list, and its columns. `typed` is what could not be read, `wrong` why."""
 
-    bar: Bar
+    where: Where
     query: Query
     columns: tuple[Column, ...]
+    typed: str = ""
+    wrong: str = ""
 
     @classmethod
     def of(cls, parameters: Mapping[str, str]) -> Listing:
         """From the address; `task=x` beside the bar is one of its words. Raises a `Problem`."""
-        bar = Bar.of(f"{parameters.get('q', '')} {parameters.get('add', '')}")
-        bar = bar.with_(**{name: parameters[name] for name in NAMES if parameters.get(name)})
-        rest = {name: value for name, value in parameters.items() if name not in ("q", "add", "columns", *NAMES)}
-        query = Query.of({**bar.parameters, **rest})
-        return cls(bar, query, chosen(parameters.get("columns")))
+        for name in parameters:
+            if name not in (*_OWN, *KEYS):
+                raise invalid(name, f"It is unknown. Known are: {', '.join((*_OWN, *KEYS))}.")
+        query = Query.of({name: parameters[name] for name in ("before", "limit") if name in parameters})
+        columns = chosen(parameters.get("columns"))
+        named = [f"{name}:{quoted(parameters[name])}" for name in KEYS if parameters.get(name)]
+        had, add = parameters.get("q", "").strip(), parameters.get("add", "").strip()
+        if is_id(add.lower()):
+            add = f"id:{add}"
+        try:
+            where = Where.of(" ".join(filter(None, (had, *named))))
+        except FilterError as error:
+            return cls(Where(), query, columns, had or " ".join(named), _sentence(error))
+        try:
+            return cls(Where.of(f"{had} {' '.join(named)} {add}") if add else where, query, columns)
+        except FilterError as error:
+            return cls(where, query, columns, add, _sentence(error))
+
+    def filter(self, now: datetime) -> JobFilter:
+        """The jobs of this page and all older ones."""
+        return replace(self.where.filter(now), before=self.query.filter.before)
+
+    def of_any_state(self, now: datetime) -> JobFilter:
+        """The same jobs, whatever their state."""
+        return self.where.with_state().filter(now)
+
+    def of_all(self, now: datetime) -> JobFilter:
+        """All pages of the list."""
+        return self.where.filter(now)
 
     @property
-    def filter(self) -> JobFilter:
-        """The jobs of this page and all older ones."""
-        return self.query.filter
+    def text(self) -> str:
+        """The bar in its canonical form."""
+        return str(self.where)
 
     @property
     def limit(self) -> int:
@@ -42,19 +73,21 @@ class Listing:
         return self.query.limit
 
     @property
-    def of_any_state(self) -> JobFilter:
-        """The same jobs, whatever their state."""
-        return Query.of(self.bar.with_(state=None, done=None).parameters).filter
+    def job_id(self) -> str | None:
+        """The one job that is asked for by its id, and by nothing else."""
+        match self.where.terms:
+            case (Term(field=Field.ID, values=(Exact(text=job_id),), negated=False),):
+                return job_id
+        return None
 
     @property
-    def of_all(self) -> JobFilter:
-        """All pages of the list."""
-        return self.query.filter_of_all
-
-    @property
-    def state(self) -> JobState | None:
-        """The one state that is asked for, if it is one."""
-        return self.query.state
+    def states(self) -> frozenset[JobState] | None:
+        """The states that are asked for; None for all."""
+        named = [one for one in self.where.terms if one.field is Field.STATE]
+        if not named:
+            return None
+        texts = {value.text for one in named for value in one.values if isinstance(value, Exact)}
+        return frozenset(JobState(text) for text in texts) if not any(one.negated for one in named) else None
 
     @property
     def spelled_columns(self) -> str | None:
@@ -64,16 +97,34 @@ class Listing:
     @property
     def open(self) -> bool:
         """Whether every job matches."""
-        return not self.bar.words
+        return not self.where
 
-    def at(self, bar: Bar | None = None, **more: Any) -> str:
+    def at(self, where: Where | None = None, **more: Any) -> str:
         """The address of this list with another bar or other parameters; it begins with its first page."""
-        bar = self.bar if bar is None else bar
+        where = self.where if where is None else where
         limit = self.query.value("limit") or None
-        given = {"q": str(bar) or None, "columns": self.spelled_columns, "limit": limit, **more}
+        given = {"q": str(where) or None, "columns": self.spelled_columns, "limit": limit, **more}
         found = [(name, value) for name, value in given.items() if value is not None]
         return f"?{urlencode(found)}" if found else ""
 
-    def with_(self, **changes: str | None) -> str:
-        """The address with other words in the bar."""
-        return self.at(self.bar.with_(**changes))
+    def of_state(self, state: JobState | None) -> str:
+        """The address for one state alone, or for all."""
+        return self.at(self.where.with_state(*() if state is None else (state,)))
+
+    def without(self, term: Term) -> str:
+        """The address without one of the words."""
+        return self.at(self.where.without(term))
+
+    def only(self, field: str, value: str) -> str:
+        """The address with this value asked for, in the place of others of its kind."""
+        kind = Field(field)
+        rest = tuple(one for one in self.where.terms if one.field is not kind)
+        return self.at(Where((*rest, Term(kind, (Exact(value),)))))
+
+
+_OWN = ("q", "add", "columns", "before", "limit")
+
+
+def _sentence(error: FilterError) -> str:
+    text = str(error).partition(": ")[2]
+    return f"{text[:1].upper()}{text[1:]}."

@@ -24,6 +24,7 @@ from backburner.web.dashboard.form import fields_of
 from backburner.web.dashboard.frame import Frame, Said
 from backburner.web.dashboard.jobs import RETRIED
 from backburner.web.dashboard.listing import Listing
+from backburner.web.dashboard.narrowing import seen_by
 from backburner.web.problems import forbidden, invalid
 from backburner.web.query import MOST
 from backburner.web.rights import Permission
@@ -165,7 +166,8 @@ class ManyJobs:
             count = len(fit) - len(risky)
             return Question(verb, ids, None, count, len(risky), len(chosen.ids) - len(fit))
         self._check_confined(visitor, verb)
-        counts = control.counts(chosen.listing.of_all)
+        now = control.now()
+        counts = control.tally(seen_by(visitor, chosen.listing.of_all(now))).states
         able = _states(verb, chosen.listing)
         risky_count = counts.get(JobState.INTERRUPTED, 0) if verb == "retry" and JobState.INTERRUPTED in able else 0
         sure = able - {JobState.INTERRUPTED} if verb == "retry" else able
@@ -178,7 +180,7 @@ class ManyJobs:
             states = _states(verb, chosen.listing)
             if verb == "retry" and not interrupted:
                 states -= {JobState.INTERRUPTED}
-            return _all(control, verb, replace(chosen.listing.of_all, states=states))
+            return _all(control, verb, replace(chosen.listing.of_all(control.now()), states=states))
         fit = [job for job in control.glance(chosen.ids).values() if visitor.may(verb, job)]
         return sum(_one(control, verb, job) for job in fit if interrupted or not _risky(verb, job))
 
@@ -197,7 +199,10 @@ class _Chosen:
     @classmethod
     def of(cls, given: Mapping[str, str], ids: Sequence[str]) -> _Chosen:
         if given.get("all") == "1":
-            return cls(Listing.of({"q": given.get("q", "")}), ())
+            listing = Listing.of({"q": given.get("q", "")})
+            if listing.wrong:
+                raise invalid("q", listing.wrong)
+            return cls(listing, ())
         if len(ids) > MOST:
             raise invalid("id", f"Select at most {MOST} jobs, or take all that match.")
         found = tuple(dict.fromkeys(one for one in ids if is_id(one)))
@@ -207,12 +212,12 @@ class _Chosen:
 
     @property
     def text(self) -> str:
-        return "" if self.listing is None else str(self.listing.bar)
+        return "" if self.listing is None else self.listing.text
 
 
 def _states(verb: str, listing: Listing) -> frozenset[JobState]:
     """Which of the states that are asked for it can be done in."""
-    given = listing.filter.states
+    given = listing.states
     chosen = frozenset(JobState) if given is None else given
     if verb == "cancel":
         return frozenset(state for state in chosen if not state.final)

@@ -3,6 +3,7 @@
 import "./dashboard/page.js";
 import "./dashboard/live.js";
 import "./dashboard/grid.js";
+import "./dashboard/bar.js";
 import "./dashboard/dialog.js";
 import "./dashboard/log.js";
 import "./dashboard/keys.js";
