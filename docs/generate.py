@@ -10,14 +10,18 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import backburner
 from backburner import settings
 from backburner.cli import codes
+from backburner.seams import SeamName
 from backburner.states import TRANSITIONS, JobState
-from backburner.worker import exits
+from backburner.store.schema import described
+from backburner.worker import exits, process
 
 FOLDER = Path(__file__).parent
+PREFIX = "backburner_"
 PART = re.compile(r"(<!-- generated: (?P<name>[\w ]+) -->\n).*?(<!-- end of generated -->)", re.DOTALL)
 
 
@@ -70,6 +74,62 @@ def exit_codes() -> str:
     return "\n".join(lines) + "\n"
 
 
+REFERENCES = {
+    "job": "jobs", "child": "jobs", "parent": "jobs", "worker": "workers", "group_name": "groups", "queue": "queues",
+    "schedule": "schedules",
+}  # fmt: skip
+"""Columns by which a row belongs to one of another table, whose key it has."""
+
+
+def table_diagram() -> str:
+    """The tables and what belongs to what, as a Mermaid diagram; tables that stand alone are left out."""
+    lines = ["erDiagram"]
+    tables = {
+        table.name.removeprefix(PREFIX): table for table in described("postgresql", None, PREFIX).metadata.sorted_tables
+    }
+    for name, table in sorted(tables.items()):
+        for column in table.c:
+            of = REFERENCES.get(column.name)
+            if of in tables and of != name:
+                lines.append(f"    {of} ||--o{{ {name} : {column.name}")
+    return "```mermaid\n" + "\n".join(lines) + "\n```\n"
+
+
+def chores() -> str:
+    """What every worker does besides running jobs, by the text of the classes."""
+    found = re.search(r"Chores\(\n\s+\[(.*?)\n\s+\]", Path(process.__file__).read_text(encoding="utf-8"), re.DOTALL)
+    assert found is not None
+    makers = [line.strip().partition("(")[0].rstrip(",") for line in found[1].strip().splitlines()]
+    lines = ["| chore | what it does |", "|---|---|"]
+    for maker in makers:
+        name = maker.removeprefix("self.").lstrip("_").capitalize() if maker.startswith("self.") else maker
+        chore = getattr(process, name)
+        # What gives a module its name is told of there.
+        whole = chore.__module__.endswith(f".{name.lower()}")
+        said = (sys.modules[chore.__module__].__doc__ if whole else chore.__doc__) or ""
+        lines.append(f"| `{name}` | {said.strip().splitlines()[0]} |")
+    return "\n".join(lines) + "\n"
+
+
+def threads() -> str:
+    """The threads of Backburner by name, with the module that starts each."""
+    lines = ["| thread | started by | which is |", "|---|---|---|"]
+    source = Path(backburner.__file__).parent
+    for path in sorted(source.rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        module = path.relative_to(source).with_suffix("").as_posix()
+        said = re.match(r'"""(.*?)(?:\n\n|""")', text, re.DOTALL)
+        for name in re.findall(r'Thread\([^\n]*name=f?"(backburner-[\w-]+?)-?(?:\{\w+\})?"', text):
+            about = "" if said is None else " ".join(said[1].split())
+            lines.append(f"| `{name}` | `{module}` | {about} |")
+    return "\n".join(lines) + "\n"
+
+
+def named_points() -> str:
+    """The points where tests may stop a process."""
+    return ", ".join(f"`{name}`" for name in get_args(SeamName)) + "\n"
+
+
 def _child_codes() -> list[tuple[int, str]]:
     source = Path(exits.__file__).read_text(encoding="utf-8")
     found = re.findall(r'^[A-Z_]+ = (\d+)\n"""(.*?)"""', source, re.MULTILINE)
@@ -89,6 +149,10 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "state moves": state_moves,
     "settings": settings_table,
     "exit codes": exit_codes,
+    "table diagram": table_diagram,
+    "chores": chores,
+    "threads": threads,
+    "named points": named_points,
 }
 
 

@@ -59,6 +59,7 @@ def conduct(plan: Plan, say: Callable[[str], None] = print) -> Outcome:
     """Run it. Raises what a producer did not expect."""
     with ExitStack() as stack:
         arena = stack.enter_context(Arena(plan))
+        stack.push(lambda kind, *_: say(f"The history and the logs: {_kept(arena)}") if kind else None)
         for place in range(plan.trees):
             arena.start(place)
         arena.ready()

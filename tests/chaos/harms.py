@@ -72,14 +72,14 @@ def _tree(arena: Arena) -> None:
 
 
 def _supervisor(arena: Arena) -> None:
-    """Alone: its children find out by themselves."""
+    """Alone: its children find out by themselves, and so do those that they have started for single jobs."""
     tree = _any_tree(arena)
-    family = tree.family()
+    family, children = tree.family(), tree.children()
     for pid in family:
         arena.recorder.note("kill", pid=pid)
     tree.tell(signal.SIGKILL)
     tree.ended()
-    wait_until(lambda: not any(_lives(pid) for pid in family), "orphans end by themselves")
+    _ended(children)
     arena.replace(tree)
 
 
@@ -265,6 +265,17 @@ def _replace_ended(arena: Arena) -> None:
     for tree in list(arena.trees):
         if tree.process.poll() is not None:
             arena.replace(tree)
+
+
+def _ended(pids: list[int]) -> None:
+    """Wait for processes to end by themselves; where one hangs is in the log of its tree."""
+    try:
+        wait_until(lambda: not any(_lives(pid) for pid in pids), "orphans end by themselves", 45)
+    except NeverHappened:
+        for pid in filter(_lives, pids):
+            os.kill(pid, signal.SIGUSR1)
+        _pass(1.0)
+        raise
 
 
 def _lives(pid: int) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -52,15 +52,17 @@ class Recorder:
 
     def events(self) -> list[Event]:
         """All that was written, in the order of its times."""
-        return sorted(self._read(), key=lambda event: event.at)
+        lines = self.path.read_bytes().splitlines() if self.path.exists() else []
+        return sorted(self.parsed(lines), key=lambda event: event.at)
 
-    def _read(self) -> Iterator[Event]:
+    @staticmethod
+    def parsed(lines: Iterable[bytes]) -> Iterator[Event]:
+        """Lines as events."""
         known = {one.name for one in fields(Event)}
-        if self.path.exists():
-            for line in self.path.read_text().splitlines():
-                found = json.loads(line)
-                assert found.keys() <= known, line
-                yield Event(**found)
+        for line in lines:
+            found = json.loads(line)
+            assert found.keys() <= known, line
+            yield Event(**found)
 
 
 def written(event: Event) -> str:

@@ -1,6 +1,8 @@
 """A supervisor of a chaos run, in a process of its own."""
 
+import faulthandler
 import logging
+import signal
 from typing import Any
 
 from backburner.worker import Supervisor, WorkerOptions, process
@@ -16,6 +18,8 @@ def supervise(options: dict[str, Any]) -> int:
         level=logging.INFO, format="%(asctime)s.%(msecs)03d %(process)d %(message)s", datefmt="%H:%M:%S"
     )
     process.STOP_GRACE = 2.0
+    # Whoever hangs says where when he is asked: see `harms.ended`.
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
     clock.follow(folder())
     record_ends(folder() / "history")
     return Supervisor("tests.chaos.live:jobs", WorkerOptions(**options), DeadlySeams(folder())).run()

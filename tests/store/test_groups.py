@@ -59,6 +59,19 @@ def in_hand(scene: Scene, job: str) -> Iterator[None]:
         yield
 
 
+def test_a_group_that_somebody_moves_is_left_to_the_next_look(on_server: Scene) -> None:
+    """Who looks without the lock sees a group as it was before the other one commits."""
+    scene, worker, groups = on_server, on_server.worker(), on_server.store.schema.groups
+    first, second = scene.insert(2, group_name="g")
+    ended(scene, worker, step(scene, worker).taken)
+    third = scene.one(group_name="g")
+    with scene.store.engine.begin() as connection:
+        connection.execute(select(groups).where(groups.c.name == "g").with_for_update())
+        assert step(scene, worker).taken == []
+        assert states(scene, first, second, third) == [S.SUCCEEDED, S.BLOCKED, S.QUEUED]
+    assert ids_of(step(scene, worker).taken) == [second]
+
+
 def test_behind_a_head_that_somebody_has_in_hand_nothing_is_parked(on_server: Scene) -> None:
     """Else nothing would be queued in this group any more, and nobody would look at it."""
     scene, worker = on_server, on_server.worker()

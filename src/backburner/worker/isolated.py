@@ -51,7 +51,11 @@ def main() -> None:
         os._exit(0)
     bench.reporter.start()
     # It is up: whatever ends this process from here on, the body did.
-    line.sendall(SILENT + b"\n")
+    try:
+        line.sendall(SILENT + b"\n")
+    except OSError:
+        # Whoever started it has died before it could be told to die with him.
+        os._exit(1)
     # A long verdict is sent in pieces: no sign of life may come in between.
     speaking = threading.Lock()
     threading.Thread(target=_tell_alive, args=(line, bench, speaking), daemon=True).start()
