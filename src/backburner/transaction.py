@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from backburner.database import Database
@@ -29,9 +30,9 @@ _CONFIRMED = 500
 class CallersTransaction:
     """New jobs go on the caller's connection, as plain inserts, and commit or vanish with its transaction.
 
-    `target` is a SQLAlchemy `Connection`, `Session`, `AsyncConnection` or `AsyncSession`, or a plain DB-API
-    connection. Workers are told after the commit where that can be seen: a Session says so by itself, else
-    `settled` has to be called; without either the next poll of a worker finds the jobs.
+    `target` is a SQLAlchemy `Connection`, `Session`, `AsyncConnection` or `AsyncSession`, a plain DB-API
+    connection, or a `WatchedConnection`. Workers are told after the commit where that can be seen: a Session says
+    so by itself, else `settled` has to be called; without either the next poll of a worker finds the jobs.
     """
 
     def __init__(self, database: Database, target: object) -> None:
@@ -39,9 +40,7 @@ class CallersTransaction:
         self._connection: CallersConnection | None = None
         # None while there is nothing to tell; without jobs where others have been moved.
         self._pending: list[NewJob] | None = None
-        self._groups: set[str] = set()
-        self._queues: set[str] = set()
-        self._parents: set[str] = set()
+        self._moved = Moved()
 
     @property
     def is_async(self) -> bool:
@@ -76,13 +75,11 @@ class CallersTransaction:
         """
         connection = self._connected()
         stored = connection.insert(jobs, size)
-        self._groups |= stored.groups
-        self._queues |= stored.queues
-        self._parents |= stored.parents
-        moved = bool(stored.groups or stored.queues or stored.parents)
+        moved = Moved(frozenset(stored.groups), frozenset(stored.queues), frozenset(stored.parents))
         ready = [job for job in stored.jobs if moved or job.run_at <= job.created_at]
-        if (ready or moved) and not connection.when_ended(ready, self._ring_in_thread):
+        if (ready or moved) and not connection.when_ended(ready, Ring(self._database, moved)):
             self._pending = [*(self._pending or ()), *ready]
+            self._moved |= moved
         return stored.instead
 
     def get(self, job_id: str) -> Job:
@@ -99,37 +96,67 @@ class CallersTransaction:
     def settled(self) -> None:
         """Tell workers of the jobs enqueued so far that one look at the database confirms."""
         jobs, self._pending = self._pending, None
+        moved, self._moved = self._moved, Moved()
         if jobs is not None:
-            self._ring(jobs)
+            Ring(self._database, moved).now(jobs)
 
-    def _ring_in_thread(self, jobs: Sequence[NewJob]) -> None:
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What an insert has moved beside its own jobs: groups, queues and parents of jobs that gave way to them."""
+
+    groups: frozenset[str] = frozenset()
+    queues: frozenset[str] = frozenset()
+    parents: frozenset[str] = frozenset()
+
+    def __or__(self, other: Moved) -> Moved:
+        """Both."""
+        return Moved(self.groups | other.groups, self.queues | other.queues, self.parents | other.parents)
+
+    def __bool__(self) -> bool:
+        """Whether anything was moved."""
+        return bool(self.groups or self.queues or self.parents)
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """Tells workers, behind a commit, of those jobs that one look at the database confirms, and of what was moved.
+
+    Rings that are equal can tell together.
+    """
+
+    database: Database
+    moved: Moved
+
+    def __call__(self, jobs: Sequence[NewJob]) -> None:
+        """Tell them; from a thread where an event loop runs."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            self._ring(jobs)
+            self.now(jobs)
         else:
             # Nobody waits for it: it is a hint, and its errors are caught.
-            _ = loop.run_in_executor(None, self._ring, jobs)
+            _ = loop.run_in_executor(None, self.now, jobs)
 
-    def _ring(self, jobs: Sequence[NewJob]) -> None:
-        groups, self._groups = self._groups, set()
-        parents, self._parents = self._parents, set()
+    def now(self, jobs: Sequence[NewJob]) -> None:
+        """Tell them here."""
+        store, bell = self.database.store, self.database.bell
         # Of what was moved: rolled back or not, a look does no harm.
-        freed, self._queues = self._queues, set()
+        freed = set(self.moved.queues)
         asked = {job.id: (job.queue, job.priority) for job in jobs[-_CONFIRMED:]}
         # A hint only: what goes wrong here must not look like a failed commit.
         with suppress(StoreError):
-            states = self._database.store.jobs.states(list(asked)) if asked else {}
+            states = store.jobs.states(list(asked)) if asked else {}
             ready = {asked[job_id] for job_id, state in states.items() if state is JobState.QUEUED}
-            parents |= parents_of_all(job for job in jobs if states.get(job.id) is JobState.BLOCKED)
-            if parents:
-                freed |= self._database.store.dependencies.join(parents)
-            if groups:
-                freed |= self._database.store.groups.advance(groups)
+            blocked = parents_of_all(job for job in jobs if states.get(job.id) is JobState.BLOCKED)
+            if parents := self.moved.parents | blocked:
+                freed |= store.dependencies.join(set(parents))
+            if self.moved.groups:
+                freed |= store.groups.advance(set(self.moved.groups))
             if freed:
-                self._database.bell.ring(freed)
+                bell.ring(freed)
             if ready:
-                self._database.bell.ring(ready_counts(job for job in jobs if (job.queue, job.priority) in ready))
+                bell.ring(ready_counts(job for job in jobs if (job.queue, job.priority) in ready))
 
 
 class TransactionBlock:

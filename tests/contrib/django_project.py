@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import django
+import pymysql
 from django.conf import settings
 from django.http import HttpResponse, StreamingHttpResponse
 from django.urls import path
@@ -27,7 +28,13 @@ def configure() -> None:
         ROOT_URLCONF=__name__,
         ALLOWED_HOSTS=["localhost", "testserver"],
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "/nowhere"}},
-        INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions"],
+        INSTALLED_APPS=[
+            "django.contrib.auth",
+            "django.contrib.contenttypes",
+            "django.contrib.sessions",
+            "django.contrib.messages",
+            "backburner.contrib.django",
+        ],
         MIDDLEWARE=[
             "django.contrib.sessions.middleware.SessionMiddleware",
             "django.middleware.csrf.CsrfViewMiddleware",
@@ -39,6 +46,8 @@ def configure() -> None:
         LOGIN_URL="/login/",
         DEFAULT_AUTO_FIELD="django.db.models.AutoField",
     )
+    # As projects without mysqlclient do it.
+    pymysql.install_as_MySQLdb()
     django.setup()
 
 
@@ -49,6 +58,7 @@ from django.contrib.auth.decorators import login_required, permission_required  
 from django.core.management import call_command  # noqa: E402
 from django.db import connections  # noqa: E402
 from django.views.decorators.http import require_POST  # noqa: E402
+from sqlalchemy import make_url  # noqa: E402
 
 
 def use_database(folder: Path) -> None:
@@ -56,6 +66,27 @@ def use_database(folder: Path) -> None:
     connections.close_all()
     connections["default"].settings_dict["NAME"] = str(folder / "project.db")
     call_command("migrate", verbosity=0)
+
+
+def use_databases(**urls: str) -> None:
+    """Let the project have these databases, by alias, in place of those it had."""
+    connections.close_all()
+    for alias in list(connections.settings):
+        if hasattr(connections._connections, alias):
+            del connections[alias]
+    settings.DATABASES = {alias: as_django_says(url) for alias, url in urls.items()}
+    vars(connections)["settings"] = connections.configure_settings(settings.DATABASES)
+
+
+def as_django_says(url: str) -> dict[str, Any]:
+    """An entry of DATABASES."""
+    at = make_url(url)
+    if at.get_backend_name() == "sqlite":
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": at.database}
+    kind = "postgresql" if at.get_backend_name() == "postgresql" else "mysql"
+    host = at.host or at.query.get("host", "")
+    entry = {"NAME": at.database, "USER": at.username, "PASSWORD": at.password, "HOST": host, "PORT": at.port or ""}
+    return {"ENGINE": f"django.db.backends.{kind}"} | {key: value or "" for key, value in entry.items()}
 
 
 def counted(view: Callable[..., Any]) -> Callable[..., Any]:

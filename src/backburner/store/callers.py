@@ -24,6 +24,7 @@ from backburner.store.dialects.base import INSERTED, DriverConnection, Trouble, 
 from backburner.store.keys import Stored
 from backburner.store.session_ends import Ended, SessionEnds
 from backburner.store.types import MYSQL
+from backburner.watched import WatchedConnection
 
 if TYPE_CHECKING:
     from backburner.store.store import Store
@@ -84,9 +85,10 @@ class Callers:
         if isinstance(session, Connection):
             self._admit(session.engine, session.dialect.name, _fetch_core(session))
             return OnConnection(self._store, session)
-        driver = _dbapi(target)
+        watched = target if isinstance(target, WatchedConnection) else None
+        driver = _dbapi(target if watched is None else watched.connection)
         self._admit(driver, None, _fetch_dbapi(driver))
-        return OnDriver(self._store, driver)
+        return OnDriver(self._store, driver, watched)
 
     @property
     def prepared(self) -> bool:
@@ -224,8 +226,8 @@ class OnSession(OnConnection):
 class OnDriver:
     """A plain DB-API connection: the statement is written in its module's style."""
 
-    def __init__(self, store: Store, connection: DriverConnection) -> None:
-        self._store, self._connection = store, connection
+    def __init__(self, store: Store, connection: DriverConnection, watched: WatchedConnection | None) -> None:
+        self._store, self._connection, self._watched = store, connection, watched
         self._style = _paramstyle(connection)
         self._channel = DriverChannel(store, connection, self._style)
 
@@ -273,7 +275,7 @@ class OnDriver:
         return {dialect.read_id(job_id): owner for job_id, owner in rows}
 
     def when_ended(self, jobs: Sequence[NewJob], tell: Ended) -> bool:
-        return False
+        return self._watched is not None and self._watched.when_ended(jobs, tell)
 
 
 @contextmanager

@@ -153,13 +153,17 @@ class Store:
         """The version of the tables that are there; None when there are none."""
         return self._connections.run(lambda connection: versions.found(connection, self.schema), read_only=True)
 
-    def migrate(self) -> None:
-        """Bring the tables up to this version, in one transaction, one process at a time."""
-        self._connections.run(lambda connection: versions.upgrade(connection, self.schema))
+    def migrate(self, to: str = versions.NEEDED) -> None:
+        """Bring the tables up to a version, this release's unless said, in one transaction, one process at a time."""
+        self._connections.run(lambda connection: versions.upgrade(connection, self.schema, to))
 
     def migration_sql(self) -> str:
         """The statements that `migrate` would run, for someone else to run them."""
         return versions.as_sql(self.engine, self.schema, self.version())
+
+    def step_sql(self, version: str) -> str:
+        """The statements that make the tables of a version out of those of the one before it."""
+        return versions.as_sql(self.engine, self.schema, versions.before(version), version)
 
     def run(self, work: Callable[[Connection], T], urgency: int = OTHER, patience: float | None = None) -> T:
         """Run `work` in a write transaction of our own; repeated when another one was in the way.

@@ -45,6 +45,17 @@ def is_newer(version: str | None) -> bool:
     return version is not None and version not in KNOWN
 
 
+def has(found: str | None, version: str) -> bool:
+    """True when tables of version `found` are at `version`, or beyond it."""
+    return found is not None and (is_newer(found) or KNOWN.index(found) >= KNOWN.index(version))
+
+
+def before(version: str) -> str | None:
+    """The version that `version` is made from; None for the first."""
+    place = KNOWN.index(version)
+    return KNOWN[place - 1] if place else None
+
+
 def can_work_with(version: str) -> bool:
     """True when this release may work with tables of that later version."""
     return version[:1] == NEEDED[:1]
@@ -83,15 +94,15 @@ def _mysql_lock(connection: Connection, schema: Schema) -> Iterator[None]:
             connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": name})
 
 
-def as_sql(engine: Engine, schema: Schema, version: str | None) -> str:
+def as_sql(engine: Engine, schema: Schema, version: str | None, to: str = NEEDED) -> str:
     """The statements that `upgrade` would run from `version` on."""
-    if version == NEEDED:
+    if version == to:
         return ""
     buffer = io.StringIO()
     if schema.name and engine.dialect.name == "postgresql":
         buffer.write(_create_schema(schema) + ";\n\n")
     config = _config(schema, engine, dialect=engine.dialect, buffer=buffer)
-    span = NEEDED if version is None else f"{version}:{NEEDED}"
+    span = to if version is None else f"{version}:{to}"
     _alembic("upgrade", config, span, sql=True)
     return buffer.getvalue()
 

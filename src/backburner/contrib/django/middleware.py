@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from django.contrib.auth.models import AnonymousUser
 from django.http import HttpResponseForbidden
 
 from backburner.grant import HEADER
@@ -48,6 +47,9 @@ def _enter(request: Any) -> Any:
     # What Django's own test client sets: the check of a token in the form is for browsers.
     request._dont_enforce_csrf_checks = True
     if not proof.cookies:
+        # Models are not there yet when this module is imported: the package around it is an app.
+        from django.contrib.auth.models import AnonymousUser
+
         user = proof.user if proof.user is not None else AnonymousUser()
 
         async def auser() -> Any:
