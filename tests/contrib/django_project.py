@@ -9,7 +9,7 @@ import django
 import pymysql
 from django.conf import settings
 from django.http import HttpResponse, StreamingHttpResponse
-from django.urls import path
+from django.urls import include, path
 from django.utils.decorators import method_decorator
 from django.views import View
 
@@ -149,4 +149,5 @@ urlpatterns = [
     path("unmarked/", unmarked),
     path("report/<int:number>/", Report.as_view(), name="report"),
     path("whole/", Whole.as_view()),
+    path("backburner/", include("backburner.contrib.django.urls")),
 ]

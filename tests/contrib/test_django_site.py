@@ -1,0 +1,226 @@
+"""The web side inside a Django project, by WSGI and by ASGI, under its login and permissions."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from backburner import Backburner, current_job
+from backburner.web.events import LOOK_SECONDS
+from backburner.worker import Worker
+from tests.contrib.django_project import use_databases
+from tests.waiting import wait_until
+from tests.web.shop import events_of
+
+# Behind the settings, which that module makes.
+from django.contrib.auth.models import Permission, User  # isort: skip
+from django.core.handlers.asgi import ASGIHandler  # isort: skip
+from django.core.management import call_command  # isort: skip
+from django.db import connections  # isort: skip
+from django.test import AsyncClient, Client  # isort: skip
+
+from backburner.contrib.django import site  # isort: skip
+from backburner.contrib.django.project import project_jobs  # isort: skip
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Iterator[Backburner]:
+    use_databases(default=f"sqlite:///{tmp_path / 'project.db'}")
+    project_jobs.cache_clear()
+    site._app.cache_clear()
+    site._bridge.cache_clear()
+    call_command("migrate", verbosity=0)
+    made = project_jobs()
+    yield made
+    made.close()
+    connections.close_all()
+
+
+def person(name: str, **options: Any) -> Any:
+    return User.objects.create_user(name, password="x", **options)
+
+
+def signed_in(who: Any, kind: Any = Client) -> Any:
+    browser = kind(enforce_csrf_checks=True)
+    if who is not None:
+        browser.force_login(who)
+    return browser
+
+
+@pytest.fixture
+def people(jobs: Backburner) -> dict[str, Any]:
+    staff = person("sam", is_staff=True)
+    operator = person("olga", is_staff=True)
+    operator.user_permissions.set(Permission.objects.filter(codename__endswith="_job"))
+    return {
+        "owner": person("ada"), "other": person("bob"), "gone": person("eve", is_active=False), "staff": staff,
+        "operator": operator, "boss": person("boss", is_staff=True, is_superuser=True), "nobody": None,
+    }  # fmt: skip
+
+
+def owned(jobs: Backburner, who: Any) -> Any:
+    return jobs.task(name="add")(lambda: 3).options(owner=str(who.pk)).enqueue()
+
+
+def test_who_sees_what(jobs: Backburner, people: dict[str, Any]) -> None:
+    job = owned(jobs, people["owner"])
+    seen = {name: signed_in(who).get(f"/backburner/jobs/{job.id}").status_code for name, who in people.items()}
+    assert seen == {"owner": 200, "other": 404, "gone": 404, "staff": 404, "operator": 200, "boss": 200, "nobody": 404}
+    pages = {name: signed_in(who).get("/backburner/dashboard/jobs").status_code for name, who in people.items()}
+    assert pages == {"owner": 403, "other": 403, "gone": 302, "staff": 403, "operator": 200, "boss": 200, "nobody": 302}
+    login = signed_in(None).get("/backburner/dashboard/jobs?state=failed")
+    assert login.headers["location"] == "/login/?next=/backburner/dashboard/jobs%3Fstate%3Dfailed"
+
+
+def test_writes_are_taken_from_our_own_pages_alone(jobs: Backburner, people: dict[str, Any]) -> None:
+    browser, job = signed_in(people["owner"]), owned(jobs, people["owner"])
+    cancel = f"/backburner/jobs/{job.id}/cancel"
+    assert browser.post(cancel, headers={"origin": "https://evil.example"}).status_code == 403
+    assert browser.post(cancel, headers={"sec-fetch-site": "cross-site"}).status_code == 403
+    assert browser.post(cancel).status_code == 403, "a cookie, and nobody says where it comes from"
+    assert jobs.get(job.id).state == "queued"
+    done = browser.post(cancel, headers={"origin": "http://testserver"})
+    assert (done.status_code, done.json()["href"]) == (202, f"/backburner/jobs/{job.id}")
+    assert jobs.get(job.id).state == "cancelled"
+
+
+def test_what_is_posted_arrives(jobs: Backburner, people: dict[str, Any]) -> None:
+    @jobs.task(name="shout", api=True)
+    def shout(text: str) -> str:
+        return text.upper()
+
+    text = "ž" * 100_000
+    for kind in (Client, AsyncClient):
+        browser = signed_in(people["owner"], kind)
+        sent = browser.post(
+            "/backburner/jobs", {"task": "shout", "arguments": {"text": text}}, content_type="application/json",
+            headers={"origin": "http://testserver"},
+        )  # fmt: skip
+        answer = asyncio.run(_awaited(sent)) if kind is AsyncClient else sent
+        assert answer.status_code == 202, answer.content
+        assert jobs.get(answer.json()["id"]).owner == str(people["owner"].pk)
+
+
+async def _awaited(what: Any) -> Any:
+    return await what
+
+
+def test_files_of_the_page_are_served(jobs: Backburner) -> None:
+    for answer in (Client().get("/backburner/static/backburner.js"), asyncio.run(_fetched())):
+        script = answer.getvalue() if answer.streaming else answer.content
+        assert (answer.status_code, b"customElements" in script) == (200, True)
+
+
+async def _fetched() -> Any:
+    answer = await AsyncClient().get("/backburner/static/backburner.js")
+    if not answer.streaming:
+        return answer
+    text = b"".join([part async for part in answer.streaming_content])
+    answer.streaming_content = iter([text])
+    return answer
+
+
+class Talker:
+    """A job that says a line, waits, and says another."""
+
+    def __init__(self, jobs: Backburner, owner: Any) -> None:
+        self.gate = gate = threading.Event()
+
+        @jobs.task(name="talk")
+        def talk() -> None:
+            job = current_job()
+            assert job is not None
+            job.log("first")
+            assert gate.wait(30)
+            job.log("second")
+
+        self.job = talk.options(owner=str(owner.pk)).enqueue()
+        wait = jobs.store.progress.log
+        self.ready = lambda: wait_until(lambda: wait(self.job.id), "the first line is stored")
+
+
+def test_by_wsgi_a_stream_is_one_look(jobs: Backburner, people: dict[str, Any]) -> None:
+    talker = Talker(jobs, people["owner"])
+    with Worker(jobs):
+        talker.ready()
+        answer = signed_in(people["owner"]).get(f"/backburner/jobs/{talker.job.id}/events")
+        assert [kind for kind, _, _ in events_of(answer.getvalue().decode())] == ["snapshot", "log"]
+        talker.gate.set()
+        assert talker.job.wait(30)
+
+
+def test_by_asgi_a_stream_goes_on_and_holds_no_thread(jobs: Backburner, people: dict[str, Any]) -> None:
+    talker = Talker(jobs, people["owner"])
+    browser = signed_in(people["owner"])
+    cookies = {"sessionid": browser.cookies["sessionid"].value}
+
+    async def watch() -> tuple[str, set[str]]:
+        transport = httpx.ASGITransport(app=ASGIHandler())
+        async with httpx.AsyncClient(transport=transport, base_url="http://testserver", cookies=cookies) as client:
+            asking = asyncio.create_task(client.get(f"/backburner/jobs/{talker.job.id}/events"))
+            feed = site._app().state.feed
+            while not feed.viewers:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(LOOK_SECONDS / 2)
+            waiting = {thread.name for thread in threading.enumerate() if "asyncio_" in thread.name}
+            talker.gate.set()
+            return (await asking).text, waiting
+
+    with Worker(jobs):
+        talker.ready()
+        text, _ = asyncio.run(watch())
+        assert talker.job.wait(30)
+    kinds = [kind for kind, _, _ in events_of(text)]
+    assert (kinds[0], kinds[-1], kinds.count("log")) == ("snapshot", "done", 2)
+
+
+def test_a_client_that_goes_away_ends_its_stream(jobs: Backburner, people: dict[str, Any]) -> None:
+    job = owned(jobs, people["owner"])
+    cookie = signed_in(people["owner"]).cookies["sessionid"].value
+    path = f"/backburner/jobs/{job.id}/events"
+
+    async def leave() -> None:
+        gone, begun = asyncio.Event(), asyncio.Event()
+        sent: list[dict[str, Any]] = []
+
+        async def receive() -> dict[str, Any]:
+            if not begun.is_set():
+                begun.set()
+                return {"type": "http.request", "body": b"", "more_body": False}
+            await gone.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http", "method": "GET", "path": path, "query_string": b"", "root_path": "",
+            "headers": [(b"host", b"testserver"), (b"cookie", f"sessionid={cookie}".encode())],
+        }  # fmt: skip
+        serving = asyncio.create_task(ASGIHandler()(scope, receive, send))
+        feed = site._app().state.feed
+        while not feed.viewers:
+            await asyncio.sleep(0.01)
+        gone.set()
+        await serving
+        while feed.viewers:
+            await asyncio.sleep(0.01)
+        assert b"snapshot" in b"".join(message.get("body", b"") for message in sent)
+
+    asyncio.run(asyncio.wait_for(leave(), 30))
+
+
+def test_a_fault_of_the_web_side_is_a_page_with_500(
+    jobs: Backburner, people: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(jobs.control, "glance", broken)
+    by_wsgi = signed_in(people["boss"]).get("/backburner/jobs/x")
+    by_asgi = asyncio.run(_awaited(signed_in(people["boss"], AsyncClient).get("/backburner/jobs/x")))
+    assert [by_wsgi.status_code, by_asgi.status_code] == [500, 500]
