@@ -67,7 +67,7 @@ def test_the_notice_is_escaped_and_leads_to_the_job(job: Any) -> None:
 
 def shown(template: str, **values: Any) -> str:
     engine = Engine(libraries={"backburner": "backburner.contrib.django.templatetags.backburner"})
-    return engine.from_string("{% load backburner %}" + template).render(Context(values))
+    return str(engine.from_string("{% load backburner %}" + template).render(Context(values)))
 
 
 @pytest.mark.usefixtures("jobs")
@@ -77,23 +77,31 @@ def shown(template: str, **values: Any) -> str:
         ("{% job_head %}", '<script type="module" src="/backburner/static/backburner.js"></script>'),
         (
             "{% job_bar job %}",
-            '<backburner-progress src="/backburner/jobs/7" cancel>'
-            '<a href="/backburner/jobs/7/wait">Show progress</a></backburner-progress>',
+            (
+                '<backburner-progress src="/backburner/jobs/7" cancel>'
+                '<a href="/backburner/jobs/7/wait">Show progress</a></backburner-progress>'
+            ),
         ),
         (
             "{% job_bar job cancel=False log=True label='\"x' token='a&b' %}",
-            '<backburner-progress src="/backburner/jobs/7?token=a%26b" log label="&quot;x">'
-            '<a href="/backburner/jobs/7/wait?token=a%26b">Show progress</a></backburner-progress>',
+            (
+                '<backburner-progress src="/backburner/jobs/7?token=a%26b" log label="&quot;x">'
+                '<a href="/backburner/jobs/7/wait?token=a%26b">Show progress</a></backburner-progress>'
+            ),
         ),
         (
             "{% job_log job %}",
-            '<backburner-progress src="/backburner/jobs/7" cancel log="open">'
-            '<a href="/backburner/jobs/7/wait">Show progress</a></backburner-progress>',
+            (
+                '<backburner-progress src="/backburner/jobs/7" cancel log="open">'
+                '<a href="/backburner/jobs/7/wait">Show progress</a></backburner-progress>'
+            ),
         ),
         (
             "{% job_wait job then='/thanks' cancel=False %}",
-            '<backburner-wait src="/backburner/jobs/7" then="/thanks">'
-            '<a href="/backburner/jobs/7/wait">Check again</a></backburner-wait>',
+            (
+                '<backburner-wait src="/backburner/jobs/7" then="/thanks">'
+                '<a href="/backburner/jobs/7/wait">Check again</a></backburner-wait>'
+            ),
         ),
         (
             "{% job_notice job text %}",

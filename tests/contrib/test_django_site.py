@@ -10,7 +10,6 @@ import httpx
 import pytest
 
 from backburner import Backburner, current_job
-from backburner.web.events import LOOK_SECONDS
 from backburner.worker import Worker
 from tests.contrib.django_project import use_databases
 from tests.waiting import wait_until
@@ -139,8 +138,16 @@ class Talker:
             job.log("second")
 
         self.job = talk.options(owner=str(owner.pk)).enqueue()
-        wait = jobs.store.progress.log
-        self.ready = lambda: wait_until(lambda: wait(self.job.id), "the first line is stored")
+        self._jobs = jobs
+
+    def ready(self) -> None:
+        wait_until(lambda: self._jobs.store.progress.log(self.job.id), "the first line is stored")
+
+
+async def watched(count: int) -> None:
+    """Return when so many watch; waited for in a thread, the loop goes on."""
+    feed = site._app().state.feed
+    await asyncio.to_thread(wait_until, lambda: feed.viewers == count, f"{count} watch")
 
 
 def test_by_wsgi_a_stream_is_one_look(jobs: Backburner, people: dict[str, Any]) -> None:
@@ -153,26 +160,22 @@ def test_by_wsgi_a_stream_is_one_look(jobs: Backburner, people: dict[str, Any]) 
         assert talker.job.wait(30)
 
 
-def test_by_asgi_a_stream_goes_on_and_holds_no_thread(jobs: Backburner, people: dict[str, Any]) -> None:
+def test_by_asgi_a_stream_goes_on_to_its_end(jobs: Backburner, people: dict[str, Any]) -> None:
     talker = Talker(jobs, people["owner"])
     browser = signed_in(people["owner"])
     cookies = {"sessionid": browser.cookies["sessionid"].value}
 
-    async def watch() -> tuple[str, set[str]]:
+    async def watch() -> str:
         transport = httpx.ASGITransport(app=ASGIHandler())
         async with httpx.AsyncClient(transport=transport, base_url="http://testserver", cookies=cookies) as client:
             asking = asyncio.create_task(client.get(f"/backburner/jobs/{talker.job.id}/events"))
-            feed = site._app().state.feed
-            while not feed.viewers:
-                await asyncio.sleep(0.01)
-            await asyncio.sleep(LOOK_SECONDS / 2)
-            waiting = {thread.name for thread in threading.enumerate() if "asyncio_" in thread.name}
+            await watched(1)
             talker.gate.set()
-            return (await asking).text, waiting
+            return (await asking).text
 
     with Worker(jobs):
         talker.ready()
-        text, _ = asyncio.run(watch())
+        text = asyncio.run(watch())
         assert talker.job.wait(30)
     kinds = [kind for kind, _, _ in events_of(text)]
     assert (kinds[0], kinds[-1], kinds.count("log")) == ("snapshot", "done", 2)
@@ -197,21 +200,19 @@ def test_a_client_that_goes_away_ends_its_stream(jobs: Backburner, people: dict[
         async def send(message: dict[str, Any]) -> None:
             sent.append(message)
 
+        handler: Any = ASGIHandler()
         scope = {
             "type": "http", "method": "GET", "path": path, "query_string": b"", "root_path": "",
             "headers": [(b"host", b"testserver"), (b"cookie", f"sessionid={cookie}".encode())],
         }  # fmt: skip
-        serving = asyncio.create_task(ASGIHandler()(scope, receive, send))
-        feed = site._app().state.feed
-        while not feed.viewers:
-            await asyncio.sleep(0.01)
+        serving = asyncio.create_task(handler(scope, receive, send))
+        await watched(1)
         gone.set()
         await serving
-        while feed.viewers:
-            await asyncio.sleep(0.01)
+        await watched(0)
         assert b"snapshot" in b"".join(message.get("body", b"") for message in sent)
 
-    asyncio.run(asyncio.wait_for(leave(), 30))
+    asyncio.run(leave())
 
 
 def test_a_fault_of_the_web_side_is_a_page_with_500(

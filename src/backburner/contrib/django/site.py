@@ -54,7 +54,7 @@ def _through_wsgi(request: Any, root: str, path: str, more: dict[str, Any]) -> H
     del response["content-type"]
     for name, value in headers:
         response[name] = value
-    return response  # type: ignore[no-any-return]
+    return response
 
 
 def _latin(path: str) -> str:
