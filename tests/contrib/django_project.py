@@ -18,6 +18,8 @@ from backburner.route_jobs import background_route
 
 PASSWORDS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
+TASKS = "backburner.contrib.django.tasks.BackburnerBackend"
+
 
 def configure() -> None:
     """Make this process one of the project."""
@@ -43,6 +45,10 @@ def configure() -> None:
         ],
         PASSWORD_HASHERS=PASSWORDS,
         USE_TZ=True,
+        TASKS={
+            "default": {"BACKEND": TASKS, "QUEUES": ["default", "mail"]},
+            "patient": {"BACKEND": TASKS, "OPTIONS": {"max_attempts": 5}},
+        },
         LOGIN_URL="/login/",
         DEFAULT_AUTO_FIELD="django.db.models.AutoField",
     )
