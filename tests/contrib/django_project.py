@@ -31,6 +31,8 @@ def configure() -> None:
         ALLOWED_HOSTS=["localhost", "testserver"],
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "/nowhere"}},
         INSTALLED_APPS=[
+            "django.contrib.admin",
+            "django.contrib.staticfiles",
             "django.contrib.auth",
             "django.contrib.contenttypes",
             "django.contrib.sessions",
@@ -42,7 +44,22 @@ def configure() -> None:
             "django.middleware.csrf.CsrfViewMiddleware",
             "django.contrib.auth.middleware.AuthenticationMiddleware",
             "backburner.contrib.django.RouteJobMiddleware",
+            "django.contrib.messages.middleware.MessageMiddleware",
         ],
+        TEMPLATES=[
+            {
+                "BACKEND": "django.template.backends.django.DjangoTemplates",
+                "APP_DIRS": True,
+                "OPTIONS": {
+                    "context_processors": [
+                        "django.template.context_processors.request",
+                        "django.contrib.auth.context_processors.auth",
+                        "django.contrib.messages.context_processors.messages",
+                    ]
+                },
+            }
+        ],
+        STATIC_URL="static/",
         PASSWORD_HASHERS=PASSWORDS,
         USE_TZ=True,
         TASKS={
@@ -60,11 +77,16 @@ def configure() -> None:
 configure()
 
 # What needs the settings comes behind them.
+from django.contrib import admin, messages  # noqa: E402
+from django.contrib.auth.admin import UserAdmin  # noqa: E402
 from django.contrib.auth.decorators import login_required, permission_required  # noqa: E402
+from django.contrib.auth.models import User  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.db import connections  # noqa: E402
 from django.views.decorators.http import require_POST  # noqa: E402
 from sqlalchemy import make_url  # noqa: E402
+
+from backburner.contrib.django.background import BackgroundActions  # noqa: E402
 
 
 def use_database(folder: Path) -> None:
@@ -88,7 +110,9 @@ def as_django_says(url: str) -> dict[str, Any]:
     """An entry of DATABASES."""
     at = make_url(url)
     if at.get_backend_name() == "sqlite":
-        return {"ENGINE": "django.db.backends.sqlite3", "NAME": at.database}
+        # So that a transaction which reads before it writes does not find the file changed under it.
+        options = {"transaction_mode": "IMMEDIATE", "timeout": 20}
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": at.database, "OPTIONS": options}
     kind = "postgresql" if at.get_backend_name() == "postgresql" else "mysql"
     host = at.host or at.query.get("host", "")
     entry = {"NAME": at.database, "USER": at.username, "PASSWORD": at.password, "HOST": host, "PORT": at.port or ""}
@@ -148,7 +172,25 @@ class Whole(View):
         return HttpResponse("whole", content_type="text/plain")
 
 
+admin.site.unregister(User)
+
+
+@admin.register(User)
+class PeopleAdmin(BackgroundActions, UserAdmin):
+    actions = ("deactivate", "ask")
+    background_actions = ("deactivate", "ask", "delete_selected")
+
+    @admin.action(description="Deactivate selected %(verbose_name_plural)s", permissions=["change"])
+    def deactivate(self, request: Any, queryset: Any) -> None:
+        count = queryset.update(is_active=False)
+        self.message_user(request, f"{count} users are <inactive>.", messages.SUCCESS)
+
+    def ask(self, request: Any, queryset: Any) -> HttpResponse:
+        return HttpResponse("Are you sure?")
+
+
 urlpatterns = [
+    path("admin/", admin.site.urls),
     path("build/", build),
     path("who/", who, name="who"),
     path("powers/", powers),

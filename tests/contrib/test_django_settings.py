@@ -103,6 +103,8 @@ def test_other_things_that_checks_say() -> None:
     assert told() == []
     assert told(BACKBURNER={"SECRET": None})[0].startswith("backburner.W002")
     assert told(MIDDLEWARE=list(reversed(settings.MIDDLEWARE)))[0].startswith("backburner.E003")
+    connections["default"].settings_dict["OPTIONS"] = {}
+    assert told()[0].startswith("backburner.W003")
     use_databases(default="sqlite:///:memory:")
     assert told()[0].startswith("backburner.W001")
 

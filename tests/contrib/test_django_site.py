@@ -187,8 +187,7 @@ def test_a_client_that_goes_away_ends_its_stream(jobs: Backburner, people: dict[
     path = f"/backburner/jobs/{job.id}/events"
 
     async def leave() -> None:
-        gone, begun = asyncio.Event(), asyncio.Event()
-        sent: list[dict[str, Any]] = []
+        gone, begun, streaming = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
         async def receive() -> dict[str, Any]:
             if not begun.is_set():
@@ -198,7 +197,8 @@ def test_a_client_that_goes_away_ends_its_stream(jobs: Backburner, people: dict[
             return {"type": "http.disconnect"}
 
         async def send(message: dict[str, Any]) -> None:
-            sent.append(message)
+            if b"snapshot" in message.get("body", b""):
+                streaming.set()
 
         handler: Any = ASGIHandler()
         scope = {
@@ -206,11 +206,11 @@ def test_a_client_that_goes_away_ends_its_stream(jobs: Backburner, people: dict[
             "headers": [(b"host", b"testserver"), (b"cookie", f"sessionid={cookie}".encode())],
         }  # fmt: skip
         serving = asyncio.create_task(handler(scope, receive, send))
+        await streaming.wait()
         await watched(1)
         gone.set()
         await serving
         await watched(0)
-        assert b"snapshot" in b"".join(message.get("body", b"") for message in sent)
 
     asyncio.run(leave())
 

@@ -9,6 +9,7 @@ from django.conf import settings as project
 from django.core import checks
 from django.utils.module_loading import module_has_submodule
 
+from backburner.contrib.django.background import action_task
 from backburner.contrib.django.checks import check_database, check_project
 from backburner.contrib.django.configuration import configuration
 from backburner.contrib.django.mail import BACKEND, project_mails
@@ -38,6 +39,8 @@ class BackburnerConfig(AppConfig):
             return
         if jobs.settings.secrets and jobs._routes is None:
             DjangoRoutes(jobs, site=said.site, **said.route_jobs)
+        if apps.is_installed("django.contrib.admin"):
+            action_task(jobs)
         if project.EMAIL_BACKEND == BACKEND:
             # Workers must know the task, though they may send nothing themselves.
             project_mails()

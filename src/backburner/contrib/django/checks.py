@@ -22,7 +22,7 @@ _ROUTES = "backburner.contrib.django.RouteJobMiddleware"
 
 
 def check_project(app_configs: Sequence[Any] | None, **_: Any) -> Iterable[CheckMessage]:
-    """The settings: E001 wrong, E002 a driver is missing, W001 in memory, W002 no secret, W003 order of middleware."""
+    """The settings: E001 wrong, E002 driver, E003 middleware; W001 in memory, W002 no secret, W003 SQLite."""
     try:
         said, jobs = configuration(), project_jobs()
     except BackburnerError as error:
@@ -39,6 +39,12 @@ def check_project(app_configs: Sequence[Any] | None, **_: Any) -> Iterable[Check
             yield Doubt(
                 f"DATABASES[{said.alias!r}] is in memory, where no worker finds the jobs.",
                 "Name a file, or another database: BACKBURNER = {'DATABASE': ...}", id="backburner.W001",
+            )  # fmt: skip
+        elif connection.vendor == "sqlite" and _mode(connection) not in ("IMMEDIATE", "EXCLUSIVE"):
+            hint = f"Say DATABASES[{said.alias!r}]['OPTIONS'] = {{'transaction_mode': 'IMMEDIATE'}}."
+            yield Doubt(
+                "Jobs and views write one SQLite file: a transaction that reads before it writes may find it locked.",
+                hint, id="backburner.W003",
             )  # fmt: skip
     if not jobs.settings.secrets:
         yield Doubt(
@@ -75,6 +81,10 @@ def check_database(
     elif version is not None and version != versions.NEEDED:
         missing = SchemaMissing(store.shown_url, version, versions.NEEDED)
         yield Doubt(_sentence(missing), "Run: manage.py migrate", id="backburner.W004")
+
+
+def _mode(connection: Any) -> str:
+    return str((connection.settings_dict.get("OPTIONS") or {}).get("transaction_mode") or "").upper()
 
 
 def _sentence(error: BackburnerError) -> str:

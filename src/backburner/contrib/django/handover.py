@@ -16,6 +16,8 @@ from starlette.types import ASGIApp, Message
 log = logging.getLogger(__name__)
 
 _PIECE = 65_536
+_TAKEN_SECONDS = 60.0
+"""How long a part of an answer may wait to be taken: a client that went away before Django had begun takes none."""
 
 
 async def handed_over(app: ASGIApp, request: ASGIRequest, root: str, more: Mapping[str, Any]) -> HttpResponseBase:
@@ -57,10 +59,16 @@ class _Exchange:
 
     async def _run(self, app: ASGIApp, scope: dict[str, Any]) -> None:
         try:
-            await app(scope, self._receive, self._messages.put)
+            await app(scope, self._receive, self._send)
         except Exception as error:  # noqa: BLE001 (the app's own, for whoever waits for its answer)
             self._error = error
-        await self._messages.put(None)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_TAKEN_SECONDS):
+                await self._messages.put(None)
+
+    async def _send(self, message: Message) -> None:
+        async with asyncio.timeout(_TAKEN_SECONDS):
+            await self._messages.put(message)
 
     async def _receive(self) -> Message:
         if self._read:

@@ -17,11 +17,11 @@ from backburner.contrib.django.configuration import configuration
 from backburner.contrib.django.handover import handed_over
 from backburner.contrib.django.links import path_of
 from backburner.contrib.django.project import project_jobs
-from backburner.contrib.django.visitor import user_of
+from backburner.contrib.django.visitor import Visitor, visitor_of
 from backburner.contrib.wsgi import WsgiBridge
-from backburner.web import Holding, User, web_app
+from backburner.web import Holding, web_app
 
-USER, REQUEST = "backburner.django.user", "backburner.django.request"
+VISITOR, REQUEST = "backburner.django.visitor", "backburner.django.request"
 _FILES, _PAGES = "static/", "dashboard"
 _WHOLE = 1_048_576
 """Bytes of an answer that are read before it is passed on. What says no length is a stream, which is brief here."""
@@ -31,14 +31,14 @@ _WHOLE = 1_048_576
 @csrf_exempt
 async def web(request: HttpRequest, path: str) -> HttpResponseBase:
     """One request below the path where the web side is mounted. It is called by ASGI and by WSGI."""
-    user = None
+    visitor = Visitor()
     if not path.startswith(_FILES):
         person = await request.auser() if hasattr(request, "auser") else None
         if path.startswith(_PAGES) and not getattr(person, "is_authenticated", False):
             return redirect_to_login(request.get_full_path())
-        user = await user_of(person)
+        visitor = await visitor_of(person)
     root = request.path[: len(request.path) - len(path)].rstrip("/")
-    more = {USER: user, REQUEST: request}
+    more = {VISITOR: visitor, REQUEST: request}
     if isinstance(request, ASGIRequest):
         return await handed_over(_app(), request, root, more)
     return _through_wsgi(request, root, f"/{path}", more)
@@ -75,12 +75,16 @@ def _app() -> FastAPI:
         return str(render_to_string(template or "", {"holding": holding}, request=_said(request, REQUEST)))
 
     return web_app(
-        project_jobs(), resolve_user=_user, resolve_link=path_of, holding_page=None if template is None else own_page
+        project_jobs(),
+        resolve_user=lambda request: _visitor(request).user,
+        resolve_access=lambda request, _: _visitor(request).access,
+        resolve_link=path_of,
+        holding_page=None if template is None else own_page,
     )
 
 
-def _user(request: Request) -> User | None:
-    found: User | None = _said(request, USER)
+def _visitor(request: Request) -> Visitor:
+    found: Visitor = _said(request, VISITOR)
     return found
 
 

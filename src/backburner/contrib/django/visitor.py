@@ -1,23 +1,43 @@
-"""Who a user of the project is to Backburner."""
+"""Who a user of the project is to Backburner, and what that user may do on the operators' pages."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from asgiref.sync import sync_to_async
 
 from backburner.web import User
+from backburner.web.rights import Permission
 
 VIEW, CHANGE, DELETE = ("backburner.view_job", "backburner.change_job", "backburner.delete_job")
+_OF_THE_ADMIN = {
+    Permission.JOBS_VIEW: VIEW, Permission.JOBS_RETRY: CHANGE, Permission.JOBS_CANCEL: CHANGE,
+    Permission.JOBS_DELETE: DELETE,
+}  # fmt: skip
 
 
-async def user_of(person: Any) -> User | None:
-    """The user of the web side; None for somebody who is not signed in. Permissions are looked up in a thread."""
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """A user of the web side, and permissions by their names there."""
+
+    user: User | None = None
+    access: tuple[str, ...] = ()
+
+
+async def visitor_of(person: Any) -> Visitor:
+    """Nobody, for somebody who is not signed in. Permissions are looked up in a thread."""
     if not getattr(person, "is_authenticated", False) or not person.is_active:
-        return None
-    return User(str(person.pk), operator=await sync_to_async(is_operator)(person))
+        return Visitor()
+    access = await sync_to_async(access_of)(person)
+    return Visitor(User(str(person.pk), operator=person.is_superuser), access)
 
 
-def is_operator(person: Any) -> bool:
-    """Whether the person may see and do everything: staff, with all three permissions on jobs."""
-    return bool(person.is_staff and person.has_perms((VIEW, CHANGE, DELETE)))
+def access_of(person: Any) -> tuple[str, ...]:
+    """What the person's permissions in Django open, by the names that the operators' pages have for them."""
+    return tuple(each.value for each in Permission if person.has_perm(django_permission(each)))
+
+
+def django_permission(permission: Permission) -> str:
+    """What Django calls it: as the admin does, and else by its own name."""
+    return _OF_THE_ADMIN.get(permission) or f"backburner.{permission.value.replace('.', '_')}"
