@@ -140,12 +140,12 @@ class Ring:
 
     def now(self, jobs: Sequence[NewJob]) -> None:
         """Tell them here."""
-        store, bell = self.database.store, self.database.bell
         # Of what was moved: rolled back or not, a look does no harm.
         freed = set(self.moved.queues)
         asked = {job.id: (job.queue, job.priority) for job in jobs[-_CONFIRMED:]}
         # A hint only: what goes wrong here must not look like a failed commit.
         with suppress(StoreError):
+            store, bell = self.database.store, self.database.bell
             states = store.jobs.states(list(asked)) if asked else {}
             ready = {asked[job_id] for job_id, state in states.items() if state is JobState.QUEUED}
             blocked = parents_of_all(job for job in jobs if states.get(job.id) is JobState.BLOCKED)
