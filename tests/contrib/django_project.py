@@ -43,7 +43,7 @@ def configure() -> None:
             "django.contrib.sessions.middleware.SessionMiddleware",
             "django.middleware.csrf.CsrfViewMiddleware",
             "django.contrib.auth.middleware.AuthenticationMiddleware",
-            "backburner.contrib.django.RouteJobMiddleware",
+            "backburner.contrib.django.BackburnerMiddleware",
             "django.contrib.messages.middleware.MessageMiddleware",
         ],
         TEMPLATES=[

@@ -142,3 +142,26 @@ def test_the_holding_page_in_the_projects_own_layout(jobs: Backburner, tmp_path:
     site._bridge.cache_clear()
     assert "<h1>Kestrel of ada</h1>" in page
     assert f'<backburner-wait src="/backburner/jobs/{job.id}"' in page
+
+
+def test_what_is_enqueued_during_a_request_belongs_to_its_user(jobs: Backburner) -> None:
+    from django.contrib.auth.models import AnonymousUser, User
+
+    from backburner.contrib.django import BackburnerMiddleware
+
+    add = jobs.task(name="sum")(lambda: 3)
+    request: Any = RequestFactory().get("/")
+
+    async def answer(request: Any) -> Any:
+        return await add.aenqueue()
+
+    def owner_for(user: Any) -> list[str | None]:
+        request.user = user
+        made = [
+            BackburnerMiddleware(lambda _: add.enqueue())(request), asyncio.run(BackburnerMiddleware(answer)(request)),
+        ]  # fmt: skip
+        return [jobs.get(job.id).owner for job in made]
+
+    assert owner_for(User(pk=7)) == ["7", "7"]
+    assert owner_for(AnonymousUser()) == [None, None]
+    assert jobs.get(add.enqueue().id).owner is None, "outside of requests nobody is known"

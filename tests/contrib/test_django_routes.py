@@ -19,7 +19,7 @@ from django.db import connections  # isort: skip
 from django.test import AsyncRequestFactory, Client, RequestFactory  # isort: skip
 from django.urls import NoReverseMatch  # isort: skip
 
-from backburner.contrib.django import DjangoRoutes, RouteJobMiddleware, path_of  # isort: skip
+from backburner.contrib.django import DjangoRoutes, BackburnerMiddleware, path_of  # isort: skip
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_an_async_project_has_the_middleware_too(ada: Any) -> None:
     async def answer(request: Any) -> HttpResponse:
         return HttpResponse("in")
 
-    middleware = RouteJobMiddleware(answer)
+    middleware = BackburnerMiddleware(answer)
     made = AsyncRequestFactory()
     plain = asyncio.run(middleware(made.get("/who/")))
     refused = asyncio.run(middleware(made.get("/who/", headers={"Backburner-Grant": "1.a.b.c"})))

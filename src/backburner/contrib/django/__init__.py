@@ -21,11 +21,11 @@ if find_spec("django") is None:
 
 from backburner.backburner import Backburner
 from backburner.contrib.django.links import path_of as path_of
-from backburner.contrib.django.middleware import RouteJobMiddleware as RouteJobMiddleware
+from backburner.contrib.django.middleware import BackburnerMiddleware as BackburnerMiddleware
 from backburner.contrib.django.project import project_jobs
 from backburner.contrib.django.route_jobs import DjangoRoutes as DjangoRoutes
 
-__all__ = ["DjangoRoutes", "RouteJobMiddleware", "jobs", "path_of"]
+__all__ = ["DjangoRoutes", "BackburnerMiddleware", "jobs", "path_of"]
 
 jobs: Backburner
 """The project's one object, made as its settings say when it is first asked for. Raises `SettingsError` then."""

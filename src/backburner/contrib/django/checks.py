@@ -18,7 +18,7 @@ from backburner.errors import BackburnerError, SchemaMissing, SchemaTooNew, Sett
 from backburner.store import versions
 
 _USERS = "django.contrib.auth.middleware.AuthenticationMiddleware"
-_ROUTES = "backburner.contrib.django.RouteJobMiddleware"
+_ROUTES = "backburner.contrib.django.BackburnerMiddleware"
 
 
 def check_project(app_configs: Sequence[Any] | None, **_: Any) -> Iterable[CheckMessage]:

@@ -87,7 +87,7 @@ def listing_of(jobs: Backburner, asked: Mapping[str, str]) -> Listing:
 def row_of(job: Job, now: datetime) -> Row:
     """One job as the list shows it."""
     progress = job.progress
-    bar = 1.0 if job.state is JobState.SUCCEEDED else progress.share if progress is not None else None
+    bar = progress.share if progress is not None and not job.done else None
     return Row(
         job,
         title_of(job),

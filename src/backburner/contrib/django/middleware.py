@@ -1,8 +1,9 @@
-"""`RouteJobMiddleware`: brings the user of a route job to where Django has him."""
+"""`BackburnerMiddleware`: jobs belong to who is signed in, and route jobs have their user where Django has it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -12,13 +13,14 @@ from backburner.grant import HEADER
 from backburner.route_jobs import granted
 
 _NO_GATE = "Requests of jobs do not come from outside here."
+_request: ContextVar[Any] = ContextVar("backburner_django_request", default=None)
 
 
-class RouteJobMiddleware:
+class BackburnerMiddleware:
     """Place it behind `AuthenticationMiddleware`, when there is one.
 
-    A request of a route job has the job's user, and needs no CSRF token: it has proof of its own. Any other one
-    that pretends to be of a job gets 403.
+    What is enqueued during a request belongs to its user. A request of a route job has the job's user, and needs
+    no CSRF token: it has proof of its own. Any other one that pretends to be of a job gets 403.
     """
 
     sync_capable = True
@@ -34,10 +36,24 @@ class RouteJobMiddleware:
         refused = _enter(request)
         if self._is_async:
             return self._awaited(request, refused)
-        return refused or self._get_response(request)
+        token = _request.set(request)
+        try:
+            return refused or self._get_response(request)
+        finally:
+            _request.reset(token)
 
     async def _awaited(self, request: Any, refused: Any) -> Any:
-        return refused or await self._get_response(request)
+        token = _request.set(request)
+        try:
+            return refused or await self._get_response(request)
+        finally:
+            _request.reset(token)
+
+
+def signed_in() -> str | None:
+    """The key of who is signed in where this is called from; None outside of requests, and for nobody."""
+    person: Any = getattr(_request.get(), "user", None)
+    return str(person.pk) if getattr(person, "is_authenticated", False) else None
 
 
 def _enter(request: Any) -> Any:

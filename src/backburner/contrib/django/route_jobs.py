@@ -22,7 +22,7 @@ class DjangoRoutes(RouteJobs):
 
     `as_user` takes a request or a user. When the job runs, the user is loaded anew: he must be active, and his
     password the same. `permitted(user, method, path)` may say more. `site` must be among ALLOWED_HOSTS. Needs
-    `RouteJobMiddleware`.
+    `BackburnerMiddleware`.
 
         routes = DjangoRoutes(jobs, site="https://shop.example.org")
     """

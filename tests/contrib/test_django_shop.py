@@ -1,0 +1,194 @@
+"""The Django shop of the examples, in a real browser, behind gunicorn (WSGI) and uvicorn (ASGI)."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from urllib.error import HTTPError
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from backburner import Backburner
+from examples.django_shop.__main__ import ROOT, server
+from tests.servers import free_port
+from tests.waiting import wait_until
+from tests.web.browsing import browsing
+
+MANAGE = [sys.executable, "-m", "examples.django_shop.manage"]
+SECONDS = 30_000
+
+
+class DjangoShop:
+    """Its folder with a database, and a worker."""
+
+    def __init__(self, folder: Path) -> None:
+        self.database = folder / "shop.sqlite3"
+        path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
+        self.environ = os.environ | {
+            "DJANGO_SHOP_FOLDER": str(folder), "DJANGO_SHOP_WAIT": "4", "PYTHONPATH": path, "COLUMNS": "200",
+            "DJANGO_SETTINGS_MODULE": "examples.django_shop.settings",
+        }  # fmt: skip
+        self.jobs = Backburner(f"sqlite:///{self.database}")
+
+    def manage(self, *words: str) -> str:
+        run = subprocess.run([*MANAGE, *words], env=self.environ, capture_output=True, text=True, timeout=60)
+        assert run.returncode == 0, run.stderr
+        return run.stdout
+
+    @contextmanager
+    def running(self, command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+        process = subprocess.Popen(command, env=self.environ, cwd=ROOT)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            assert process.wait(30) in (0, -15), "it did not end well"
+
+    def hide(self) -> None:
+        with closing(sqlite3.connect(self.database, timeout=20)) as connection:
+            connection.execute("UPDATE catalog_product SET published = 0")
+            connection.commit()
+
+    def published(self) -> int:
+        with closing(sqlite3.connect(self.database, timeout=20)) as connection:
+            found: int = connection.execute("SELECT count(*) FROM catalog_product WHERE published").fetchone()[0]
+            return found
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DjangoShop]:
+    made = DjangoShop(tmp_path_factory.mktemp("django-shop"))
+    made.manage("migrate", "--verbosity", "0")
+    made.manage("fill")
+    with made.running([*MANAGE, "backburner", "worker", "--grace", "1s"]):
+        wait_until(made.jobs.workers.list, "a worker is there")
+        yield made
+    made.jobs.close()
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: Path) -> Iterator[Browser]:
+    with browsing(chromium) as made:
+        yield made
+
+
+@pytest.fixture(params=["gunicorn", "uvicorn"])
+def address(request: pytest.FixtureRequest, shop: DjangoShop) -> Iterator[str]:
+    port = free_port()
+    with shop.running(server(port, asgi=request.param == "uvicorn")):
+        found = f"http://127.0.0.1:{port}"
+        wait_until(lambda: answers(f"{found}/backburner/livez"), "the server answers")
+        yield found
+
+
+def answers(url: str) -> int | None:
+    """The status without any cookie."""
+    with suppress(OSError):
+        try:
+            return int(urllib.request.urlopen(url, timeout=10).status)
+        except HTTPError as error:
+            return error.code
+    return None
+
+
+def signed_in(browser: Browser, address: str, name: str) -> Page:
+    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    page.set_default_timeout(SECONDS)
+    page.goto(f"{address}/login/")
+    page.fill("[name=username]", name)
+    page.fill("[name=password]", name)
+    page.click("main button")
+    page.wait_for_url(f"{address}/")
+    return page
+
+
+def ask_for(page: Page, address: str, rows: int) -> None:
+    page.goto(address)
+    page.fill("[name=rows]", str(rows))
+    page.get_by_role("button", name="Export").click()
+
+
+def test_a_day_in_the_shop(shop: DjangoShop, browser: Browser, address: str) -> None:
+    ada = signed_in(browser, address, "ada")
+    exports(shop, ada, address)
+    report(browser, ada, address)
+    products(shop, browser, address)
+    assert answers(f"{address}/backburner/dashboard/jobs") == 200, "a page to sign in"
+    assert ada.goto(f"{address}/backburner/dashboard/jobs").status == 403  # type: ignore[union-attr]
+    assert ada.goto(f"{address}/admin/backburner/job/").url.startswith(f"{address}/admin/login/")  # type: ignore[union-attr]
+
+
+def exports(shop: DjangoShop, ada: Page, address: str) -> None:
+    seen: list[str] = []
+    ada.on("framenavigated", lambda frame: seen.append(frame.url))
+    ask_for(ada, address, 3)
+    ada.wait_for_url("**/exports/done/")
+    assert not any(url.endswith("/wait") for url in seen), "done in time: no page in between"
+    shop.jobs.queues.pause("default")
+    ask_for(ada, address, 40)
+    ada.wait_for_url("**/wait")
+    expect(ada.locator("backburner-wait")).to_contain_text("1st in line", timeout=SECONDS)
+    shop.jobs.queues.resume("default")
+    ada.wait_for_url("**/exports/done/")
+    ada.goto(address)
+    bar = ada.locator("backburner-progress").first
+    expect(bar).to_contain_text("Succeeded", timeout=SECONDS)
+    with ada.expect_download() as download:
+        bar.get_by_role("link", name="products.csv").click()
+    assert download.value.path().read_text().startswith("name;price")
+    shop.jobs.queues.pause("default")
+    ask_for(ada, address, 1000)
+    ada.wait_for_url("**/wait")
+    ada.get_by_role("button", name="Cancel").click()
+    ada.wait_for_url(f"{address}/")
+    expect(ada.locator("backburner-progress").first).to_contain_text("Cancelled", timeout=SECONDS)
+    shop.jobs.queues.resume("default")
+
+
+def report(browser: Browser, ada: Page, address: str) -> None:
+    ada.goto(address)
+    ada.get_by_role("button", name="Build it in the background").click()
+    expect(ada.locator(".messages")).to_contain_text("Yearly report runs in the background. Show progress")
+    output = ada.locator("backburner-progress")
+    expect(output).to_contain_text("Month 12 for ada", timeout=SECONDS)
+    expect(output).to_contain_text("The report is ready.", timeout=SECONDS)
+    job = ada.url.rstrip("/").rpartition("/")[2]
+    sam = signed_in(browser, address, "sam")
+    assert sam.goto(f"{address}/backburner/jobs/{job}").status == 404  # type: ignore[union-attr]
+    ada.goto(address)
+    assert "Sign ada out" in ada.content(), "the session is as it was"
+
+
+def products(shop: DjangoShop, browser: Browser, address: str) -> None:
+    shop.hide()
+    sam = signed_in(browser, address, "sam")
+    sam.goto(f"{address}/admin/catalog/product/")
+    assert "Publish selected" not in sam.content()
+    assert sam.goto(f"{address}/admin/backburner/job/").status == 403  # type: ignore[union-attr]
+    olga = signed_in(browser, address, "olga")
+    olga.goto(f"{address}/admin/catalog/product/")
+    olga.check("#action-toggle")
+    olga.click("text=Select all 1000 products")
+    olga.select_option("[name=action]", "publish")
+    olga.click("[name=index]")
+    notice = olga.locator(".messagelist")
+    expect(notice).to_contain_text("Publish selected products (1,000 products) runs in the background")
+    link = notice.get_by_role("link").first.get_attribute("href")
+    olga.goto(f"{address}{link}")
+    expect(olga.locator("backburner-wait")).to_contain_text("Done for 1,000 products.", timeout=SECONDS)
+    assert shop.published() == 1000
+    olga.goto(f"{address}/admin/backburner/job/?state=succeeded")
+    olga.get_by_role("link", name="Publish selected products (1,000 products)").first.click()
+    expect(olga.locator(".backburner-log")).to_contain_text("100 products are published.")
+    assert olga.goto(f"{address}/backburner/dashboard/jobs").status == 200  # type: ignore[union-attr]
+
+
+def test_the_commands_of_the_project(shop: DjangoShop) -> None:
+    assert "examples.django_shop.catalog.tasks.export" in shop.manage("backburner", "jobs", "list", "--json")
+    assert "no problems" in shop.manage("backburner", "doctor")
+    assert "no issues" in shop.manage("check", "--database", "default")
