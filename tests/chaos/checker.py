@@ -164,7 +164,7 @@ def _innocent(story: Story) -> Iterator[str]:
     for row in story.rows:
         if row.kind in INNOCENT and row.state is JobState.FAILED and story.cuts(row.id) < MAX_CRASHES:
             yield f"{row.token} ({row.id}) is failed: {row.reason}"
-        if row.kind == "poison" and row.state is not JobState.FAILED:
+        if row.kind == "poison" and row.state.final and row.state is not JobState.FAILED:
             yield f"{row.token} ({row.id}) kills its process, and is {row.state}"
 
 

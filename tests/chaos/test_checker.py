@@ -148,7 +148,9 @@ BAD: dict[str, tuple[str, Story]] = {
     "a job that failed for what others did": (
         "innocent dead", story([event("begin", 1, "a", 1)], [row(state=JobState.FAILED, crashes=3)]),
     ),
-    "a job that kills its process and is not found out": ("innocent dead", story([], [row(kind="poison")])),
+    "a job that kills its process and is not found out": (
+        "innocent dead", story([], [row(kind="poison", state=JobState.SUCCEEDED)]),
+    ),
     "a fire time without a job": ("fires missing or doubled", story([], [], fires=[Fired("s", NOON, None, 2.0)])),
     "a fire time twice": (
         "fires missing or doubled", story([], [row()], fires=[Fired("s", NOON, "a", 2.0), Fired("s", NOON, "a", 2.0)]),

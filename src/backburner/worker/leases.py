@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from backburner.worker.process import HUNG_SECONDS
 log = logging.getLogger(__name__)
 
 _LAST_RESCUE_SECONDS = 10.0
+_TURN_SECONDS = 0.1
 
 
 class Leases:
@@ -53,6 +55,7 @@ class Leases:
         )
         self._heartbeat: Heartbeat | None = None
         self._graves: deque[Grave] = deque()
+        self._burying = threading.Lock()
 
     def begin(self, one: Child) -> None:
         """Register a child as a worker and beat for it from now on."""
@@ -115,6 +118,14 @@ class Leases:
 
     def _bury(self) -> None:
         """Rescue the jobs of children that ended; those that cannot be reached now stay for the next round."""
+        # At the end the heartbeat's thread may still be at it, waiting for the database.
+        if self._burying.acquire(timeout=_TURN_SECONDS):
+            try:
+                self._bury_all()
+            finally:
+                self._burying.release()
+
+    def _bury_all(self) -> None:
         while self._graves:
             grave = self._graves[0]
             now = self._store.clock.now()
