@@ -1,6 +1,6 @@
 """What serial groups cost: jobs without a group beside a long line, jobs in many groups, and one long group.
 
-    python -m benchmarks.groups [--database sqlite|postgresql] [--jobs N] [--waiting N] [--row N] [--rounds N]
+    python -m benchmarks.groups [--database sqlite|postgresql|mariadb] [--jobs N] [--waiting N] [--row N] [--rounds N]
 
 `none` drains plain jobs. `parked` drains the same beside a group whose line is `--waiting` jobs long and does not move;
 `arrived` beside as many that no worker has looked at yet. `tenth` has one job of ten in groups of ten. `row` drains one
@@ -31,8 +31,8 @@ _ROWS = 5000
 def main() -> None:
     """Measure and print one line per database."""
     options = _options()
-    for database in options.database or ("postgresql", "sqlite"):
-        processes = 2 if database == "postgresql" else 1
+    for database in options.database or ("postgresql", "mariadb", "sqlite"):
+        processes = 1 if database == "sqlite" else 2
         with ExitStack() as stack:
             fresh = new_url(database, stack)
             found: dict[str, list[float]] = {name: [] for name in CASES}
@@ -127,7 +127,7 @@ def _report(database: str, found: dict[str, list[float]]) -> str:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="What serial groups cost")
-    parser.add_argument("--database", action="append", choices=["sqlite", "postgresql"])
+    parser.add_argument("--database", action="append", choices=["sqlite", "postgresql", "mariadb"])
     parser.add_argument("--jobs", type=int, default=100_000)
     parser.add_argument("--waiting", type=int, default=100_000)
     parser.add_argument("--row", type=int, default=10_000)

@@ -41,7 +41,9 @@ def test_the_layouts_are_compared(database: str) -> None:
     assert "| two | " in table
 
 
-@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "database", ["sqlite", *(pytest.param(name, marks=pytest.mark.long) for name in ("postgresql", "mariadb"))]
+)
 def test_the_cost_of_groups_is_measured(database: str) -> None:
     figures = json.loads(run("benchmarks.groups", "--small", "--database", database))
     assert figures["none"]["ratio"] == 1.0
