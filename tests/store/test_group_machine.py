@@ -11,16 +11,21 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from sqlalchemy import select
 
-from backburner.errors import WrongState
+from backburner.errors import DuplicateJob, WrongState
 from backburner.job import ClaimedJob
+from backburner.relations import PARENTS
 from backburner.states import WAITING, JobState
 from backburner.store.dialects.base import ALL_PRIORITIES, HandOver
 from backburner.store.store import Store
 from tests.databases import Kind
 from tests.store.scene import HandClock, Scene, end
+from tests.store.test_dependencies import swept
+from tests.store.test_keys import unique
+from tests.store.test_waits import waits
 
 S = JobState
-GROUPS = ("a", "b")
+POLICIES = {"a": "skip", "b": "block", "c": "stop"}
+GROUPS = tuple(POLICIES)
 NOT_IN_LINE = (S.SCHEDULED, S.RETRYING)
 
 
@@ -40,7 +45,7 @@ class Groups(RuleBasedStateMachine):
         self.scene = Scene(store, self.clock)
         self.workers = [self.scene.worker(1_000_000), self.scene.worker(1_000_000)]
         self.held: list[tuple[str, ClaimedJob]] = []
-        self.policies: dict[str, str] = {}
+        self.groups: dict[str, str] = {}
         self.pending: set[str] = set()
 
     def teardown(self) -> None:
@@ -51,15 +56,29 @@ class Groups(RuleBasedStateMachine):
         count=st.integers(1, 3),
         priority=st.integers(1, 2),
         delay=st.sampled_from([0, 0, 9]),
+        expires=st.sampled_from([None, None, 15]),
     )
-    def insert(self, group: str, count: int, priority: int, delay: int) -> None:
-        run_at = self.clock.now() + timedelta(seconds=delay)
-        jobs = [
-            self.scene.job(group_name=group, group_policy=policy, priority=priority, run_at=run_at)
-            for policy in [("skip", "block")[GROUPS.index(group)]] * count
-        ]
+    def insert(self, group: str, count: int, priority: int, delay: int, expires: int | None) -> None:
+        jobs = [self.scene.job(priority=priority, **self.member(group, delay, expires)) for _ in range(count)]
         self.scene.store.inserts.put(jobs, 100)
-        self.policies |= dict.fromkeys((job.id for job in jobs), group)
+        self.groups |= dict.fromkeys((job.id for job in jobs), group)
+
+    @rule(
+        group=st.sampled_from(GROUPS), conflict=st.sampled_from(["existing", "skip", "replace", "debounce"]),
+        delay=st.sampled_from([0, 0, 9]),
+    )  # fmt: skip
+    def insert_unique(self, group: str, conflict: str, delay: int) -> None:
+        """There is one of them per group: one that waits is replaced or pushed back, and of a running one behind."""
+        job = unique(self.scene, conflict, name=f"u:t:{group}", **self.member(group, delay))
+        stored = self.scene.store.inserts.put([job], 100)
+        if stored.instead.get(job.id, job.id) == job.id:
+            self.groups[job.id] = group
+
+    def member(self, group: str, delay: int, expires: int | None = None) -> dict[str, Any]:
+        now = self.clock.now()
+        until = None if expires is None else now + timedelta(seconds=expires)
+        run_at = now + timedelta(seconds=delay)
+        return {"group_name": group, "group_policy": POLICIES[group], "run_at": run_at, "expires_at": until}
 
     @rule(worker=st.integers(0, 1), free=st.integers(1, 3))
     def claim(self, worker: int, free: int) -> None:
@@ -76,7 +95,8 @@ class Groups(RuleBasedStateMachine):
         """Nothing better of its group could have been taken."""
         for other in self.rows():
             better = (other.priority, other.position) < (job.priority, job.position)
-            assert not (other.group_name == job.group_name and better and other.state in (S.QUEUED, S.BLOCKED))
+            in_line = other.state == S.QUEUED or other.blocked_on == "group"
+            assert not (other.group_name == job.group_name and better and in_line)
 
     @precondition(lambda self: self.held)
     @rule(
@@ -98,20 +118,39 @@ class Groups(RuleBasedStateMachine):
             for following in taken:
                 self.must_be_first(following)
                 self.held.append((worker, following))
-            if accepted and not taken:
-                self.scene.store.groups.advance([group])
+            if not taken:
+                self.follow(job.id, group, to)
         else:
             accepted = self.scene.settle(worker, done)
-            if accepted and then == "advance":
-                self.scene.store.groups.advance([group])
-            elif accepted:
+            if then == "advance":
+                self.follow(job.id, group, to)
+            else:
                 self.pending.add(group)
         assert accepted == {job.id}
 
-    @precondition(lambda self: self.policies)
+    def follow(self, job: str, group: str, to: JobState) -> None:
+        """What the worker does after the commit."""
+        if POLICIES[group] == "stop" and to == S.FAILED:
+            self.scene.store.groups.stop(group, job)
+            assert not [row for row in self.rows() if row.group_name == group and row.state in WAITING]
+        self.scene.store.groups.advance([group])
+        self.scene.store.dependencies.join([job])
+
+    @precondition(lambda self: self.held and len(self.groups) > 1)
+    @rule(data=st.data())
+    def wait(self, data: st.DataObject) -> None:
+        """A job waits for another from inside; where that would never end it is back in line."""
+        worker, job = data.draw(st.sampled_from(self.held))
+        other = data.draw(st.sampled_from(sorted(self.groups.keys() - {job.id})))
+        self.held.remove((worker, job))
+        assert self.scene.settle(worker, waits(job, other)) == {job.id}
+        self.scene.store.groups.advance([self.groups[job.id]])
+        self.scene.store.dependencies.join([job.id, other])
+
+    @precondition(lambda self: self.groups)
     @rule(data=st.data(), verb=st.sampled_from(["cancel", "retry", "delete"]))
     def act(self, data: st.DataObject, verb: str) -> None:
-        job = data.draw(st.sampled_from(sorted(self.policies)))
+        job = data.draw(st.sampled_from(sorted(self.groups)))
         jobs = self.scene.store.jobs
         try:
             if verb == "cancel":
@@ -120,8 +159,8 @@ class Groups(RuleBasedStateMachine):
                 jobs.retry(job)
             else:
                 jobs.delete(job)
-                del self.policies[job]
-        except WrongState:
+                del self.groups[job]
+        except (WrongState, DuplicateJob):
             pass
 
     @rule(worker=st.integers(0, 1))
@@ -134,10 +173,14 @@ class Groups(RuleBasedStateMachine):
     @rule()
     def time_passes(self) -> None:
         self.clock.move(10)
+        self.scene.store.upkeep.expire()
         self.scene.store.upkeep.promote()
 
     @rule()
     def sweep(self) -> None:
+        for group, failed in self.scene.store.groups.stopped():
+            self.scene.store.groups.stop(group, failed)
+        swept(self.scene)
         found, _ = self.scene.store.groups.sweep("")
         assert set(found) <= self.pending, "a group stood still that no crash had left"
         self.scene.store.groups.advance(found)
@@ -165,11 +208,11 @@ class Groups(RuleBasedStateMachine):
             assert not parked or moving, f"group {group} stands still"
 
     @invariant()
-    def only_block_holds_without_running(self) -> None:
+    def only_block_and_stop_hold_without_running(self) -> None:
         for row in self.rows():
             if row.slot is not None and row.state != S.RUNNING:
-                assert row.group_policy == "block"
-                assert row.state in {S.RETRYING, S.SCHEDULED, S.FAILED, S.QUEUED}
+                assert row.group_policy in ("block", "stop")
+                assert row.state in {S.RETRYING, S.SCHEDULED, S.FAILED, S.QUEUED} or row.blocked_on == PARENTS
 
     @invariant()
     def nobody_waits_with_a_reason_of_the_past(self) -> None:
