@@ -49,7 +49,7 @@ class Why:
             found.append(f"Not before {_clock(job.run_at)}.")
             if job.reason:
                 found.append(f"It waits: {_first_line(job.reason)}.")
-        found += self._workers(job)
+        found += [one for one in self._workers(job) if one not in found]
         if job.state is JobState.QUEUED:
             found += self._cap(job)
             if job.group is None:
@@ -106,10 +106,15 @@ class Why:
             return []
         place = groups.place(job.id, job.group, job.priority, job.position, _COUNTED)
         found = []
-        if holder is not None:
-            held = self._database.store.jobs.states([holder]).get(holder)
-            how = f", which is {held}" if held is not None else ""
-            found.append(f"Behind job {holder} of group {job.group}{how}.")
+        ahead = holder if holder is not None else groups.first(job.group)
+        before = None
+        if ahead is not None and ahead != job.id:
+            before = self._database.store.jobs.get_many([ahead]).get(ahead)
+        if before is not None:
+            found.append(f"Behind job {ahead} of group {job.group}, which is {before.state}.")
+            if before.state is JobState.QUEUED and before.queue != job.queue:
+                # What keeps that one waiting keeps this one: it may be in a queue that nobody serves.
+                found += self._pauses(before) + self._workers(before)
         if place > 1 or holder is not None:
             found.append(f"{_ordinal(place)} in line in group {job.group}.")
         return found

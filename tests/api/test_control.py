@@ -234,6 +234,21 @@ def test_which_identifiers_are_unfinished(jobs: Backburner, work: Task[[int], in
     assert jobs.unfinished_identifiers(names, include_running=False) == {"waits"}
 
 
+def test_why_a_job_does_not_run_whose_group_waits_for_another_queue(jobs: Backburner, work: Task[[int], int]) -> None:
+    with jobs.bulk():
+        head = work.options(group="g", queue="nobody").enqueue(1)
+        second = work.options(group="g").enqueue(2)
+    behind = [f"Behind job {head.id} of group g, which is queued."]
+    assert jobs.control.why_not_running(second) == [*behind, "No worker is running.", "2nd in line in group g."]
+    hand = Hand(jobs, '["default"]')
+    jobs.queues.pause("nobody", reason="month end")
+    found = jobs.control.why_not_running(jobs.get(second.id))
+    assert [found[0], found[2], found[3]] == [*behind, "No live worker takes queue nobody.", "2nd in line in group g."]
+    assert found[1].startswith("Queue nobody is paused since ")
+    assert len(found) == 4
+    hand.lane.close()
+
+
 def test_why_a_job_does_not_run(jobs: Backburner, work: Task[[int], int]) -> None:
     first, second = work.enqueue(1), work.enqueue(2)
     assert jobs.control.why_not_running(second) == ["No worker is running.", "2nd in line in queue default."]

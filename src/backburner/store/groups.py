@@ -195,6 +195,12 @@ class Groups:
         query = select(t.id).where(t.group_name == name, in_line(t), before, t.id != job_id).limit(limit)
         return 1 + len(self._store.read(lambda c: c.execute(query).all()))
 
+    def first(self, name: str) -> str | None:
+        """The id of the first job in the line of a group."""
+        t = self._t.c
+        query = select(t.id).where(t.group_name == name, in_line(t)).order_by(t.priority, t.position).limit(1)
+        return self._store.read(lambda c: c.execute(query).scalar())
+
     def holder(self, name: str) -> str | None:
         """The id of the job that holds a group."""
         query = select(self._t.c.id).where(self._t.c.slot == name)
