@@ -21,7 +21,8 @@ from tests.worker.world import World
 SEED = int(os.environ.get("CHAOS_SEED", "7"))
 KILLS = int(os.environ.get("CHAOS_KILLS", "4"))
 GROUPS, MEMBERS, PLAIN = 16, 10, 60
-OPTIONS = {"processes": 4, "concurrency": 3, "poll": 0.1}
+OPTIONS = {"processes": 4, "concurrency": 3, "poll": 0.1, "lease": 6.0, "beat": 1.0}
+"""With a lease that holds on a busy machine too: the death of a child is known without it."""
 
 
 class Killer:
