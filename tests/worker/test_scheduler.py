@@ -226,8 +226,9 @@ def test_a_worker_that_only_runs_what_is_ready_fires_what_is_due(world: World) -
     worker = Worker(world.jobs, WorkerOptions(concurrency=4, burst=True)).start()
     assert worker.wait(30)
     assert worker.stop()
-    [job] = world.jobs.find(tag="schedule:tick", limit=1)
-    assert job.done
+    # Meanwhile another second may have come.
+    [*_, first] = world.jobs.find(tag="schedule:tick")
+    assert first.done
 
 
 def test_a_worker_stores_the_schedules_of_its_app_when_it_starts(world: World) -> None:
