@@ -67,8 +67,11 @@ def environment(folder: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("BACKBURNER_", "PG"))}
     programs = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
     # pytest finds the plugin by its entry point; that of an installation of the source may be older than the source.
-    plugin = {"PYTEST_PLUGINS": "backburner.pytest_plugin"}
-    return kept | plugin | {"PATH": programs, "HOME": str(folder), "PYTHONUNBUFFERED": "1"}
+    # And one of our own tests takes seconds to load.
+    plugin = {"PYTEST_PLUGINS": "backburner.pytest_plugin", "PYTEST_ADDOPTS": "-p no:schemathesis"}
+    # A page that writes a file anew within a second, and as long, must not get the one before.
+    fresh = {"PYTHONDONTWRITEBYTECODE": "1"}
+    return kept | plugin | fresh | {"PATH": programs, "HOME": str(folder), "PYTHONUNBUFFERED": "1"}
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if any(map(step_of, page.blocks))], ids=lambda page: page.name)
