@@ -16,12 +16,18 @@ ON_MARIADB_TOO = {"test_points", "test_tree_death", "test_lines", "test_waiting"
 waits. The others would find no more there than the tests of the store do, and a third of the time of this group.
 """
 
+ON_ONE = {"test_limits", "test_told"}
+"""Files whose worlds are on PostgreSQL alone: what a process does when it is told to, or when its time is over, is no
+matter of the database.
+"""
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A `world` once per kind of database."""
     if "world" in metafunc.fixturenames:
-        too = metafunc.module.__name__.rpartition(".")[2] in ON_MARIADB_TOO
-        kinds = ["sqlite", "postgresql", *(["mariadb"] if too else [])]
+        name = metafunc.module.__name__.rpartition(".")[2]
+        kinds = ["postgresql"] if name in ON_ONE else ["sqlite", "postgresql"]
+        kinds += ["mariadb"] if name in ON_MARIADB_TOO else []
         metafunc.parametrize("world", kinds, indirect=True)
 
 

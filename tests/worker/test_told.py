@@ -10,8 +10,7 @@ from tests.worker.world import World
 EMBEDDED = WorkerOptions(concurrency=2, poll=0.05, lease=2.0, beat=0.2)
 
 
-def test_a_reload_replaces_each_process_once_between_jobs(on_postgresql: World) -> None:
-    world = on_postgresql
+def test_a_reload_replaces_each_process_once_between_jobs(world: World) -> None:
     tree = world.ready(world.start(processes=2), 2)
     before = tree.children()
     held = world.enqueue("hold", "go")
