@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 from backburner.captured import Captured, Restore
 from backburner.control import Control
 from backburner.database import Database
+from backburner.endings import Endings
 from backburner.enqueue import Bulk, JobEnqueuer, again
 from backburner.errors import InvalidOption
 from backburner.files import FileStore, open_files
@@ -85,6 +86,7 @@ class Backburner(Requesting):
         self._enqueuer = JobEnqueuer(self._database, self.ids, self.control, self.captured, self.surroundings, launcher)
         self.intake: Intake = Intake(self._database, self.registry, self._enqueuer)
         self.notifiers: Notifiers = Notifiers(self.registry, self._enqueuer)
+        self.endings: Endings = Endings(self.registry, self._enqueuer, self.control)
         self.schedules: Schedules = Schedules(self._database, self.registry, self.ids, self.control)
         self.insight: Insight = Insight(
             self._database, self.registry, self.ids, self.control, self.queues, self.workers, self.schedules,

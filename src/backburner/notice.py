@@ -37,6 +37,11 @@ class Notice:
         text = f"{self.title or self.task} failed {self.tries} times, now {self.state}"
         return "".join(c if c.isprintable() else " " for c in text)[:200]
 
+    @property
+    def key(self) -> str:
+        """The same when this is told again."""
+        return f"{self.job}-{self.tries}"
+
 
 Notifier: TypeAlias = Callable[[Notice], Any]
 """Tells somebody; may be a coroutine function. What it raises makes it be called again, as a task is."""

@@ -12,6 +12,12 @@ MAX_TITLE = 500
 """Characters; a rendered title is cut there, a literal one that is longer is refused."""
 
 
+def readable(task: str) -> str:
+    """The name of a task as a title: shop.export_orders as "Export orders"."""
+    words = task.rpartition(".")[2].replace("_", " ").strip()
+    return words[:1].upper() + words[1:] or task
+
+
 class TitleTemplate:
     """A title with fields that are plain names of arguments.
 

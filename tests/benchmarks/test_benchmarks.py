@@ -59,6 +59,13 @@ def test_the_suite_prints_targets_and_systems() -> None:
     assert not [line for line in systems if "failed" in line]
 
 
+def test_the_cost_of_viewers_is_measured() -> None:
+    figures = json.loads(run("benchmarks.viewers", "--small", "--database", "sqlite"))
+    assert (figures["database"], figures["viewers"], figures["jobs"]) == ("sqlite", 12, 4)
+    assert figures["updates"] > 0
+    assert figures["queries_per_second"] > 0
+
+
 def test_every_benchmark_is_run_here_or_by_hand() -> None:
     named = Path(__file__).read_text(encoding="utf-8")
     by_hand = {"kill"}

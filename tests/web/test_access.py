@@ -27,6 +27,7 @@ EXPECTED: dict[tuple[str, str], tuple[int, int, int, int]] = {
     ("POST", "/jobs/{job_id}/wait/{verb}"): (404, 303, 404, 303),
     ("POST", "/jobs/{job_id}/cancel"): (404, 409, 404, 409),
     ("POST", "/jobs/{job_id}/retry"): (404, 202, 404, 202),
+    ("POST", "/jobs/{job_id}/tell"): (404, 409, 404, 409),
     ("POST", "/jobs/{job_id}/dismiss"): (404, 204, 404, 204),
     ("DELETE", "/jobs/{job_id}"): (404, 403, 404, 204),
     ("GET", "/files/{file_id}"): (404, 200, 404, 200),

@@ -1,20 +1,25 @@
 """The components together, in a real browser: what they share, what they survive, what they say to whom."""
 
+import io
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from backburner import Backburner, Job, JobState
+from backburner import Backburner, Job, JobState, PermanentError, current_job
+from backburner.ending import Ending
+from backburner.web import notice
 from backburner.worker import Worker
 from examples.components.app import VISITOR, components_app
 from examples.components.tasks import declare
 from tests.waiting import wait_until
-from tests.web.browsing import Host, Watched, browsing, serving
+from tests.web.browsing import Host, Watched, browsing, checked, serving
 from tests.web.listening import Listener
 from tests.web.shop import Shop
 
@@ -308,3 +313,121 @@ def test_my_jobs_go_on_by_themselves(shop: Shop, worker: Worker, examples: Examp
     page.get_by_role("button", name="Try again").click()
     page.get_by_role("link", name="Finished").click()
     expect(page.locator(".bb-ended li")).to_have_count(1)
+
+
+# Whatever the texts, and whoever looks
+
+
+CORPUS = (
+    "<script>window.hit=1</script>",
+    '"><img src=x onerror=window.hit=1>',
+    "<svg onload=window.hit=1>",
+    "'-window.hit=1-'",
+    "{{ 7*7 }}{n}${1}",
+    "</textarea></title></style><iframe srcdoc='<script>parent.hit=1</script>'>",
+    "javascript:window.hit=1",
+)
+EVIL = " ".join(CORPUS)
+
+
+def test_nothing_in_a_job_runs(shop: Shop, worker: Worker, examples: Examples, watched: Watched) -> None:
+    """In none of the fields that a job, a worker or a user can fill, in no element and on no page for end users."""
+    gate, reached = threading.Event(), threading.Event()
+
+    @shop.jobs.task(name="evil", max_attempts=1)
+    def evil(end: str) -> str:
+        job = current_job()
+        assert job is not None
+        job.stage(EVIL[:200], 10, EVIL[:40])
+        job.advance(5, EVIL)
+        job.log(EVIL)
+        job.message(EVIL, "warning")
+        job.link(EVIL[:200], "/x?" + quote(EVIL))
+        job.link(EVIL[:200], route="gone")
+        job.item_failed(EVIL[:200], EVIL)
+        job.attach(io.BytesIO(b"x"), name=EVIL[:100], media_type="text/html")
+        reached.set()
+        assert gate.wait(60)
+        if end == "fail":
+            raise PermanentError(EVIL)
+        return EVIL
+
+    tags = ["search", EVIL.replace('"', "'")[:90]]
+    said: Any = {"title": EVIL, "tags": tags, "identifier": EVIL[:200], "meta": {EVIL: EVIL}}
+    task = evil.options(owner=VISITOR, visibility="users", **said)
+    made, page = [task.enqueue(end) for end in ("well", "fail")], watched.page
+    assert reached.wait(30)
+    page.goto(examples.url)
+    page.evaluate(
+        "([first, second]) => { for (const [id, job] of [['one', first], ['two', second], ['output', first]])"
+        " document.getElementById(id).src = '/backburner/jobs/' + job }",
+        [job.id for job in made],
+    )
+    page.get_by_role("button", name="Show log").click()
+    for place in ("#one", "#two", "backburner-tray", "backburner-global"):
+        expect(page.locator(f"{place} .bb-title").first).to_have_text(EVIL)
+    expect(page.locator("#output .bb-log")).to_contain_text(EVIL)
+    page.goto(f"{examples.url}/backburner/mine")
+    expect(page.locator(".bb-title").first).to_have_text(EVIL)
+    page.goto(f"{examples.url}/backburner/jobs/{made[0].id}/wait")
+    expect(page.get_by_role("heading", level=1)).to_have_text(EVIL)
+    gate.set()
+    assert all(job.wait(30) for job in made)
+    expect(page.get_by_role("link", name="Download")).to_be_visible()
+    assert page.evaluate("window.hit") is None
+    page.goto(f"{examples.url}/backburner/mine")
+    expect(page.locator(".bb-ended li")).to_have_count(2)
+    expect(page.locator(".bb-ended")).to_contain_text(f"Failed 0 s ago. {EVIL}"[:6])
+    assert page.evaluate("window.hit") is None
+    said_of = notice(made[0].refresh())
+    page.goto("about:blank")
+    page.set_content(f"<p>{said_of}</p>")
+    assert page.evaluate("[window.hit, document.querySelectorAll('script, img, svg, iframe').length]") == [None, 0]
+
+
+def test_anybody_can_use_it(shop: Shop, worker: Worker, examples: Examples, watched: Watched) -> None:
+    """axe finds nothing in either theme, a phone scrolls nothing sideways, and the keyboard is enough."""
+    page, own = watched.page, {"owner": VISITOR}
+    shop.refuse.options(**own).enqueue().wait(30)  # type: ignore[arg-type]
+    shop.add.options(title="Add later", delay=86_400, **own).enqueue(1, 2)  # type: ignore[arg-type]
+    job = shop.export.options(visibility="users", tags=["search"], **own).enqueue("October")  # type: ignore[arg-type]
+    assert shop.reached.wait(30)
+    page.goto(examples.url)
+    page.evaluate(
+        "id => { for (const name of ['one', 'output']) document.getElementById(name).src = '/backburner/jobs/' + id }",
+        job.id,
+    )
+    page.locator("backburner-tray summary").click()
+    expect(page.locator("backburner-tray .bb-title").first).to_be_visible()
+    expect(page.locator("#output .bb-log")).to_contain_text("order 50")
+    checked(watched)
+    page.goto(f"{examples.url}/backburner/mine")
+    expect(page.locator("backburner-tray .bb-figure").first).to_be_visible()
+    checked(watched)
+    # From the top of the page by keyboard alone: to Cancel of a job, and it is cancelled.
+    page.locator("body").focus()
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.textContent") == "Cancel":
+            break
+    page.keyboard.press("Enter")
+    expect(page.locator("backburner-tray .bb-figure").get_by_text("Cancelled")).to_have_count(1)
+    page.goto(f"{examples.url}/backburner/jobs/{job.id}/wait")
+    expect(page.locator(".bb-standing")).to_be_visible()
+    checked(watched)
+
+
+def test_whoever_leaves_is_told_when_it_is_done(
+    shop: Shop, worker: Worker, examples: Examples, watched: Watched
+) -> None:
+    told: list[Ending] = []
+    shop.jobs.endings.add(told.append, "list")
+    job, page = shop.export.options(owner=VISITOR).enqueue("October"), watched.page
+    page.goto(f"{examples.url}/backburner/jobs/{job.id}/wait")
+    page.get_by_role("button", name="Tell me when it is done").click()
+    expect(page.locator(".bb-note")).to_have_text("You will be told when it is done.")
+    page.goto(f"{examples.url}/backburner/mine")
+    expect(page.locator("backburner-tray .bb-title")).to_have_count(1)
+    shop.gate.set()
+    wait_until(lambda: told, "it is told")
+    assert [(ending.job, ending.owner, ending.state) for ending in told] == [(job.id, VISITOR, "succeeded")]

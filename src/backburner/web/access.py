@@ -74,6 +74,8 @@ class Visitor:
             return False
         if verb == "dismiss" and not job.done:
             return False
+        if verb == "tell" and job.done:
+            return False
         if verb == "delete" and job.state is JobState.RUNNING:
             return False
         return self.permitted(verb, job)
@@ -85,7 +87,7 @@ class Visitor:
         those alone who are permitted to by name, and so is deleting. A token dismisses nothing: that is about the
         list of its owner.
         """
-        if verb == "dismiss":
+        if verb in ("dismiss", "tell"):
             return self._own(job) and self.can(ACT)
         if self.allows(_PERMISSIONS[verb], job):
             return True

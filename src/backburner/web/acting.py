@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from backburner.job import Job
 from backburner.steering import CANCELLED
 from backburner.web.access import RETRIED_BY_OWNERS, Visitor
-from backburner.web.problems import forbidden, wrong_state
+from backburner.web.problems import Problem, forbidden, wrong_state
 from backburner.web.scopes import ACT
 from backburner.web.sight import look
 from backburner.web.site import Site
@@ -23,6 +23,7 @@ _NEEDED = {
     "cancel": "Only a job that is not done can be cancelled.",
     "retry": "Only a job that is done or held can be retried.",
     "delete": "A running job cannot be deleted. Cancel it first.",
+    "tell": "It is done already.",
     "dismiss": "Only a job that is done can be dismissed.",
 }
 
@@ -38,6 +39,7 @@ class ActingRoutes:
         router = APIRouter()
         router.add_api_route("/jobs/{job_id}/cancel", self.cancel, methods=["POST"])
         router.add_api_route("/jobs/{job_id}/retry", self.retry, methods=["POST"])
+        router.add_api_route("/jobs/{job_id}/tell", self.tell, methods=["POST"])
         router.add_api_route("/jobs/{job_id}/dismiss", self.dismiss, methods=["POST"])
         router.add_api_route("/jobs/{job_id}", self.delete, methods=["DELETE"])
         return router
@@ -49,6 +51,11 @@ class ActingRoutes:
     async def retry(self, request: Request, job_id: str) -> Response:
         """202 with the job, which is in line again."""
         return await self._changed(request, job_id, "retry")
+
+    async def tell(self, request: Request, job_id: str) -> Response:
+        """204: its owner will be told when it is done, once, however often it is asked for."""
+        await act(self._site, request, job_id, "tell")
+        return Response(status_code=204)
 
     async def dismiss(self, request: Request, job_id: str) -> Response:
         """204: its owner's list shows it no more. It is kept as long as it would be."""
@@ -73,12 +80,15 @@ async def act(site: Site, request: Request, job_id: str, verb: str) -> Visitor:
     visitor, job = await site.access.job(request, job_id, ACT)
     if not visitor.may(verb, job):
         raise _refusal(visitor, job, verb)
+    if verb == "tell" and not site.jobs.endings:
+        raise Problem(409, "nobody-tells", "Nobody is there who would tell", "The app has named no teller.")
     by = visitor.user.id if visitor.user is not None else "a link"
     verbs: dict[str, Callable[[], object]] = {
         "cancel": lambda: site.control.cancel(job_id, CANCELLED),
         "retry": lambda: site.control.retry(job_id),
         "delete": lambda: site.control.delete(job_id),
         "dismiss": lambda: site.control.dismiss(job_id),
+        "tell": lambda: site.jobs.endings.tell(job),
     }
     await run_in_threadpool(verbs[verb])
     log.info("job %s: %s by %r", job_id, verb, by)

@@ -10,7 +10,7 @@ from backburner.states import JobState
 
 Moment = Annotated[str, Meta(description="ISO 8601, UTC", extra_json_schema={"format": "date-time"})]
 Text = str | None
-Verb = Literal["cancel", "retry", "dismiss", "delete"]
+Verb = Literal["cancel", "retry", "tell", "dismiss", "delete"]
 
 
 class ProgressBody(TypedDict):

@@ -92,6 +92,10 @@ CONTRACT: tuple[Route, ...] = (
         takes=("job_id", "token"), answers=((202, _JOB),), problems=_CHANGED,
     ),
     Route(
+        "POST", "/jobs/{job_id}/tell", "Have its owner told when it is done", _OF_A_JOB, ACT,
+        takes=("job_id", "token"), answers=((204, _NOTHING),), problems=_CHANGED,
+    ),
+    Route(
         "POST", "/jobs/{job_id}/dismiss", "Leave a finished job out of one's own list from now on", _OF_A_JOB, ACT,
         takes=("job_id", "token"), answers=((204, _NOTHING),), problems=_CHANGED,
     ),

@@ -24,7 +24,7 @@ from backburner.web.view import view_of
 from backburner.web.visiting import OwnPage, Visiting
 from backburner.web.waiting import await_end
 
-_VERBS = frozenset({"cancel", "retry"})
+_VERBS = frozenset({"cancel", "retry", "tell"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,12 @@ from backburner.control import Control
 from backburner.job import Job
 from backburner.progress import Progress
 from backburner.states import JobState
+from backburner.title import readable
 from backburner.web.access import Visitor
 from backburner.web.bodies import FileBody, JobBody, ProgressBody, Verb
 from backburner.web.links import Links
 
-_VERBS: tuple[Verb, ...] = ("cancel", "retry", "dismiss", "delete")
+_VERBS: tuple[Verb, ...] = ("cancel", "retry", "tell", "dismiss", "delete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,15 @@ def seen(control: Control, jobs: Mapping[str, Job], places: Mapping[str, int | N
 
 
 class Wording:
-    """Puts jobs into JSON. `root` is the path under which the app is mounted, `token` goes along in links."""
+    """Puts jobs into JSON. `root` is the path under which the app is mounted, `token` goes along in links.
 
-    def __init__(self, visitor: Visitor, root: str, links: Links, token: str | None = None) -> None:
-        self._visitor, self._root, self.links = visitor, root, links.of
+    `tells` says that there is somebody who tells people when a job is done.
+    """
+
+    def __init__(
+        self, visitor: Visitor, root: str, links: Links, token: str | None = None, *, tells: bool = False
+    ) -> None:
+        self._visitor, self._root, self.links, self._tells = visitor, root, links.of, tells
         self._query = f"?token={quote(token, safe='')}" if token else ""
 
     def job(self, sight: Sight) -> JobBody:
@@ -93,7 +99,7 @@ class Wording:
             "progress": progress_of(job.progress),
             "links": [link.body for link in self.links(job.progress)],
             "files": [self.file(file) for file in sight.files],
-            "actions": [verb for verb in _VERBS if self._visitor.may(verb, job)],
+            "actions": [verb for verb in _VERBS if (verb != "tell" or self._tells) and self._visitor.may(verb, job)],
             "href": self.href(f"/jobs/{job.id}"),
         }
         if self._visitor.operator:
@@ -118,10 +124,7 @@ class Wording:
 
 def title_of(job: Job) -> str:
     """What people call the job: its title, else its task's name made readable."""
-    if job.title:
-        return job.title
-    words = job.task.rpartition(".")[2].replace("_", " ").strip()
-    return words[:1].upper() + words[1:] or job.task
+    return job.title or readable(job.task)
 
 
 def progress_of(progress: Progress | None) -> ProgressBody | None:

@@ -32,7 +32,7 @@ class Site:
     def wording(self, request: Request, visitor: Visitor) -> Wording:
         """How jobs are put into JSON for this visitor."""
         token = request.query_params.get("token") if visitor.grant is not None else None
-        return Wording(visitor, root_of(request), self.links, token)
+        return Wording(visitor, root_of(request), self.links, token, tells=bool(self.jobs.endings))
 
 
 def root_of(request: Request) -> str:

@@ -53,7 +53,7 @@ export interface Job {
   links: { text: string; href: string | null; target: string | null }[];
   files: JobFile[];
   /** What the person who asks may do. */
-  actions: ("cancel" | "retry" | "dismiss" | "delete")[];
+  actions: ("cancel" | "retry" | "tell" | "dismiss" | "delete")[];
   href: string;
 }
 

@@ -109,7 +109,10 @@ class Line {
       this.#leads = false;
       this.#stop();
       this.#others.clear();
-      if (this.#open().length) this.#plan();
+      if (!this.#open().length) return;
+      // Jobs came while it was given away.
+      this.#stand();
+      this.#plan();
     });
   }
 

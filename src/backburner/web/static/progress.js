@@ -12,10 +12,11 @@ const TICK = 1_000, QUARTER = 25;
 const ENDS = { succeeded: "complete", cancelled: "cancelled", skipped: "skipped" };
 
 export class BackburnerProgress extends Component {
-  static observedAttributes = ["src", "cancel", "log", "retry", "dismiss", "label", "lang"];
+  static observedAttributes = ["src", "cancel", "log", "retry", "dismiss", "tell", "label", "lang"];
 
   #job = null; #stop = null; #estimate = null; #parts = null; #ticker = 0; #lost = false; #gone = false; #skew = 0;
   #seen = 0; #said = ""; #log = false; #trouble = ""; #asked = ""; #ended = false;
+  #told = false;
 
   /** The job as last seen, or null. */
   get job() { return this.#job; }
@@ -38,7 +39,7 @@ export class BackburnerProgress extends Component {
     this.#rest();
     if (anew) {
       this.#job = null;
-      this.#gone = this.#lost = this.#ended = false;
+      this.#gone = this.#lost = this.#ended = this.#told = false;
       this.#said = this.#trouble = "";
       this.#estimate = new Estimate();
     }
@@ -103,6 +104,7 @@ export class BackburnerProgress extends Component {
       line: div("line"), message: span("message"), aside: span("aside"), foot: div("foot"), results: span("results"),
       trouble: span("trouble"), note: span("note"), status: span("unseen"), alert: span("unseen"),
       cancel: button("", () => this.cancel()), retry: button("", () => this.retry()),
+      inform: button("bb-plain", () => this.#inform()),
       // Removed after the event: from an element that is not in the page nothing bubbles.
       dismiss: button("bb-plain", () => this.tell("dismiss", { job: this.#job }, true) && this.remove()),
       more: button("bb-link", () => { this.#log = !this.#log; this.render(); }),
@@ -113,7 +115,7 @@ export class BackburnerProgress extends Component {
     alert.setAttribute("role", "alert");
     head.append(title, figure);
     line.append(message, aside);
-    foot.append(parts.cancel, parts.retry, parts.results, parts.dismiss, parts.trouble, parts.note, parts.more);
+    foot.append(parts.cancel, parts.retry, parts.inform, parts.results, parts.dismiss, parts.trouble, parts.note, parts.more);
     card.append(head, bar, line, foot, status, alert);
     this.replaceChildren(card);
     return parts;
@@ -151,7 +153,7 @@ export class BackburnerProgress extends Component {
   }
 
   #foot(view, w) {
-    const { card, foot, cancel, retry, dismiss, more, note, trouble } = this.#parts, job = this.#job;
+    const { card, foot, cancel, retry, inform, dismiss, more, note, trouble } = this.#parts, job = this.#job;
     const may = (verb) => Boolean(job?.actions.includes(verb)) && !this.#lost, has = (name) => this.hasAttribute(name);
     const cancelling = Boolean(job && !job.done && (job.cancel_requested || this.#asked === "cancel"));
     cancel.hidden = !(has("cancel") && (may("cancel") || cancelling));
@@ -161,6 +163,8 @@ export class BackburnerProgress extends Component {
     retry.hidden = !may("retry") || !["failed", "cancelled"].includes(job.state) || this.getAttribute("retry") === "off";
     retry.disabled = this.#asked === "retry";
     if (retry.textContent !== w.say("retry")) retry.replaceChildren(icon("retrying"), w.say("retry"));
+    inform.hidden = !(has("tell") && may("tell") && !this.#told);
+    say(inform, w.say("tell"));
     dismiss.hidden = !(has("dismiss") && (job?.done || this.#gone));
     say(dismiss, w.say("dismiss"));
     more.hidden = !has("log");
@@ -170,8 +174,9 @@ export class BackburnerProgress extends Component {
     if (this.#log && has("log") && !log) this.pass(card.appendChild(make("backburner-log")), ["src"]);
     else if (log && !(this.#log && has("log"))) log.remove();
     else if (log) this.pass(log, ["src"]);
-    say(note, view.note);
-    note.hidden = !view.note;
+    const told = this.#told && !job.done && !this.#lost ? w.say("told") : view.note;
+    say(note, told);
+    note.hidden = !told;
     note.classList.toggle("bb-id", view.noteIsId);
     say(trouble, this.#trouble);
     trouble.hidden = !this.#trouble;
@@ -225,6 +230,14 @@ export class BackburnerProgress extends Component {
     const words = [job.title, quarter ? `${quarter}%` : standing, job.done ? view.message : stage, this.#lost && w.say("lost")];
     say(failed ? alert : status, words.filter(Boolean).join(", "));
     if (!failed) say(alert, "");
+  }
+
+  /** Have who asks told when it is done, for people who leave. */
+  async #inform() {
+    const response = await ask(below(this.src, "/tell"), { method: "POST" }).catch(() => null);
+    this.#told = Boolean(response?.ok);
+    this.#trouble = this.#told ? "" : this.words().say("unreached");
+    this.render();
   }
 
   async cancel() { await this.#ask("cancel"); }

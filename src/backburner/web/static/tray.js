@@ -28,6 +28,7 @@ export class BackburnerTray extends Jobs {
     if (box.localName === "section") {
       box.append(list);
     } else {
+      this.setAttribute("role", "complementary");
       foot.append(...this.childNodes, stays);
       box.append(head, list, foot);
     }
@@ -57,6 +58,7 @@ export class BackburnerTray extends Jobs {
     const jobs = [...this.bars.values()].map((each) => each.job).filter(Boolean), open = jobs.filter((job) => !job.done);
     const running = open.filter((job) => job.state === "running"), shares = running.map((job) => job.progress?.share || 0);
     box.hidden = !this.bars.size;
+    if (this.role) this.setAttribute("aria-label", w.say("mine"));
     say(title, w.say("mine"));
     say(count, w.say("jobs", { n: this.bars.size }));
     say(stays, w.say("stays"));

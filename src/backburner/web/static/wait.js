@@ -1,4 +1,4 @@
-// <backburner-wait src=".../jobs/ID" [then] [failed] [form] [cancel] [log]>: a page that waits for one job.
+// <backburner-wait src=".../jobs/ID" [then] [failed] [form] [cancel] [tell] [log]>: a page that waits for one job.
 //
 // The bar in it is a <backburner-progress>. What the element contained before stays until the first answer is there.
 
@@ -7,7 +7,7 @@ import { percent, safe } from "./views.js";
 import { span } from "./words.js";
 
 const TICK = 1_000;
-const PASSED_ON = ["src", "cancel", "log"];
+const PASSED_ON = ["src", "cancel", "tell", "log"];
 
 /** A path of this site as an address, or null. */
 export function ours(path) {

@@ -13,6 +13,8 @@ export default {
   "cancelling": "Ruší se",
   "retry": "Zkusit znovu",
   "dismiss": "Skrýt",
+  "tell": "Dejte mi vědět, až bude hotovo",
+  "told": "Dáme vám vědět, až bude hotovo.",
   "show": "Zobrazit výpis",
   "hide": "Skrýt výpis",
   "output": "Průběžný výpis",

@@ -13,6 +13,8 @@ export default {
   "cancelling": "Wird abgebrochen",
   "retry": "Noch einmal",
   "dismiss": "Ausblenden",
+  "tell": "Bescheid geben, wenn es fertig ist",
+  "told": "Sie bekommen Bescheid, wenn es fertig ist.",
   "show": "Ausgabe zeigen",
   "hide": "Ausgabe verbergen",
   "output": "Laufende Ausgabe",

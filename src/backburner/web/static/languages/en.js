@@ -13,6 +13,8 @@ export default {
   "cancelling": "Cancelling",
   "retry": "Try again",
   "dismiss": "Dismiss",
+  "tell": "Tell me when it is done",
+  "told": "You will be told when it is done.",
   "show": "Show log",
   "hide": "Hide log",
   "output": "Live output",
