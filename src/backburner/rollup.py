@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from backburner.histogram import NOTHING, Histogram
+from backburner.histogram import NOTHING, Histogram, together
 from backburner.states import JobState
 
 ENDS = {
@@ -57,6 +58,13 @@ class Rollup:
     def finished(self) -> int:
         """Jobs that came to an end of any kind."""
         return sum(self.ends) - self.retried
+
+
+def added(rollups: Sequence[Rollup], minute: int) -> Rollup:
+    """All of them together, of no queue and no task."""
+    ends = tuple(map(sum, zip(*(one.ends for one in rollups), strict=True))) if rollups else (0,) * len(ENDS)
+    waits, runs = together([one.waits for one in rollups]), together([one.runs for one in rollups])
+    return Rollup(minute, "", "", ends, waits, runs)
 
 
 def minute_of(moment: datetime) -> int:

@@ -21,7 +21,8 @@ from typing import Any
 
 from backburner.contradictions import contradictions
 from backburner.errors import SettingsError
-from backburner.routes import Routes, fitting, parsed
+from backburner.routes import Routes, fitting
+from backburner.routes import parsed as parsed_routes
 
 PREFIX = "BACKBURNER_"
 APP = "app"
@@ -162,6 +163,11 @@ def describe() -> Iterator[tuple[str, str, Any, str]]:
         yield knob.name, PREFIX + knob.name.upper(), knob.default, knob.metadata["help"]
 
 
+def parsed(name: str, text: str, source: str) -> Any:
+    """The value of a setting that was typed, as an environment variable is read. Raises `SettingsError`."""
+    return _parse(name, text, typing.get_type_hints(Settings)[name], source)
+
+
 def _names() -> tuple[str, ...]:
     return tuple(knob.name for knob in dataclasses.fields(Settings))
 
@@ -245,7 +251,7 @@ def _parse(name: str, text: str, hint: Any, source: str) -> Any:
         return _WORDS[text.lower()]
     try:
         if hint == Routes | None:
-            return parsed(text)
+            return parsed_routes(text)
         if hint == tuple[int, ...] | None:
             return tuple(int(part) for part in text.split(","))
         if hint == tuple[str, ...] | None:

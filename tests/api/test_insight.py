@@ -89,6 +89,7 @@ def test_failures_charts_operations_and_the_audit_of_a_day(jobs: Backburner, len
     work(jobs)
     assert insight.failures.get(first.group.fingerprint).failing.failed == 2
     operation = lena.operate("retry", Where.of("task:offers.* state:failed"))
+    work(jobs)
     file = lena.export(Where.of("tag:x"), columns=["id", "state", "owner"])
     work(jobs)
     assert (jobs.get(operation.id).owner, jobs.get(operation.id).result()) == (

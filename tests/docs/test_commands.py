@@ -37,6 +37,8 @@ def parse(words: list[str]) -> None:
         if not isinstance(command, click.Group):
             return
         words = [*context._protected_args, *context.args]
+        if not words and command.invoke_without_command:
+            return
         found, inner, words = command.resolve_command(context, words)
         if inner is None:
             raise click.UsageError(f"there is no command {found}")

@@ -16,6 +16,7 @@ from backburner.store.lane import OTHER
 from backburner.store.store import Store
 from backburner.store.types import to_microseconds
 from backburner.store.upkeep import UNKNOWN_TASK
+from backburner.where import Where
 from tests.store.plans import Explainer, generic_plan, plan_of
 from tests.store.scene import START, HandClock, Scene
 
@@ -238,6 +239,46 @@ def test_unfinished_jobs_are_listed_by_an_index_of_their_own(scene: Scene, state
         plan = plan_of(scene.store, door, len(indexes))
         uses(plan, *indexes)
         assert "backburner_jobs_owner" not in plan, plan
+
+
+SEARCHED = [
+    # Failed jobs are few: all of them are looked at. Their number first.
+    ("state:failed queue:mail", 0, ["ended"]),
+    ("state:failed queue:mail", 1, ["ended"]),
+    # Of an owner and of a task the newest: the end of what is looked at first.
+    ("owner:user:7 queue:mail", 0, ["owner"]),
+    ("owner:user:7 queue:mail", 1, ["owner"]),
+    ("state:succeeded task:task3 tag:x", 1, ["task"]),
+    # One job in seven is of it: by the order of ids that is as good.
+    ("state:succeeded task:task3 tag:x", 2, []),
+    ("identifier:thing:5,thing:6 tag:x", 1, ["identifier"]),
+]
+
+
+@pytest.mark.parametrize(("text", "after", "indexes"), SEARCHED)
+def test_a_search_looks_at_what_an_index_brings(scene: Scene, text: str, after: int, indexes: list[str]) -> None:
+    which = Where.of(text).filter(scene.clock.now())
+    plan = plan_of(scene.store, lambda: scene.store.search.tally(which, 100, among=2_000), after)
+    uses(plan, *indexes)
+
+
+@pytest.mark.parametrize("after", [1, 2], ids=["the end", "the newest"])
+def test_what_no_index_finds_is_looked_for_among_the_newest(scene: Scene, after: int) -> None:
+    which = Where.of("state:succeeded queue:none").filter(scene.clock.now())
+    plan = plan_of(scene.store, lambda: scene.store.search.tally(which, 100, among=2_000), after)
+    of_jobs = [line for line in plan.splitlines() if "backburner_jobs" in line]
+    assert of_jobs, plan
+    # Along an index in its order, up to the limit: no walk over the table, and no sorting of its rows.
+    assert not any(re.search("Seq Scan|ALL by|filesort|SCAN backburner_jobs$", line) for line in of_jobs), plan
+    assert re.search(r"Sort Key: .*id", plan) is None, plan
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_jobs_of_a_failure_are_found_by_its_fingerprint(scene: Scene, after: int) -> None:
+    which = Where.of("fingerprint:9f31c2aa state:failed").filter(scene.clock.now())
+    plan = plan_of(scene.store, lambda: scene.store.search.tally(which, 100, among=2_000), after)
+    assert re.search(r"failures_group|const tables", plan), plan
+    assert "Seq Scan on backburner_jobs" not in plan, plan
 
 
 def test_unhold(scene: Scene) -> None:

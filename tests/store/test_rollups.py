@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from backburner.histogram import BUCKETS, Histogram
 from backburner.rollup import Rollup, minute_of
-from backburner.store.rollups import KEPT, LEVELS
+from backburner.store.rollups import KEPT, PARTS
 from tests.store.scene import Crew, Scene, end
 
 TIMES = Histogram((0, 3, *[0] * (BUCKETS - 2)))
@@ -46,16 +46,21 @@ def test_old_rows_become_few_and_keep_their_sum(scene: Scene) -> None:
     while door.merge(now):
         pass
     assert {span for span, _ in rows(scene)} == {0, 5}
+    # Of two queues and of everything, in two periods of five minutes; a depth; and what is too young.
+    assert len(rows(scene)) == 3 * 2 + 1 + 1
     assert sum(one.succeeded for one in before) == sum(one.succeeded for one in door.series(first, 1)) == 93
+    assert sum(one.succeeded for one in door.series(first, 1, queue="mail")) == 30
     assert door.by_queue(first)["mail"].waits.total == 30
+    assert {name: one.succeeded for name, one in door.by_task(first).items()} == {"t": 93}
     assert door.depths(first - first % 5, 5) == {"mail": {first - first % 5: 5}}
     # And on, level by level, until it is forgotten.
-    for _, longer, age in LEVELS[2:]:
-        while door.merge(now + age + longer):
+    for _, longer, age in PARTS[2:]:
+        while door.merge(now + age + 20 * longer):
             pass
-    assert {span for span, _ in rows(scene)} == {LEVELS[-1][1]}
+    assert {span for span, _ in rows(scene)} == {PARTS[-1][1]}
     assert sum(one.succeeded for one in door.series(0, 1440)) == 93
-    door.merge(now + KEPT + 2 * LEVELS[-1][1])
+    assert sum(one.succeeded for one in door.series(0, 1440, queue="default")) == 63
+    door.merge(now + KEPT + 2 * PARTS[-1][1])
     assert rows(scene) == []
 
 
@@ -68,7 +73,7 @@ def test_two_that_merge_at_once_lose_and_double_nothing(scene: Scene, elsewhere:
         crew.add(one.store.rollups.merge, now)
     crew.start().join()
     assert sum(one.succeeded for one in scene.store.rollups.series(now - 60, 1)) == 300
-    assert len(rows(scene)) == 20
+    assert sum(one.succeeded for one in scene.store.rollups.series(now - 60, 1, task="t")) == 300
 
 
 def test_the_depth_of_a_queue_is_written_once_a_minute(scene: Scene) -> None:

@@ -133,6 +133,9 @@ def test_owners_may_not_repeat_what_must_not_run_twice(shop: Shop) -> None:
         assert lena.post(f"/jobs/{job.id}/retry").status_code == status
     assert "must not run twice" in lena.post(f"/jobs/{careful.id}/retry").json()["detail"]
     assert as_user(shop, "boss").post(f"/jobs/{careful.id}/retry").status_code == 202
+    # What an operator does is written down; what people do to jobs of their own is their business.
+    (row,) = shop.jobs.insight.audit.page().rows
+    assert (row.by, row.via, row.action, row.target) == ("boss", "http", "retry", careful.id)
 
 
 def test_a_token_opens_one_job(shop: Shop, done: Job) -> None:

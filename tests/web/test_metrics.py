@@ -3,6 +3,8 @@
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from backburner.histogram import BUCKETS, Histogram
+from backburner.rollup import Rollup, minute_of
 from backburner.web import User, api_token, metrics, web_app
 from backburner.worker import Worker
 from tests.web.shop import Caller, Shop, as_user
@@ -49,6 +51,17 @@ def test_the_wait_of_the_next_job_grows(shop: Shop, monkeypatch: pytest.MonkeyPa
     later = job.run_at.replace(year=job.run_at.year + 1)
     monkeypatch.setattr(control, "now", lambda: later)
     assert control.next_waits(["default"])["default"] == (later - job.run_at).total_seconds()
+
+
+def test_the_last_hour(shop: Shop) -> None:
+    counts = Histogram((0, 0, 0, 0, 4, *[0] * (BUCKETS - 5)))
+    minute = minute_of(shop.jobs.control.now())
+    done = Rollup(minute, "mail", "send", (3, 1, 0, 0, 0, 0), counts, counts)
+    shop.jobs.store.rollups.write([done], None)
+    found = scraped(shop)
+    assert [found["task_last_hour", end] for end in ("succeeded", "failed", "retried")] == [3, 1, 0]
+    assert 0.008 <= found["task_run_seconds", "0.95"] <= 0.016
+    assert 0.008 <= found["queue_wait_seconds", "0.5"] <= 0.016
 
 
 def test_workers(shop: Shop, worker: Worker) -> None:

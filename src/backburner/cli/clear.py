@@ -8,6 +8,7 @@ import click
 
 from backburner.backburner import Backburner
 from backburner.cli import codes
+from backburner.cli.acting import who
 from backburner.cli.call import call_of
 from backburner.cli.jobs import confirm
 from backburner.cli.opening import open_app
@@ -75,6 +76,8 @@ def command(context: click.Context, states: Sequence[str], older_than: float | N
     for state, age in ages.items():
         while batch := upkeep.prune(state, age):
             gone += batch
+    told = ", ".join(f"{state} older than {duration(age)}" for state, age in ages.items())
+    jobs.insight.audit.write(who(), "cli", "clear", "jobs", told, count=gone)
     say(f"deleted {gone:,} {'job' if gone == 1 else 'jobs'}")
 
 

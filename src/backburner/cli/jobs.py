@@ -11,6 +11,7 @@ import click
 
 from backburner.backburner import Backburner
 from backburner.cli import codes
+from backburner.cli.acting import operator_of
 from backburner.cli.call import call_of
 from backburner.cli.failure import Failure
 from backburner.cli.opening import open_app
@@ -18,6 +19,7 @@ from backburner.cli.show import as_record, as_text
 from backburner.cli.text import as_json, duration, job_record, note, one_line, say, table
 from backburner.cli.values import FILTER
 from backburner.errors import BackburnerError, StoreError
+from backburner.insight.operator import Operator
 from backburner.job import Job, JobFilter
 from backburner.selection import Selection, filter_of
 from backburner.states import JobState
@@ -143,7 +145,7 @@ def _acting(verb: str, text: str, epilog: str = _EPILOG) -> Callable[[Callable[.
 )
 def retry(context: click.Context, ids: Sequence[str], yes: bool, **given: Any) -> None:
     """Retry by id or by choice."""
-    _act(context, "retry", ids, given, yes, lambda jobs, job_id: jobs.retry(job_id), Backburner.retry)
+    _act(context, "retry", ids, given, yes, Operator.retry)
 
 
 @_acting(
@@ -160,7 +162,7 @@ def retry(context: click.Context, ids: Sequence[str], yes: bool, **given: Any) -
 )
 def cancel(context: click.Context, ids: Sequence[str], yes: bool, **given: Any) -> None:
     """Cancel by id or by choice."""
-    _act(context, "cancel", ids, given, yes, lambda jobs, job_id: jobs.cancel(job_id), Backburner.cancel)
+    _act(context, "cancel", ids, given, yes, Operator.cancel)
 
 
 @_acting(
@@ -177,7 +179,7 @@ def cancel(context: click.Context, ids: Sequence[str], yes: bool, **given: Any) 
 )
 def delete(context: click.Context, ids: Sequence[str], yes: bool, **given: Any) -> None:
     """Delete by id or by choice."""
-    _act(context, "delete", ids, given, yes, lambda jobs, job_id: jobs.delete(job_id), Backburner.delete)
+    _act(context, "delete", ids, given, yes, Operator.delete)
 
 
 @command.command(epilog=_EPILOG)
@@ -205,10 +207,11 @@ def edit(context: click.Context, job_id: str, args: str | None, again: bool) -> 
         if args is None:
             note("Nothing was changed.")
             return
-    job = jobs.edit(job_id, args)
+    operator = operator_of(jobs)
+    job = operator.edit(job_id, args)
     say(f"edited: {job_id}")
     if again:
-        jobs.retry(job_id)
+        operator.retry(job_id)
         say(f"retried: {job_id}")
     elif job.done or job.state is JobState.BLOCKED:
         note(f"It is {job.state}. To run it: backburner jobs retry {job_id}")
@@ -225,29 +228,36 @@ def _act(
     ids: Sequence[str],
     given: dict[str, Any],
     yes: bool,
-    one: Callable[[Backburner, str], Job | None],
-    many: Callable[..., Any],
+    one: Callable[[Operator, str], Job | None],
 ) -> None:
     chosen = selection_of(given)
     if bool(ids) == bool(chosen):
         raise click.UsageError(f"Say which jobs to {verb}: either ids, or options such as --state failed.", context)
     jobs = open_app(call_of(context))
     if ids:
-        _each(jobs, verb, ids, one)
+        _each(operator_of(jobs), verb, ids, one)
         return
-    confirm(_question(jobs, verb, filter_of(chosen, jobs.store.clock.now)), yes)
-    count = many(jobs, **chosen)
+    which = filter_of(chosen, jobs.store.clock.now)
+    confirm(_question(jobs, verb, which), yes)
+    told = " ".join(_told(name, value) for name, value in chosen.items())
+    count = operator_of(jobs).act_on_all(verb, which, told)
     say(f"{_PAST[verb]} {count:,} jobs" if count != 1 else f"{_PAST[verb]} 1 job")
+
+
+def _told(name: str, value: object) -> str:
+    if name == "where":
+        return str(value)
+    return f"{name}:{','.join(value) if isinstance(value, tuple) else value}"
 
 
 _PAST = {"retry": "retried", "cancel": "cancelled", "delete": "deleted"}
 
 
-def _each(jobs: Backburner, verb: str, ids: Sequence[str], one: Callable[[Backburner, str], Job | None]) -> None:
+def _each(operator: Operator, verb: str, ids: Sequence[str], one: Callable[[Operator, str], Job | None]) -> None:
     problems = []
     for job_id in ids:
         try:
-            job = one(jobs, job_id)
+            job = one(operator, job_id)
         except StoreError:
             raise
         except BackburnerError as error:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -12,6 +10,7 @@ from datetime import timedelta
 import click
 
 from backburner.cli import codes
+from backburner.cli.acting import acting, operator_of
 from backburner.cli.call import call_of
 from backburner.cli.opening import open_app
 from backburner.cli.text import as_json, note, one_line, say, table
@@ -66,7 +65,7 @@ def pause(context: click.Context, queue: str | None, all_: bool, reason: str | N
     jobs = open_app(call_of(context))
     until = None if seconds is None else jobs.store.clock.now() + timedelta(seconds=seconds)
     with _explained():
-        jobs.queues.pause(name, reason=reason, until=until, by=f"{getpass.getuser()}@{socket.gethostname()}")
+        operator_of(jobs).pause(name, reason=reason, until=until)
     note("Everything is paused." if name is None else f"Queue {one_line(name)} is paused.")
 
 
@@ -78,7 +77,7 @@ def resume(context: click.Context, queue: str | None, all_: bool) -> None:
     """Take jobs of a queue again."""
     name = _one(queue, all_)
     with _explained():
-        was = open_app(call_of(context)).queues.resume(name)
+        was = acting(context).resume(name)
     if name is None:
         note("Everything goes on." if was else "There was no pause of everything.")
     else:
@@ -95,7 +94,7 @@ def limit(context: click.Context, queue: str, most: int | None, none_: bool) -> 
     if (most is None) != none_:
         raise click.UsageError("Say how many, or --none.")
     with _explained():
-        open_app(call_of(context)).queues.limit(queue, most)
+        acting(context).limit(queue, most)
     note(
         f"Queue {one_line(queue)} has no limit." if most is None else f"Queue {one_line(queue)} may run {most} at once."
     )

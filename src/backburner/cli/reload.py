@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import click
 
+from backburner.cli.acting import operator_of
 from backburner.cli.call import call_of
 from backburner.cli.opening import open_app
 from backburner.cli.text import say
@@ -31,7 +32,7 @@ def command(
       backburner reload --label mails --wait
       backburner reload --queue reports --timeout 5min
     """
-    workers = open_app(call_of(context)).workers
-    told = workers.reload(ids or None, label=label, queue=queue)
+    jobs = open_app(call_of(context))
+    told = operator_of(jobs).tell_workers("reload", ids or None, label=label, queue=queue)
     say(f"told {counted(told)} to load anew")
-    await_end(workers, told, wait, timeout)
+    await_end(jobs.workers, told, wait, timeout)

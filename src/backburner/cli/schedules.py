@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-import socket
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, cast, get_args
@@ -14,6 +12,7 @@ import click
 
 from backburner.backburner import Backburner
 from backburner.cli import codes
+from backburner.cli.acting import acting, operator_of
 from backburner.cli.call import call_of
 from backburner.cli.jobs import confirm
 from backburner.cli.opening import open_app
@@ -86,7 +85,7 @@ def show(context: click.Context, name: str, json_: bool) -> None:
 @click.pass_context
 def run(context: click.Context, name: str, json_: bool) -> None:
     """Enqueue a job of a schedule now, besides its times, even while it is paused."""
-    job = open_app(call_of(context)).schedules.run(name)
+    job = acting(context).run_schedule(name)
     say(as_json({"schedule": name, "job": job.id}) if json_ else f"enqueued: {job.id}")
 
 
@@ -101,8 +100,7 @@ def pause(context: click.Context, name: str, reason: str | None) -> None:
     Example:
       backburner schedules pause nightly --reason "month end"
     """
-    by = f"{getpass.getuser()}@{socket.gethostname()}"
-    open_app(call_of(context)).schedules.pause(name, by=by, reason=reason)
+    acting(context).pause_schedule(name, reason=reason)
     note(f"Schedule {one_line(name)} is paused.")
 
 
@@ -111,7 +109,7 @@ def pause(context: click.Context, name: str, reason: str | None) -> None:
 @click.pass_context
 def resume(context: click.Context, name: str) -> None:
     """Let a schedule fire again, from its next time on."""
-    schedule = open_app(call_of(context)).schedules.resume(name)
+    schedule = acting(context).resume_schedule(name)
     note(f"Schedule {one_line(name)} goes on: {_standing(schedule)}.")
 
 
@@ -164,7 +162,7 @@ def remove(context: click.Context, name: str, yes: bool) -> None:
     jobs: Backburner = open_app(call_of(context))
     jobs.schedules.get(name)
     confirm(f"Remove schedule {one_line(name)}?", yes)
-    jobs.schedules.remove(name)
+    operator_of(jobs).remove_schedule(name)
     say(f"removed: {one_line(name)}")
 
 

@@ -1,19 +1,26 @@
-"""`backburner settings`: every setting, its value, and who said so."""
+"""`backburner settings`: every setting, its value, and who said so; some may be said at run time."""
 
 from __future__ import annotations
 
 import textwrap
 import typing
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 import click
 
 from backburner import settings
 from backburner.cli import codes
+from backburner.cli.acting import acting
 from backburner.cli.call import Call, call_of
 from backburner.cli.opening import open_app
-from backburner.cli.text import as_json, safe, say
-from backburner.settings import Settings, describe, masked
+from backburner.cli.text import as_json, note, safe, say, table
+from backburner.cli.values import DURATION
+from backburner.errors import SettingsError
+from backburner.insight.runtime import CHANGEABLE, RuntimeSetting
+from backburner.settings import Settings, describe, masked, parsed
 
 _EPILOG = f"""\b
 Exit codes:
@@ -21,7 +28,7 @@ Exit codes:
   {codes.CONFIG}  a setting is wrong, or the app cannot be used; stderr says which and why"""
 
 
-@click.command(epilog=_EPILOG)
+@click.group(epilog=_EPILOG, invoke_without_command=True)
 @click.option("--json", "json_", is_flag=True, help="Print a JSON list.")
 @click.pass_context
 def command(context: click.Context, json_: bool) -> None:
@@ -29,8 +36,11 @@ def command(context: click.Context, json_: bool) -> None:
 
     Arguments of the app's code come before the environment (BACKBURNER_...), that before backburner.toml
     or [tool.backburner] of pyproject.toml, that before the defaults. Passwords are not shown. Without an
-    app, what environment and files say.
+    app, what environment and files say. The database is not asked: what was said at run time, and goes
+    before all of it, is shown by `backburner settings runtime`.
     """
+    if context.invoked_subcommand is not None:
+        return
     found = records(call_of(context))
     if json_:
         say(as_json(found))
@@ -40,6 +50,67 @@ def command(context: click.Context, json_: bool) -> None:
         default = "" if one["source"] == "default" else f"; default {shown(one['default'])}"
         for text in (f"{one['help']}.", f"From: {safe(one['source'])}{default}. Environment: {one['variable']}"):
             say(textwrap.fill(text, 80, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False))
+
+
+@command.command(epilog=_EPILOG)
+@click.option("--json", "json_", is_flag=True, help="Print a JSON list.")
+@click.pass_context
+def runtime(context: click.Context, json_: bool) -> None:
+    """Show the settings that may be said at run time, and who says them: the database or the app."""
+    found = open_app(call_of(context)).insight.runtime.list()
+    if json_:
+        say(as_json([asdict(one) for one in found]))
+        return
+    rows = [(one.name, safe(shown(one.value)), safe(_source(one))) for one in found]
+    say(table(("SETTING", "VALUE", "FROM"), rows))
+
+
+@command.command("set", epilog=_EPILOG)
+@click.argument("name", type=click.Choice(CHANGEABLE), metavar="NAME")
+@click.argument("value")
+@click.pass_context
+def set_(context: click.Context, name: str, value: str) -> None:
+    """Say a setting at run time: kept in the database, it holds for all workers within ten seconds.
+
+    \b
+    Examples:
+      backburner settings set keep_failed 90d
+      backburner settings set cleaning no
+      backburner settings set clean_cron "0 3 * * *"
+    """
+    operator = acting(context)
+    with _explained():
+        one = operator.say(name, _typed(name, value))
+    note(f"{one.name} = {safe(shown(one.value))}")
+
+
+@command.command(epilog=_EPILOG)
+@click.argument("name", type=click.Choice(CHANGEABLE), metavar="NAME")
+@click.pass_context
+def restore(context: click.Context, name: str) -> None:
+    """Take back what was said at run time: what the app says holds again."""
+    one = acting(context).restore(name)
+    note(f"{one.name} = {safe(shown(one.value))}, from {safe(one.source)}")
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except SettingsError as error:
+        raise click.UsageError(f"{error}.") from error
+
+
+def _typed(name: str, value: str) -> Any:
+    """The value as the setting's type; durations may have a unit. Raises `SettingsError` and `BadParameter`."""
+    if typing.get_type_hints(Settings)[name] is float:
+        return DURATION.convert(value, None, None)
+    return parsed(name, value, "command line")
+
+
+def _source(one: RuntimeSetting) -> str:
+    by = f" by {one.by}" if one.by else ""
+    return one.source if one.at is None else f"{one.source}, {one.at:%Y-%m-%d %H:%M}{by}"
 
 
 def records(call: Call) -> list[dict[str, Any]]:
@@ -57,7 +128,9 @@ def shown(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, tuple | list):
         return ", ".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) and abs(value) < 1e6 else str(value)
+    if isinstance(value, float):
+        return f"{value:.0f}" if value.is_integer() else f"{value:g}"
+    return str(value)
 
 
 def _record(

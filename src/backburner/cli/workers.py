@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from backburner.cli import codes
+from backburner.cli.acting import acting, operator_of
 from backburner.cli.call import call_of
 from backburner.cli.failure import Failure
 from backburner.cli.opening import open_app
@@ -90,7 +91,7 @@ def list_(context: click.Context, ids: Sequence[str], label: str | None, queue: 
 def quiet(context: click.Context, ids: Sequence[str], label: str | None, queue: str | None, all_: bool) -> None:
     """Let workers take no more jobs. They stay, and end what they have; a reload makes them work again."""
     _needs_choice(ids, label, queue, all_)
-    told = _workers(context).quiet(ids or None, label=label, queue=queue)
+    told = acting(context).tell_workers("quiet", ids or None, label=label, queue=queue)
     say(f"told {counted(told)} to rest")
 
 
@@ -113,10 +114,10 @@ def stop(
 ) -> None:  # fmt: skip
     """Stop workers for good: nothing more is taken, running jobs have the worker's grace."""
     _needs_choice(ids, label, queue, all_)
-    workers = _workers(context)
-    told = workers.stop(ids or None, label=label, queue=queue)
+    jobs = open_app(call_of(context))
+    told = operator_of(jobs).tell_workers("stop", ids or None, label=label, queue=queue)
     say(f"told {counted(told)} to stop")
-    await_end(workers, told, wait, timeout)
+    await_end(jobs.workers, told, wait, timeout)
 
 
 def await_end(workers: Workers, told: Sequence[str], wait: bool, timeout: float | None) -> None:
@@ -132,10 +133,6 @@ def await_end(workers: Workers, told: Sequence[str], wait: bool, timeout: float 
 def counted(ids: Sequence[str]) -> str:
     """How many workers, in words."""
     return "1 worker" if len(ids) == 1 else f"{len(ids)} workers"
-
-
-def _workers(context: click.Context) -> Workers:
-    return open_app(call_of(context)).workers
 
 
 def _needs_choice(ids: Sequence[str], label: str | None, queue: str | None, all_: bool) -> None:

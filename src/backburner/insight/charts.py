@@ -7,14 +7,19 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from backburner.errors import InvalidOption
-from backburner.histogram import NOTHING
-from backburner.rollup import Rollup, minute_of, time_of
+from backburner.rollup import Rollup, added, minute_of, time_of
 
 if TYPE_CHECKING:
     from backburner.database import Database
 
-RANGES = {"1h": (60, 1), "6h": (360, 5), "24h": (1_440, 15), "7d": (10_080, 120), "30d": (43_200, 480)}
-"""Each range in minutes, and the minutes of one step in it."""
+RANGES = {
+    "1h": (60, 1, 5),
+    "6h": (360, 5, 5),
+    "24h": (1_440, 15, 60),
+    "7d": (10_080, 120, 240),
+    "30d": (43_200, 480, 480),
+}
+"""Each range in minutes, and the minutes of one step in it: for all jobs, and for those of a queue or task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +58,13 @@ class Charts:
 
     def series(self, range: str = "1h", *, queue: str | None = None, task: str | None = None) -> Series:  # noqa: A002
         """The chart of a range, of all jobs, or of a queue or a task. Raises `InvalidOption`."""
-        since, step = self.since(range), RANGES[range][1]
+        since, step = self.since(range), RANGES[range][1 if queue is None and task is None else 2]
         since -= since % step
         found = {one.minute: one for one in self._database.store.rollups.series(since, step, queue, task)}
         now = minute_of(self._database.store.clock.now())
         points = [found.get(minute, Rollup(minute, "", "")) for minute in _steps(since, now, step)]
-        whole = Rollup(since, "", "", tuple(map(sum, zip(*(one.ends for one in points), strict=True))))
-        waits, runs = NOTHING, NOTHING
-        for one in points:
-            waits, runs = waits + one.waits, runs + one.runs
-        whole = Rollup(since, "", "", whole.ends, waits, runs)
-        return Series(range, time_of(since), timedelta(minutes=step), tuple(map(point_of, points)), point_of(whole))
+        whole = point_of(added(points, since))
+        return Series(range, time_of(since), timedelta(minutes=step), tuple(map(point_of, points)), whole)
 
     def by_queue(self, range: str = "1h") -> dict[str, Point]:  # noqa: A002
         """A range as one point for each queue."""
@@ -77,7 +78,7 @@ class Charts:
 
     def depths(self, range: str = "1h") -> dict[str, tuple[int, ...]]:  # noqa: A002
         """How many jobs waited in each queue, step by step; 0 where nobody looked."""
-        since, step = self.since(range), RANGES[range][1]
+        since, step = self.since(range), RANGES[range][2]
         since -= since % step
         now = minute_of(self._database.store.clock.now())
         return {

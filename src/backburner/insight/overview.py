@@ -31,7 +31,7 @@ class QueueLine:
     """How a queue stands. `oldest`, `wait_p95` and `empty_in` are seconds, None where nobody can tell.
 
     `queued` and `running` count no further than 10,000. `slots` is how many of its jobs can run at once: its
-    limit, or what its workers have. `depths` are jobs waiting, minute by minute, in the last hour.
+    limit, or what its workers have. `depths` are jobs waiting at most in each five minutes of the last hour.
     """
 
     name: str

@@ -1,6 +1,8 @@
 """Rollups: one row per worker, minute, queue and task, inserted; later merged to fewer and longer ones.
 
-What was counted stands in one row at each moment, of whatever span: who reads adds up all of them.
+What was counted stands in one row of its queue and task at each moment, of whatever span: who reads adds up all of
+them. With the first merge it is added to a row of everything as well, which has neither queue nor task: the chart of
+all jobs reads a few hundred rows, however many tasks there are.
 """
 
 from __future__ import annotations
@@ -8,21 +10,24 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, insert, not_, or_, select
 
 from backburner.histogram import Histogram
 from backburner.ids import Ids
-from backburner.rollup import Rollup
+from backburner.rollup import Rollup, added
 from backburner.store.report_columns import COUNTS, RUNS, WAITS
 
 if TYPE_CHECKING:
     from backburner.store.store import Store
 
 HOUR, DAY = 60, 1_440
-LEVELS = ((0, 1, 2), (1, 5, 2 * HOUR), (5, HOUR, 26 * HOUR), (HOUR, 4 * HOUR, 8 * DAY))
+PARTS = ((0, 1, 2), (1, 5, 7), (5, HOUR, 7 * HOUR), (HOUR, 4 * HOUR, 8 * DAY))
 """From which span to which, in minutes, and how old it is by then."""
+WHOLES = ((1, 5, 2 * HOUR + 5), (5, HOUR, 26 * HOUR), (HOUR, 4 * HOUR, 8 * DAY))
+"""The same of rows of everything."""
 KEPT = 35 * DAY
 SPANS = (0, 1, 5, HOUR, 4 * HOUR)
 _SUMMED = (*COUNTS, *WAITS, *RUNS)
@@ -85,46 +90,55 @@ class Rollups:
 
         `now` is a minute. Any number of workers may do it at the same time.
         """
-        more = False
-        for span, longer, age in LEVELS:
-            for _ in range(_PERIODS):
-                first = self._first(span)
-                if first is None or first - first % longer + longer > now - age:
-                    break
-                start = first - first % longer
-                self._store.run(lambda c, span=span, start=start, longer=longer: self._join(c, span, start, longer))  # type: ignore[misc]
-            else:
-                more = True
+        more = [self._merge(level, now, whole=False) for level in PARTS]
+        more += [self._merge(level, now, whole=True) for level in WHOLES]
         t = self._t.c
         old = select(t.id).where(t.span == SPANS[-1], t.minute < now - KEPT).limit(_ROWS)
         gone = self._store.read(lambda c: c.execute(old).scalars().all())
         if gone:
             self._store.run(lambda c: c.execute(delete(self._t).where(t.id.in_(gone))))
-        return more
+        return any(more)
 
-    def _join(self, connection: Connection, span: int, start: int, longer: int) -> None:
+    def _merge(self, level: tuple[int, int, int], now: int, *, whole: bool) -> bool:
+        """Merge periods of one level; True when there are more than a round takes."""
+        span, longer, age = level
+        for _ in range(_PERIODS):
+            first = self._first(span, whole=whole)
+            if first is None or first - first % longer + longer > now - age:
+                return False
+            self._store.run(partial(self._join, span=span, start=first - first % longer, longer=longer, whole=whole))
+        return True
+
+    def _join(self, connection: Connection, *, span: int, start: int, longer: int, whole: bool) -> None:
         t = self._t.c
-        mine = select(t.id).where(t.span == span, t.minute >= start, t.minute < start + longer)
+        mine = select(t.id).where(t.span == span, t.minute >= start, t.minute < start + longer, self._kind(whole))
         # Locked, and in order: a second one waits, and then finds that they are gone.
         ids = connection.execute(mine.order_by(t.id).limit(_ROWS).with_for_update()).scalars().all()
         if not ids:
             return
         together = self._sums(t.queue, t.task, func.max(t.waiting).label("waiting")).where(t.id.in_(ids))
         rows = connection.execute(together.group_by(t.queue, t.task)).all()
-        merged = [
-            _row(_rollup(row, start, row.queue, row.task), longer)
-            | {"id": self._ids.new(), "worker": None, "waiting": row.waiting}
-            for row in rows
-        ]
-        connection.execute(insert(self._t), merged)
+        merged = [(_rollup(row, start, row.queue, row.task), row.waiting) for row in rows]
+        counted = [one for one, waiting in merged if waiting is None]
+        if span == 0 and counted:
+            merged.append((added(counted, start), None))
+        connection.execute(
+            insert(self._t),
+            [_row(one, longer) | {"id": self._ids.new(), "worker": None, "waiting": depth} for one, depth in merged],
+        )
         connection.execute(delete(self._t).where(t.id.in_(ids)))
 
-    def _first(self, span: int) -> int | None:
-        query = select(func.min(self._t.c.minute)).where(self._t.c.span == span)
+    def _first(self, span: int, *, whole: bool) -> int | None:
+        query = select(func.min(self._t.c.minute)).where(self._t.c.span == span, self._kind(whole))
         return self._store.read(lambda c: c.execute(query).scalar())
 
+    def _kind(self, whole: bool) -> ColumnElement[bool]:
+        everything = and_(self._t.c.queue == "", self._t.c.task == "")
+        return everything if whole else not_(everything)
+
     def _by(self, column: Any, since: int) -> dict[str, Rollup]:
-        query = self._sums(column.label("name")).where(*self._since(since, None, None)).group_by(column)
+        wanted = (*self._span(since), self._t.c.waiting.is_(None), self._kind(whole=False))
+        query = self._sums(column.label("name")).where(*wanted).group_by(column)
         rows = self._store.read(lambda c: c.execute(query).all())
         return {row.name: _rollup(row, since, row.name, "") for row in rows}
 
@@ -137,11 +151,14 @@ class Rollups:
     def _since(self, since: int, queue: str | None, task: str | None) -> list[ColumnElement[bool]]:
         t = self._t.c
         found = [*self._span(since), t.waiting.is_(None)]
+        if queue is None and task is None:
+            # What no merge has come to yet is in no row of everything.
+            return [*found, or_(self._kind(whole=True), t.span == 0)]
         if queue is not None:
             found.append(t.queue == queue)
         if task is not None:
             found.append(t.task == task)
-        return found
+        return [*found, self._kind(whole=False)]
 
 
 def _row(one: Rollup, span: int) -> dict[str, Any]:

@@ -7,10 +7,12 @@ told up to where: the next page goes on from there. So nothing is left out in th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Subquery, func, literal, select
+from sqlalchemy import ColumnElement, Connection, Select, Subquery, func, select
 
 from backburner.condition import Condition, Exact, Field
 from backburner.job import JobFilter
@@ -22,8 +24,10 @@ from backburner.store.conditions import ended
 if TYPE_CHECKING:
     from backburner.store.store import Store
 
-AMONG = 10_000
+AMONG = 5_000
 """As many jobs are looked at for what no index finds."""
+FEW = 500
+"""So many are looked at first: what is frequent is among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +51,22 @@ class Tally:
 
 
 class Rows(NamedTuple):
-    """Rows that may match, with `COLUMNS`; `partial` when there are older ones."""
+    """Rows that may match, with `COLUMNS`, and what is still to be asked of them.
+
+    `end` is the id of the oldest one that is looked at; None when all are.
+    """
 
     rows: Subquery
     which: JobFilter
-    partial: bool
+    end: str | None = None
+
+
+class Lead(NamedTuple):
+    """The column of ids that an index gives in order, where it has to be looked, and what is still to be asked."""
+
+    id: Any
+    where: tuple[ColumnElement[bool], ...]
+    which: JobFilter
 
 
 class Search:
@@ -64,17 +79,23 @@ class Search:
     def page(self, which: JobFilter, limit: int, among: int = AMONG) -> Found:
         """A page of ids; the next one is `before=found.next`."""
         which = self._store.failures.resolved(which)
+        if among > FEW:
+            found = self._page(which, limit, FEW)
+            if found.complete:
+                return found
+        return self._page(which, limit, among)
+
+    def _page(self, which: JobFilter, limit: int, among: int) -> Found:
         found: set[str] = set()
         # Down to this id all that match are known: the highest of the ends of what was looked at.
         known: str | None = None
         for rows in self._candidates(which, among):
             t = rows.rows.c
             query = select(t.id).where(*self._asked(t, rows.which)).order_by(t.id.desc()).limit(limit + 1)
-            ids = self._store.read(lambda c, query=query: c.execute(query).scalars().all())  # type: ignore[misc]
+            ids = self._store.read(partial(_scalars, query))
             found.update(ids)
-            if rows.partial and len(ids) <= limit:
-                end = self._end(t)
-                known = end if known is None or (end is not None and end > known) else known
+            if rows.end is not None and len(ids) <= limit:
+                known = max(known or "", rows.end)
         ids = sorted((one for one in found if known is None or one >= known), reverse=True)
         if len(ids) > limit:
             return Found(tuple(ids[:limit]), ids[limit - 1], complete=True)
@@ -91,9 +112,9 @@ class Search:
         for rows in self._candidates(which, among):
             t = rows.rows.c
             query = select(t.state, func.count()).where(*self._asked(t, rows.which)).group_by(t.state)
-            for state, count in self._store.read(lambda c, query=query: c.execute(query).all()):  # type: ignore[misc]
+            for state, count in self._store.read(partial(_all, query)):
                 counted[JobState(state)] = counted.get(JobState(state), 0) + count
-            complete = complete and not rows.partial
+            complete = complete and rows.end is None
         return Tally({state: min(count, limit) for state, count in counted.items()}, complete)
 
     def _asked(self, t: Any, which: JobFilter) -> list[ColumnElement[bool]]:
@@ -101,25 +122,22 @@ class Search:
 
     def _candidates(self, which: JobFilter, among: int) -> list[Rows]:
         """Rows to look at, in up to two parts: of all states, or unfinished and finished ones apart."""
-        t = self._t.c
         lead = self._lead(which)
         if lead is not None:
-            return [self._rows(lead, which, among)]
+            return [self._rows(lead, among)]
+        t, everything = self._t.c, Lead(self._t.c.id, (), which)
         states = frozenset(JobState) if which.states is None else which.states
         live, done = states & LIVE, states & FINAL
-        found: list[Rows] = []
-        # Unfinished ones first: what ends between the two looks is found twice, not never.
         few = self._choice.few(live, among) if live else None
-        if few is not None:
-            found.append(Rows(few, replace(which, states=None), partial=False))
-        if live and few is None and done:
-            return [self._rows([], which, among)]
         if live and few is None:
-            found.append(self._rows([], which, among))
+            return [self._rows(everything, among)]
+        # Unfinished ones first: what ends between the two looks is found twice, not never.
+        found = [] if few is None else [Rows(few, replace(which, states=None))]
         if done:
             ends = replace(which, states=done)
-            task = [t.task == which.task, t.finished_at.is_not(None)] if which.task is not None else []
-            found.append(self._by_state(ends, among) or self._rows(task, ends, among))
+            of_task = (t.task == which.task, t.finished_at.is_not(None))
+            lead = Lead(t.id, of_task if which.task is not None else (), ends)
+            found.append(self._by_state(ends, among) or self._rows(lead, among))
         return found
 
     def _by_state(self, which: JobFilter, among: int) -> Rows | None:
@@ -132,45 +150,52 @@ class Search:
             return None
         # With a limit the rows are fetched apart, by this index and no other.
         rows = select(*(t[name] for name in COLUMNS)).where(ended(t, *states)).limit(among).subquery()
-        return Rows(rows, which, partial=False)
+        return Rows(rows, which)
 
-    def _lead(self, which: JobFilter) -> list[ColumnElement[bool]] | None:
+    def _lead(self, which: JobFilter) -> Lead | None:
         """What an index finds in jobs of any state; None when nothing of that kind is asked for."""
         t = self._t.c
         if which.identifier is not None:
-            return [t.identifier == which.identifier]
+            return Lead(t.id, (t.identifier == which.identifier,), replace(which, identifier=None))
         for condition in which.conditions:
             if condition.negated:
                 continue
+            rest = replace(which, conditions=tuple(one for one in which.conditions if one is not condition))
             if condition.field in (Field.ID, Field.IDENTIFIER) and _all_exact(condition):
                 names = [value.text for value in condition.values if isinstance(value, Exact)]
-                return [t.id.in_(names) if condition.field is Field.ID else t.identifier.in_(names)]
+                column = t.id if condition.field is Field.ID else t.identifier
+                return Lead(t.id, (column.in_(names),), rest)
             if condition.field is Field.FINGERPRINT:
-                f = self._store.schema.failures.c
-                before = [f.job < which.before] if which.before is not None else []
-                return [t.id.in_(select(f.job).where(of_failures(self._store.schema, which, condition), *before))]
-        return None if which.owner is None else [t.owner == which.owner]
+                failures = self._store.schema.failures.c
+                return Lead(failures.job, (of_failures(self._store.schema, which, condition),), rest)
+        return None if which.owner is None else Lead(t.id, (t.owner == which.owner,), replace(which, owner=None))
 
-    def _rows(self, lead: list[ColumnElement[bool]], which: JobFilter, among: int) -> Rows:
+    def _rows(self, lead: Lead, among: int) -> Rows:
         """The newest jobs of what leads, in order."""
-        t = self._t.c
-        before = [t.id < which.before] if which.before is not None else []
-        newest = (
-            select(*(t[name] for name in COLUMNS)).where(*lead, *before).order_by(t.id.desc()).limit(among).subquery()
-        )
-
-        def full(connection: Connection) -> bool:
-            one = select(literal(1)).select_from(self._t).where(*lead, *before).limit(among + 1).subquery()
-            return bool(connection.execute(select(func.count()).select_from(one)).scalar_one() > among)
-
-        return Rows(newest, which, self._store.read(full))
-
-    def _end(self, t: Any) -> str | None:
-        """The oldest id that was looked at."""
-        # Not min(): PostgreSQL has none of uuid.
-        query = select(t.id).order_by(t.id).limit(1)
-        return self._store.read(lambda c: c.execute(query).scalar())
+        t, before = self._t.c, lead.which.before
+        where = (*lead.where, lead.id < before) if before is not None else lead.where
+        ordered = select(lead.id).where(*where).order_by(lead.id.desc())
+        end = self._store.read(partial(_scalar, ordered.offset(among - 1).limit(1)))
+        columns = [t[name] for name in COLUMNS]
+        if lead.id is t.id and self._store.dialect.orders_rows:
+            newest = select(*columns).where(*where).order_by(t.id.desc()).limit(among).subquery()
+        else:
+            ids = ordered.limit(among).subquery()
+            newest = select(*columns).join_from(ids, self._t, ids.c[0] == t.id).limit(among).subquery()
+        return Rows(newest, lead.which, end)
 
 
 def _all_exact(condition: Condition) -> bool:
     return all(isinstance(value, Exact) for value in condition.values)
+
+
+def _all(query: Select[Any], connection: Connection) -> Sequence[Any]:
+    return connection.execute(query).all()
+
+
+def _scalars(query: Select[Any], connection: Connection) -> Sequence[Any]:
+    return connection.execute(query).scalars().all()
+
+
+def _scalar(query: Select[Any], connection: Connection) -> Any:
+    return connection.execute(query).scalar()

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from backburner.checked import MAX_WHO
 from backburner.job import Job
 from backburner.steering import CANCELLED
 from backburner.web.access import RETRIED_BY_OWNERS, Visitor
@@ -83,10 +84,12 @@ async def act(site: Site, request: Request, job_id: str, verb: str) -> Visitor:
     if verb == "tell" and not site.jobs.endings:
         raise Problem(409, "nobody-tells", "Nobody is there who would tell", "The app has named no teller.")
     by = visitor.user.id if visitor.user is not None else "a link"
+    # What operators do is in the audit; what people do to jobs of their own is not.
+    door = site.jobs.insight.operator(by[:MAX_WHO], "http") if visitor.operator else site.control
     verbs: dict[str, Callable[[], object]] = {
-        "cancel": lambda: site.control.cancel(job_id, CANCELLED),
-        "retry": lambda: site.control.retry(job_id),
-        "delete": lambda: site.control.delete(job_id),
+        "cancel": lambda: door.cancel(job_id, CANCELLED),
+        "retry": lambda: door.retry(job_id),
+        "delete": lambda: door.delete(job_id),
         "dismiss": lambda: site.control.dismiss(job_id),
         "tell": lambda: site.jobs.endings.tell(job),
     }

@@ -16,6 +16,8 @@ try:
 except ImportError as error:
     raise MissingExtra("prometheus_client", "metrics", "/metrics") from error
 
+MOST_TASKS = 200
+"""So many tasks and queues at most have figures of their own."""
 _CAPPED = f"counted no further than {COUNT_LIMIT}"
 
 
@@ -42,6 +44,7 @@ class Gauges(Collector):
         yield from self._jobs()
         yield from self._queues()
         yield from self._workers()
+        yield from self._past()
         yield _family("web_viewers", "Open streams and waits of this process", [], [([], self._site.feed.viewers)])
         snapshots = Health(self._site.jobs.store).old_snapshots(0)
         age = snapshots[0].age if snapshots else 0.0
@@ -76,6 +79,28 @@ class Gauges(Collector):
         yield _family("worker_slots", "Jobs that all workers that beat can run at once", [], [([], slots)])
         held = float(sum(worker.running for worker in alive))
         yield _family("worker_jobs", "Jobs that workers that beat have taken", [], [([], held)])
+
+    def _past(self) -> Iterator[GaugeMetricFamily]:
+        """What happened in the last hour, as workers have counted it: no counters, for old counts are forgotten."""
+        tasks, queues = self._site.jobs.insight.charts.by_task("1h"), self._site.jobs.insight.charts.by_queue("1h")
+        ends = [
+            ([task, end], float(getattr(point, end)))
+            for task, point in sorted(tasks.items())[:MOST_TASKS]
+            for end in ("succeeded", "failed", "retried")
+        ]
+        yield _family("task_last_hour", "Attempts that ended so in the last hour", ["task", "end"], ends)
+        for what, text, points in (
+            ("task_run", "How long attempts ran in the last hour, seconds", tasks),
+            ("queue_wait", "How long jobs waited in the last hour from when they could run, seconds", queues),
+        ):
+            rows = [
+                ([name, share], value)
+                for name, point in sorted(points.items())[:MOST_TASKS]
+                for share, percentile in (("0.5", "p50"), ("0.95", "p95"), ("0.99", "p99"))
+                if (value := getattr(point, f"{what.partition('_')[2]}_{percentile}")) is not None
+            ]
+            label = what.partition("_")[0]
+            yield _family(f"{what}_seconds", text, [label, "quantile"], rows)
 
 
 def _family(name: str, text: str, labels: list[str], rows: list[tuple[list[str], float]]) -> GaugeMetricFamily:

@@ -100,6 +100,8 @@ class Dialect(ABC):
     snapshots = False
     # Inside one statement it finds what follows in an index on what another row says by one probe.
     probes = True
+    # It brings whole rows in the order of an index on their ids, however many columns are asked for.
+    orders_rows = True
     # As statements of text say them; Core has them in `conditions`.
     queued_alone = "state = 'queued' AND group_name IS NULL"
     queued_in_group = "state = 'queued' AND group_name IS NOT NULL"

@@ -86,6 +86,8 @@ class MySQL(Dialect):
     snapshots = True
     # It begins each time at the front of the index.
     probes = False
+    # It reads the whole table and sorts it; the ids alone come from the index.
+    orders_rows = False
     queued_alone = "ready = 0"
     queued_in_group = "ready = 1"
 
