@@ -40,7 +40,7 @@ def run_afresh(arguments: tuple[str, ...], folder: Path, environ: Mapping[str, s
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=200,
         check=False,
     )
 
@@ -71,7 +71,7 @@ def _to_its_end(main: Callable[..., int], arguments: tuple[str, ...], folder: Pa
         output, errors = Path(place, "output"), Path(place, "errors")
         forked = Forked(main, arguments, folder=folder, environ=environ, output=output, errors=errors)
         try:
-            code = forked.wait(90)
+            code = forked.wait(200)
         except NeverHappened:
             forked.send_signal_to_all(signal.SIGKILL)
             raise

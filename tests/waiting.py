@@ -11,7 +11,7 @@ class NeverHappened(AssertionError):
     """A condition a test waited for did not come true before the deadline."""
 
 
-def wait_until(condition: Callable[[], T], what: str, seconds: float = 30.0) -> T:
+def wait_until(condition: Callable[[], T], what: str, seconds: float = 60.0) -> T:
     """Ask `condition` again and again until it is true, and return its value.
 
     Raises NeverHappened, naming `what`, after `seconds`. The deadline is generous: it only ends a broken

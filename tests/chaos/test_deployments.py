@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-import pytest
-
 from backburner.errors import JobFailed
 from tests.waiting import wait_until
 from tests.worker.world import World
@@ -61,7 +59,6 @@ def _results(world: World, named: dict[str, str]) -> dict[str, tuple[str, object
     return found
 
 
-@pytest.mark.timeout(240)
 def test_worker_cron_and_both_give_the_same(world: World) -> None:
     seen = []
     deployments: list[Callable[[World], None]] = [_worker_only, _cron_only, _both]

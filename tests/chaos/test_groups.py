@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from itertools import pairwise
 
 import psutil
-import pytest
 from sqlalchemy import create_engine
 
 from backburner.clock import boot_seconds
@@ -91,7 +90,6 @@ def overlaps(entries: list[Entry], groups: Mapping[str, str], deaths: Mapping[in
     return found
 
 
-@pytest.mark.timeout(180)
 def test_no_overlap_nothing_stuck_and_the_order_kept(world: World) -> None:
     chance = random.Random(SEED)
     for _ in range(2):

@@ -21,7 +21,7 @@ def test_the_demo_plays_itself_through() -> None:
         env=os.environ | {"DEMO_ONCE": "1"},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=250,
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr

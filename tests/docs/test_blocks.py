@@ -84,7 +84,7 @@ def test_a_page_does_what_it_says(page: Page, tmp_path: Path, request: pytest.Fi
     folder.mkdir()
     done = subprocess.run(
         [sys.executable, str(READER), str(steps)],
-        cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=90,
+        cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=250,
     )  # fmt: skip
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 

@@ -9,7 +9,7 @@ from tests.waiting import wait_until
 
 def done(job: Job) -> Job:
     """The job after its end, whatever end that is."""
-    assert job.wait(30), f"{job.name} is still {job.refresh().state} after 30 s"
+    assert job.wait(60), f"{job.name} is still {job.refresh().state} after 60 s"
     return job.refresh()
 
 
@@ -26,4 +26,4 @@ def states(jobs: Iterable[Job]) -> list[JobState]:
 
 def ran_out(worker: Worker) -> None:
     """A worker with `burst` has ended: nothing is ready any more."""
-    assert worker.wait(30), "the worker found work for 30 s"
+    assert worker.wait(60), "the worker found work for 60 s"

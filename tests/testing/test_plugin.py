@@ -35,7 +35,7 @@ def shop(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.P
 
 
 def run(project: pytest.Pytester, *args: str) -> pytest.RunResult:
-    return project.runpytest_subprocess("-p", NAME, "-p", "no:cacheprovider", *args, timeout=60)
+    return project.runpytest_subprocess("-p", NAME, "-p", "no:cacheprovider", *args, timeout=200)
 
 
 def test_fixtures(shop: pytest.Pytester) -> None:
@@ -107,7 +107,7 @@ def test_projects_that_do_not_use_it_load_nothing_heavy(shop: pytest.Pytester) -
 
 def test_pytest_is_needed_by_the_plugin_alone() -> None:
     program = "import sys, backburner.testing\nassert 'pytest' not in sys.modules"
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=200)
 
 
 def test_the_entry_point_leads_to_the_plugin() -> None:

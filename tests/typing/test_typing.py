@@ -37,7 +37,7 @@ def mypy(file: Path) -> dict[int, str]:
     """Line and text of each error mypy finds."""
     run = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "--config-file", str(ROOT / "pyproject.toml"), str(file)],
-        cwd=ROOT, capture_output=True, text=True, timeout=110, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=250, check=False,
     )  # fmt: skip
     assert run.returncode in (0, 1), run.stdout + run.stderr
     found = re.findall(rf"{re.escape(file.name)}:(\d+): error: (.*)", run.stdout)
@@ -49,7 +49,7 @@ def pyright(file: Path) -> dict[int, str]:
     """Line and text of each error pyright finds."""
     run = subprocess.run(
         [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "--outputjson", str(file)],
-        cwd=ROOT, capture_output=True, text=True, timeout=110, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=250, check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"},
     )  # fmt: skip
     report = json.loads(run.stdout[run.stdout.index("{") :])

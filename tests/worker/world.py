@@ -51,7 +51,7 @@ class Tree:
         """Send a signal to every process of the tree."""
         self.process.send_signal_to_all(number)
 
-    def ended(self, seconds: float = 30.0) -> int:
+    def ended(self, seconds: float = 60.0) -> int:
         """Wait for the supervisor to end; its exit code."""
         return self.process.wait(seconds)
 
@@ -150,7 +150,7 @@ class World:
         rows = self.jobs.store.read(lambda c: c.execute(query).all())
         return Counter({str(state): count for state, count in rows})
 
-    def all_done(self, seconds: float = 40.0) -> Counter[str]:
+    def all_done(self, seconds: float = 90.0) -> Counter[str]:
         """Wait until no job is waiting or running; the count of each final state."""
         wait_until(lambda: all(JobState(state).final for state in self.states()), "every job ends", seconds)
         return self.states()
