@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
 from backburner.captured import Captured, Restore
+from backburner.configuring import Configuring
 from backburner.control import Control
 from backburner.database import Database
 from backburner.endings import Endings
@@ -32,7 +33,6 @@ from backburner.options import TaskOptions
 from backburner.queues import Queues
 from backburner.recurrence import Missed
 from backburner.registry import Registry
-from backburner.requesting import Requesting
 from backburner.schedule import Schedule
 from backburner.schedules import Arguments, Schedules, declared
 from backburner.seams import Seams
@@ -54,7 +54,7 @@ R = TypeVar("R")
 N = TypeVar("N", bound=Notifier)
 
 
-class Backburner(Requesting):
+class Backburner(Configuring):
     """Long jobs in the database at `url`, "sqlite:///jobs.db" by default.
 
     Making one connects to nothing. `settings` are those of `Settings`; what is not given comes from the
@@ -70,8 +70,8 @@ class Backburner(Requesting):
     """
 
     def __init__(self, url: str | None = None, **settings: Any) -> None:
-        given = settings if url is None else {"url": url, **settings}
-        self.settings: Settings = Settings.resolve(given)
+        self._given = settings if url is None else {"url": url, **settings}
+        self.settings: Settings = Settings.resolve(self._given)
         self.registry: Registry = Registry()
         self.hooks: Hooks = Hooks()
         self.ids: Ids = Ids()

@@ -112,6 +112,11 @@ class JobEnqueuer:
         """The settings that say what is allowed."""
         return self._database.settings
 
+    def configured(self) -> None:
+        """The settings have changed."""
+        self._seal = sealing(self.settings)
+        self._launcher.settings = self.settings
+
     def context(self) -> str | None:
         """The values of this moment that are stored with a new job."""
         return self._captured.now()
@@ -132,6 +137,22 @@ class JobEnqueuer:
         """Store one call under an id that something of it was stored with already; in a transaction of our own."""
         job = task.new_job(job_id, self._database.store.clock.now(), args, {})
         return self._stored(job, self._own, self._own.put((job,)))
+
+    @property
+    def callers_transaction(self) -> CallersTransaction | None:
+        """The transaction of the caller's that `jobs.transaction` is around the call, if it is."""
+        found = self._current.get()
+        return found if isinstance(found, CallersTransaction) else None
+
+    def row(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> NewJob:
+        """The row of one call, to be stored by `put_own`. Raises what `enqueue` raises before it stores."""
+        if task.enqueue_options.connection is not None:
+            raise InvalidOption("connection", None, "is not for what is stored later", "Enqueue it at once")
+        return self._new_job(task, args, kwargs)
+
+    def put_own(self, rows: Sequence[NewJob]) -> Mapping[str, str]:
+        """Store rows in one transaction of our own, whatever is around; which others stand for them."""
+        return self._own.put(rows)
 
     def inside(self, task: Task[..., Any]) -> bool:
         """Whether a call of this task would be stored by a surrounding block, or on the caller's connection."""

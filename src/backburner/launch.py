@@ -41,12 +41,12 @@ class Launcher:
     """`spec()` says where the app is. At most `max_launched` at once, for all apps of this user on this machine."""
 
     def __init__(self, settings: Settings, spec: Callable[[], str | None]) -> None:
-        self._settings, self._spec = settings, spec
+        self.settings, self._spec = settings, spec
 
     @property
     def options(self) -> dict[str, float]:
         """What the launched worker is told of the settings."""
-        return {name: getattr(self._settings, name) for name in ("lease", "beat", "poll", "grace")}
+        return {name: getattr(self.settings, name) for name in ("lease", "beat", "poll", "grace")}
 
     def start(self) -> Launched:
         """Start a process that waits for its job. Raises `TooManyLaunched` and `LaunchFailed`; nothing is left then."""
@@ -66,7 +66,7 @@ class Launcher:
 
     def _place(self, folder: Path) -> tuple[int, int]:
         """A locked file: its number and descriptor."""
-        for number in range(1, self._settings.max_launched + 1):
+        for number in range(1, self.settings.max_launched + 1):
             path = folder / f"launched-{number}.lock"
             file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
@@ -75,7 +75,7 @@ class Launcher:
                 os.close(file)
             else:
                 return number, file
-        raise TooManyLaunched(self._settings.max_launched)
+        raise TooManyLaunched(self.settings.max_launched)
 
     def _started(self, spec: str, place: int, log: Path) -> Launched:
         reading, writing = os.pipe()

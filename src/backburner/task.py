@@ -232,6 +232,11 @@ class Task(Generic[P, R]):
         )
 
     @property
+    def pickles(self) -> bool:
+        """Whether rows of this task may hold pickles, which are signed."""
+        return self._pickles is not None
+
+    @property
     def place(self) -> str:
         """Where the function is written, for error messages."""
         code = getattr(inspect.unwrap(self.function), "__code__", None)

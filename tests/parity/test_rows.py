@@ -13,6 +13,7 @@ ROWS = (
     *(f"run_{number:02}" for number in range(1, 22)),
     *(f"out_{number:02}" for number in range(1, 16)),
     *(f"see_{number:02}" for number in range(1, 19)),
+    "fra_01",
 )
 
 MISSING = {"see_12", "see_13", "see_14", "see_15"}
@@ -40,7 +41,7 @@ def rows_tested() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for name, parameters in named_here():
         row = "_".join(name.split("_")[1:3])
-        if row.startswith(("enq_", "run_", "out_", "see_")) and row[4:].isdigit():
+        if row.startswith(("enq_", "run_", "out_", "see_", "fra_")) and row[4:].isdigit():
             found.setdefault(row, set()).update(parameters)
     return found
 

@@ -1,6 +1,7 @@
-"""Flask: its routes as jobs, and links to them.
+"""Flask: the web side under the app's login, its context around jobs, its routes as jobs, commands, templates.
 
-routes = FlaskRoutes(jobs, app, identity=login_identity(app, epoch_of=lambda user: user.password_hash))
+backburner = FlaskBackburner(jobs)
+backburner.init_app(app)
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from importlib.util import find_spec
 
 from backburner.errors import MissingExtra
 
-if find_spec("flask") is None:
-    raise MissingExtra("flask", "flask", "backburner.contrib.flask")
+for _package in ("flask", "fastapi", "a2wsgi"):
+    if find_spec(_package) is None:
+        raise MissingExtra(_package, "flask", "backburner.contrib.flask")
 
-from backburner.contrib.flask.links import path_rule as path_rule
-from backburner.contrib.flask.route_jobs import FlaskRoutes as FlaskRoutes
-from backburner.contrib.flask.route_jobs import login_identity as login_identity
+from backburner.contrib.flask.extension import FlaskBackburner as FlaskBackburner  # noqa: E402 - behind the check
+from backburner.contrib.flask.links import path_rule as path_rule  # noqa: E402
+from backburner.contrib.flask.route_jobs import FlaskRoutes as FlaskRoutes  # noqa: E402
+from backburner.contrib.flask.route_jobs import login_identity as login_identity  # noqa: E402
 
-__all__ = ["FlaskRoutes", "login_identity", "path_rule"]
+__all__ = ["FlaskBackburner", "FlaskRoutes", "login_identity", "path_rule"]

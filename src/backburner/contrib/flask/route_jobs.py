@@ -10,6 +10,7 @@ from flask import Flask, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
+from backburner.errors import InvalidOption
 from backburner.route_jobs import Granted, Identity, RouteJobs, granted, is_marked
 
 if TYPE_CHECKING:
@@ -34,7 +35,12 @@ class FlaskRoutes(RouteJobs):
         sign_in: Callable[[Any], object] | None = None, **options: Any,
     ) -> None:  # fmt: skip
         super().__init__(jobs, marked=self._leads_to_a_mark, identity=identity, **options)
-        self._app, self._sign_in = app, sign_in
+        self._sign_in = sign_in
+        self.attach(app, identity)
+
+    def attach(self, app: Flask, identity: Identity | None) -> None:
+        """Call this app from now on: where a factory makes one after the other, as tests do."""
+        self._app, self._identity, self.gate.identity = app, identity, identity
         app.wsgi_app = self.wsgi(app.wsgi_app)  # type: ignore[method-assign]
         # The first of all: others ask who the user is, and whether the form has its token.
         app.before_request_funcs.setdefault(None, []).insert(0, self._enter)
@@ -72,6 +78,13 @@ def login_identity(
     everywhere. Call it after `login_manager.init_app(app)`.
     """
     logins: Any = app.extensions.get("login_manager", getattr(app, "login_manager", None))
+    if logins is None:
+        raise InvalidOption(
+            "epoch_of",
+            epoch_of,
+            "is about users of Flask-Login, and the app has no login manager",
+            "Call login_manager.init_app(app) first",
+        )
     before: Callable[[Any], Any] | None = logins._request_callback
 
     def load(user_id: str) -> Any:

@@ -1,0 +1,102 @@
+"""`FastAPIBackburner`: everything of Backburner in a FastAPI app."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextvars import ContextVar
+from typing import Any
+
+from fastapi import Depends, FastAPI
+from fastapi.params import Depends as Dependency
+from starlette.templating import Jinja2Templates
+
+from backburner.backburner import Backburner
+from backburner.contrib.fastapi.asking import Asked
+from backburner.contrib.starlette.background import DurableTasks
+from backburner.contrib.starlette.extension import StarletteBackburner
+from backburner.errors import InvalidOption
+from backburner.route_jobs import Identity
+from backburner.worker import WorkerOptions
+
+
+class FastAPIBackburner(StarletteBackburner):
+    """Attaches `jobs` to a FastAPI app, with its web side at `at`. Make it before the app has served anything.
+
+    `user` is a dependency of the app's own that gives who asks; None, or its 401, is nobody. All else is as of
+    `StarletteBackburner`.
+
+        backburner = FastAPIBackburner(jobs, app, user=current_user, id_of=lambda user: user.id)
+
+        @app.post("/export")
+        async def export(tasks: Annotated[DurableTasks, backburner.background]): ...
+    """
+
+    def __init__(
+        self, jobs: Backburner, app: FastAPI, *, user: Callable[..., Any] | None = None,
+        id_of: Callable[[Any], object] | None = None, operator: Callable[[Any], object] | None = None,
+        access: Callable[[Any], object] | None = None, at: str = "/backburner", worker: bool | WorkerOptions = False,
+        templates: Jinja2Templates | None = None, holding_template: str | None = None,
+        identity: Identity | None = None, routes: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        if user is not None and not callable(user):
+            raise InvalidOption("user", user, "cannot be called", "Pass a dependency")
+        super().__init__(
+            jobs, app, user=None if user is None else Asked(app, user), id_of=id_of, operator=operator, access=access,
+            at=at, worker=worker, templates=templates, holding_template=holding_template, identity=identity,
+            routes=routes,
+        )  # fmt: skip
+        self._dependency = user
+        self._signed_in: ContextVar[str | None] = ContextVar("backburner_owner", default=None)
+        jobs.surroundings.add(owner=self._signed_in.get)
+
+    @property
+    def owner(self) -> Any:
+        """A dependency: who is signed in owns what the endpoint enqueues. It gives the `User`, or None.
+
+        app = FastAPI(dependencies=[backburner.owner])      # or of a router, or of one endpoint
+        """
+        if self._dependency is None:
+            raise InvalidOption("user", None, "is not given, so nobody knows who is signed in", "Give user=")
+
+        asked = Depends(self._dependency)
+
+        async def owner(person: Any = asked) -> Any:
+            user = self._people.user(person)
+            self._signed_in.set(None if user is None else user.id)
+            return user
+
+        return Depends(owner)
+
+    @property
+    def background(self) -> Any:
+        """A dependency: `DurableTasks`, stored when the endpoint has returned, before its response is sent.
+
+        What an endpoint added that raises is not stored.
+        """
+
+        async def background() -> AsyncIterator[DurableTasks]:
+            tasks = DurableTasks(self.jobs)
+            yield tasks
+            await tasks.store()
+
+        return Depends(background, scope="function")
+
+    def enlisted(self, session: Callable[..., Any] | Dependency) -> Any:
+        """A dependency: the session of a dependency of the app's own, and in its transaction what is enqueued.
+
+        That is there when the session commits, and not when it rolls back. Enqueue with `await task.aenqueue(...)`
+        on an `AsyncSession`.
+
+            Session = Annotated[AsyncSession, backburner.enlisted(get_session)]
+        """
+        inner = session if isinstance(session, Dependency) else Depends(session)
+
+        async def enlisted(opened: Any = inner) -> AsyncIterator[Any]:
+            if self.jobs.settings.migrates_itself:
+                # Before its transaction has begun: on SQLite that would be in the way.
+                await asyncio.to_thread(self.jobs.store.ready)
+            async with self.jobs.transaction(opened):
+                yield opened
+
+        return Depends(enlisted)
