@@ -1,0 +1,24 @@
+"""`python -m examples.fastapi_shop`: uvicorn and a worker beside it, until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from examples.beside import Beside
+
+
+def main() -> int:
+    """Run both; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m examples.fastapi_shop", description="A shop on FastAPI.")
+    parser.add_argument("--port", type=int, default=8000, help="where it listens, 8000 unless said")
+    port = str(parser.parse_args().port)
+    print(f"The shop is at http://127.0.0.1:{port} (sign in as ada or boss, the name is the password)", flush=True)
+    return Beside(
+        [sys.executable, "-m", "uvicorn", "--port", port, "--log-level", "warning", "examples.fastapi_shop.app:app"],
+        [sys.executable, "-m", "backburner", "--app", "examples.fastapi_shop.app:jobs", "worker"],
+    ).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
