@@ -1,6 +1,8 @@
 """Forged, replayed, changed and foreign requests: each is refused, and the view never sees it."""
 
+import base64
 import io
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -21,6 +23,16 @@ from tests.route_jobs.site import MARKED, People, Site, Tap, with_body, with_hea
 
 HEADER = "Backburner-Grant"
 
+
+def as_another(token: str, user: str) -> str:
+    """The grant with another user in it, and the signature that it had."""
+    version, key, payload, mac = token.split(".")
+    said = json.loads(base64.urlsafe_b64decode(payload))
+    assert said["user"] != user
+    forged = base64.urlsafe_b64encode(json.dumps(said | {"user": user}).encode()).decode()
+    return ".".join([version, key, forged, mac])
+
+
 CHANGES: dict[str, Callable[[Outgoing], Outgoing]] = {
     "other path": lambda sent: replace(sent, path="/other"),
     "other spelling": lambda sent: replace(sent, path="/Build"),
@@ -35,6 +47,7 @@ CHANGES: dict[str, Callable[[Outgoing], Outgoing]] = {
     "no type": lambda sent: with_header(sent, "Content-Type", None),
     "empty grant": lambda sent: with_header(sent, HEADER, ""),
     "cut grant": lambda sent: with_header(sent, HEADER, dict(sent.headers)[HEADER][:-1]),
+    "other user": lambda sent: with_header(sent, HEADER, as_another(dict(sent.headers)[HEADER], "root")),
     "garbage": lambda sent: with_header(sent, HEADER, "1.x.y.z"),
     "two grants": lambda sent: replace(sent, headers=[*sent.headers, (HEADER, "1.x.y.z")]),
 }

@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis as redis_client
 
 from backburner import Backburner, JobState
 from backburner.errors import InvalidOption
 from backburner.route_jobs import Granted, Identity, RouteJobs
 from backburner.testing import JobsTesting
 from tests.parity.programs import Program
-from tests.route_jobs.conftest import MakeRoutes
+from tests.route_jobs.conftest import SECRET, MakeRoutes
 from tests.route_jobs.site import People, Site, Tap, User
+from tests.servers import RedisServer
 from tests.waiting import wait_until
 
 COOKIE, TOKEN, PASSWORD = "canary-cookie-93a1", "canary-token-7f20", "canary-password-c4d8"
@@ -244,3 +246,22 @@ def test_no_process_shows_a_login(jobs: Backburner, tmp_path: Path) -> None:
     assert "backburner.worker.isolated" in during
     for canary in (COOKIE, TOKEN, PASSWORD):
         assert canary not in everything
+
+
+def test_no_broker_has_one_either(redis: RedisServer, tmp_path: Path) -> None:
+    """A ring says that there is work, and for whom it is not."""
+    jobs = Backburner(
+        f"sqlite:///{tmp_path / 'jobs.db'}", secret=SECRET, broker=redis.url, files=str(tmp_path / "files")
+    )
+    people = Identity(load_user=str, id_of=str, epoch_of=lambda user: PASSWORD)
+    RouteJobs(jobs, marked=["POST /build"], identity=people, cookies=["sessionid"]).wsgi(Site().wsgi)
+    with redis_client.Redis.from_url(redis.url) as client:
+        jobs.route("POST", "/build", form={"csrf_token": TOKEN}, as_user="canary-user-5d02")
+        jobs.route("POST", "/build", form={"csrf_token": TOKEN}, with_cookies=Request(User("ada")))
+        rings = wait_until(lambda: list(client.scan_iter(_type="list")), "a ring lies there")
+        lying = b"".join(piece for key in rings for piece in client.lrange(key, 0, -1)).decode("latin-1")
+        client.flushall()
+    jobs.close()
+    assert "default" in lying, "the dump shows what there is"
+    for canary in (COOKIE, TOKEN, PASSWORD, "canary-user-5d02", "/build"):
+        assert canary not in lying
