@@ -6,9 +6,8 @@ from tempfile import mkdtemp
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from sqlalchemy import select
 
 from backburner.errors import DuplicateJob, WrongState
@@ -19,6 +18,7 @@ from backburner.store.dialects.base import ALL_PRIORITIES, HandOver
 from backburner.store.store import Store
 from tests.databases import Kind
 from tests.store.scene import HandClock, Scene, end
+from tests.store.shaking import shake
 from tests.store.test_dependencies import swept
 from tests.store.test_keys import unique
 from tests.store.test_waits import waits
@@ -64,15 +64,15 @@ class Groups(RuleBasedStateMachine):
         self.groups |= dict.fromkeys((job.id for job in jobs), group)
 
     @rule(
-        group=st.sampled_from(GROUPS), conflict=st.sampled_from(["existing", "skip", "replace", "debounce"]),
-        delay=st.sampled_from([0, 0, 9]),
+        group=st.sampled_from(GROUPS), delay=st.sampled_from([0, 9]), followed=st.booleans(),
+        conflict=st.sampled_from(["existing", "skip", "replace", "debounce", "debounce"]),
     )  # fmt: skip
-    def insert_unique(self, group: str, conflict: str, delay: int) -> None:
-        """There is one of them per group: one that waits is replaced or pushed back, and of a running one behind."""
-        job = unique(self.scene, conflict, name=f"u:t:{group}", **self.member(group, delay))
-        stored = self.scene.store.inserts.put([job], 100)
-        if stored.instead.get(job.id, job.id) == job.id:
-            self.groups[job.id] = group
+    def insert_unique(self, group: str, conflict: str, delay: int, followed: bool) -> None:
+        """There is one of them per group: one that waits is replaced or pushed back, one that runs is followed."""
+        jobs = [unique(self.scene, conflict, name=f"u:t:{group}", **self.member(group, delay))]
+        jobs += [self.scene.job(**self.member(group, 0))] * followed
+        stored = self.scene.store.inserts.put(jobs, 100)
+        self.groups |= {job.id: group for job in jobs if stored.instead.get(job.id, job.id) == job.id}
 
     def member(self, group: str, delay: int, expires: int | None = None) -> dict[str, Any]:
         now = self.clock.now()
@@ -132,7 +132,8 @@ class Groups(RuleBasedStateMachine):
         """What the worker does after the commit."""
         if POLICIES[group] == "stop" and to == S.FAILED:
             self.scene.store.groups.stop(group, job)
-            assert not [row for row in self.rows() if row.group_name == group and row.state in WAITING]
+            left = [row for row in self.rows() if row.group_name == group and (row.slot or row.state in WAITING)]
+            assert not left, "the rest is cancelled, and the group is free"
         self.scene.store.groups.advance([group])
         self.scene.store.dependencies.join([job])
 
@@ -227,20 +228,11 @@ def groups(request: pytest.FixtureRequest, tmp_path: Path) -> type[Groups]:
     return type("ReadyGroups", (Groups,), {"kind": kind, "folder": tmp_path, "examples": examples})
 
 
-def bounded(examples: int) -> settings:
-    return settings(
-        max_examples=examples, stateful_step_count=25, deadline=None, derandomize=True, database=None,
-        suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
-
-
 def test_any_order_of_what_happens_to_groups(groups: type[Groups]) -> None:
-    run_state_machine_as_test(groups, settings=bounded(groups.examples))
+    shake(groups, groups.examples, 40)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_any_order_of_what_happens_to_groups_at_length(groups: type[Groups]) -> None:
-    run_state_machine_as_test(
-        groups, settings=settings(bounded(15 * groups.examples), derandomize=False, stateful_step_count=60)
-    )
+    shake(groups, 10 * groups.examples, 60, derandomize=False)
