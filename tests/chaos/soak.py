@@ -6,6 +6,7 @@ writes plots and a verdict: flat, or what has grown.
 
 import argparse
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -186,6 +187,8 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=25.0, help="enqueues per second (25)")
     parser.add_argument("--to", type=Path, default=Path("soak"), help="the folder of the report (soak)")
     chosen = parser.parse_args()
+    # An end from outside is an end in good order: nothing stays behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     os.environ["BACKBURNER_KEEP_SUCCEEDED"] = os.environ["BACKBURNER_KEEP_FAILED"] = str(KEPT)
     plan = Plan(chosen.database, None, 60 * chosen.minutes, chosen.seed, rate=chosen.rate)
     samples = soak(plan)
