@@ -140,6 +140,12 @@ class Control:
         """Live output of each job from its offset on, `LOG_PIECES` pieces in all."""
         return self._database.store.reports.log_after(starts, LOG_PIECES)
 
+    def log_from(self, job_id: str, offset: int) -> list[LogLine]:
+        """Live output from an offset in characters on, wherever that is; `LOG_PIECES` pieces at most."""
+        pieces = self._database.store.reports.log_from(job_id, offset, LOG_PIECES)
+        cut = [(max(offset - piece.start, 0), piece) for piece in pieces]
+        return [LogLine(piece.start + skip, piece.text[skip:], piece.at) for skip, piece in cut if piece.text[skip:]]
+
     def messages_after(self, numbers: Mapping[str, int]) -> dict[str, list[tuple[int, Message]]]:
         """Numbered messages of each job behind a number."""
         return self._database.store.reports.messages_after(numbers)

@@ -107,6 +107,7 @@ def test_see_02_output_that_grows_and_a_text_that_is_replaced(jobs: Backburner, 
     client = TestClient(web_app(jobs, resolve_user=who), headers={"x-user": "ada"})
     answer = client.get(f"/jobs/{job.id}/log")
     assert answer.text.split() == ["one", "two"]
+    assert client.get(f"/jobs/{job.id}/log?after=4").text.split() == ["two"]
     end = answer.headers["x-log-end"]
     assert client.get(f"/jobs/{job.id}/log?after={end}").text == ""
     assert job.progress is not None

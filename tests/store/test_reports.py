@@ -55,6 +55,15 @@ def test_output_of_several_jobs_from_their_offsets(scene: Scene) -> None:
     assert reports.log_after({}, 3) == {}
 
 
+def test_output_from_the_piece_that_holds_an_offset(scene: Scene) -> None:
+    job = scene.running()
+    report(scene, job, ["a\n", "bb\n", "c\n"])
+    texts = [[line.text for line in scene.store.reports.log_from(job.id, at, 10)] for at in (0, 3, 4, 5, 99)]
+    assert texts == [["a\n", "bb\n", "c\n"], ["bb\n", "c\n"], ["bb\n", "c\n"], ["c\n"], ["c\n"]]
+    assert [line.text for line in scene.store.reports.log_from(job.id, 0, 1)] == ["a\n"]
+    assert scene.store.reports.log_from(UNKNOWN, 0, 10) == []
+
+
 def test_messages_behind_a_number(scene: Scene) -> None:
     worker = scene.worker()
     first, second = scene.running(worker), scene.running(worker)

@@ -424,6 +424,8 @@ def test_whoever_leaves_is_told_when_it_is_done(
     shop.jobs.endings.add(told.append, "list")
     job, page = shop.export.options(owner=VISITOR).enqueue("October"), watched.page
     page.goto(f"{examples.url}/backburner/jobs/{job.id}/wait")
+    # Before that, the button is that of a form.
+    expect(page.locator(".bb-live")).to_be_visible()
     page.get_by_role("button", name="Tell me when it is done").click()
     expect(page.locator(".bb-note")).to_have_text("You will be told when it is done.")
     page.goto(f"{examples.url}/backburner/mine")

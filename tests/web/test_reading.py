@@ -9,7 +9,7 @@ import pytest
 from backburner import Backburner, JobState
 from backburner.web import web_app
 from backburner.worker import Worker
-from tests.web.shop import Caller, Shop, as_user
+from tests.web.shop import Caller, Shop, as_user, store_output
 
 
 def test_a_job_as_json(shop: Shop) -> None:
@@ -229,3 +229,14 @@ def test_problems_are_typed(shop: Shop) -> None:
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json()["type"] == f"urn:backburner:problem:{kind}"
         assert answer.json()["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("offset", "text"),
+    [(0, "one\ntwo\nthree\n"), (2, "e\ntwo\nthree\n"), (4, "two\nthree\n"), (9, "hree\n"), (14, ""), (99, "")],
+)
+def test_output_is_read_from_any_offset(shop: Shop, offset: int, text: str) -> None:
+    job = shop.add.options(owner="lena").enqueue(1, 2)
+    store_output(shop.jobs, job, ["one\ntwo\n", "three\n"])
+    answer = as_user(shop, "lena").get(f"/jobs/{job.id}/log?after={offset}")
+    assert (answer.text, answer.headers["x-log-end"]) == (text, str(max(14, offset)))

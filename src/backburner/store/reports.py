@@ -113,6 +113,18 @@ class Reports:
             found.setdefault(str(row.job), []).append(LogLine(row.start, row.text, row.at))
         return found
 
+    def log_from(self, job_id: str, offset: int, limit: int) -> list[LogLine]:
+        """Live output of a job from the piece on that holds this offset, in order; at most `limit` pieces."""
+        if not is_id(job_id):
+            return []
+        t = self._store.schema.log.c
+        holding = select(func.max(t.start)).where(t.job == job_id, t.start <= offset).scalar_subquery()
+        first = func.coalesce(holding, 0)
+        query = select(t.start, t.text, t.at).where(t.job == job_id, t.start >= first)
+        query = query.order_by(t.start, t.attempt).limit(limit)
+        rows = self._store.read(lambda c: c.execute(query).all())
+        return [LogLine(row.start, row.text, row.at) for row in rows]
+
     def messages_after(self, numbers: Mapping[str, int]) -> dict[str, list[tuple[int, Message]]]:
         """Messages of each of these jobs behind a number, with their own numbers, the oldest first."""
         if not numbers:

@@ -115,7 +115,7 @@ class ReadingRoutes:
         """Live output from an offset in characters on, as text; `X-Log-End` is where to go on."""
         await self._site.access.job(request, job_id)
         after = _whole(request, "after", 0)
-        lines = (await run_in_threadpool(self._site.control.log_after, {job_id: after})).get(job_id, [])
+        lines = await run_in_threadpool(self._site.control.log_from, job_id, after)
         text, end = "", after
         for line in lines:
             if text and len(text) + len(line.text) > _LOG_CHARACTERS:

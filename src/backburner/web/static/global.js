@@ -41,7 +41,9 @@ export class Jobs extends Component {
   async jobsAt(path) {
     try {
       const response = await ask(under(this.src, path));
-      return response.ok ? (await response.json()).jobs : null;
+      if (response.ok) return (await response.json()).jobs;
+      // Who is not signed in has none; a server that is in trouble is asked again.
+      return response.status < 500 ? [] : null;
     } catch {
       return null;
     }
