@@ -11,7 +11,7 @@ from sqlalchemy import create_engine
 
 from backburner import Backburner
 from backburner.schedule import Schedule
-from backburner.store import keys
+from backburner.store.schedules import PATIENCE
 from backburner.worker import Worker, WorkerOptions
 from backburner.worker.scheduler import GONE_SECONDS, SEEN_SECONDS, Scheduler
 from tests.store.scene import HandClock
@@ -184,10 +184,10 @@ def test_one_that_cannot_be_read_here_does_not_keep_the_others_from_firing(
 
 
 def test_one_whose_key_is_wanted_by_an_open_transaction_does_not_keep_the_others_from_firing(
-    on_postgresql: World, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+    on_postgresql: World, clock: HandClock, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Nor, for longer than a moment, the other chores."""
     world = on_postgresql
-    monkeypatch.setattr(keys, "WAIT", 0.05)
     jobs = Backburner(world.url)
     jobs.store.clock = clock
 
@@ -204,6 +204,7 @@ def test_one_whose_key_is_wanted_by_an_open_transaction_does_not_keep_the_others
         report.options(connection=connection).enqueue("cz")
         assert worker.once() is None
         assert [len(jobs.schedules.fires(name)) for name in ("busy", "fine")] == [0, 1]
+        assert f"still open after {PATIENCE:g} s" in caplog.text
         connection.rollback()
     worker.once()
     assert len(jobs.schedules.fires("busy")) == 1

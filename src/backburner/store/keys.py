@@ -90,15 +90,20 @@ class Keys:
 
         return self._store.read(look)
 
-    def insert_on(self, channel: Channel, jobs: Sequence[NewJob], insert_all: Insert) -> Stored:
-        """`put` in the caller's transaction, which goes on whatever becomes of it; `insert_all` inserts."""
+    def insert_on(
+        self, channel: Channel, jobs: Sequence[NewJob], insert_all: Insert, wait: float | None = None
+    ) -> Stored:
+        """`put` in the caller's transaction, which goes on whatever becomes of it; `insert_all` inserts.
+
+        It waits `wait` seconds for others who want the same keys, `WAIT` unless said.
+        """
         dialect = self._store.dialect
         if not any(job.keys for job in jobs):
             insert_all(jobs)
             return Stored(jobs)
         with (
             savepoint(channel, single_writer=dialect.single_writer, probed=dialect.name == "mysql"),
-            self._patiently(channel, _names(jobs), ours=False),
+            self._patiently(channel, _names(jobs), ours=False, wait=wait),
         ):
             return self._write(channel, jobs, insert_all, frozenset(), ours=False)
 
@@ -309,13 +314,16 @@ class Keys:
         return {name for name, row in others.items() if not held(row, states.get(row.job))}
 
     @contextmanager
-    def _patiently(self, channel: Channel, names: tuple[str, ...], *, ours: bool) -> Iterator[None]:
+    def _patiently(
+        self, channel: Channel, names: tuple[str, ...], *, ours: bool, wait: float | None = None
+    ) -> Iterator[None]:
         """Wait for others, but not for ever. Raises `KeyBusy`."""
+        seconds = WAIT if wait is None else wait
         try:
-            with patiently(self._store.dialect, channel, WAIT, ours=ours):
+            with patiently(self._store.dialect, channel, seconds, ours=ours):
                 yield
         except WaitedInVain as error:
-            raise KeyBusy(names, WAIT) from error
+            raise KeyBusy(names, seconds) from error
 
 
 def _row(name: str, job_id: str, key: Key) -> dict[str, Any]:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from backburner.store.store import Store
 
 BATCH = 500
+PATIENCE = 0.25
+"""Seconds a fire waits for a transaction that wants the key of its job: all chores of a worker wait with it."""
 _REPLACED = 20
 """How many definitions that were replaced are remembered for each schedule."""
 _DEFINITION = ("task", "args", "options", "kind", "spec", "zone", "missed", "bound", "digest")
@@ -210,7 +212,7 @@ class Schedules:
         for at, job in jobs.items():
             try:
                 stored = self._store.keys.insert_on(
-                    channel, [job], lambda new: self._store.jobs.insert_on(connection, new)
+                    channel, [job], lambda new: self._store.jobs.insert_on(connection, new), PATIENCE
                 )
             except DuplicateJob:
                 # There is one already, and its options say that this is no run then.
