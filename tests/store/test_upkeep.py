@@ -15,6 +15,7 @@ from backburner.notify.polling import PollingBell
 from backburner.seams import Seams
 from backburner.settings import Settings
 from backburner.states import FINAL, JobState
+from backburner.store.single import LAUNCH_SECONDS
 from backburner.store.upkeep import BATCH, EXPIRED, UNKNOWN_TASK
 from backburner.worker.promoter import Promoter, Unholder
 from backburner.worker.pruner import Pruner
@@ -213,6 +214,19 @@ def test_what_is_due_and_locked_by_others_does_not_keep_the_chores_running(on_se
         assert pause is not None
         assert pause >= Promoter.soon
     assert promoter.once() is None
+    assert scene.state(busy) == "queued"
+
+
+def test_launched_jobs_that_others_hold_are_stepped_over(on_postgresql: Scene) -> None:
+    scene = on_postgresql
+    busy, free = scene.one(blocked_on="launch"), scene.one(blocked_on="launch")
+    scene.clock.move(LAUNCH_SECONDS + 1)
+    jobs = scene.store.schema.jobs
+    with scene.store.engine.begin() as connection:
+        connection.execute(select(jobs.c.id).where(jobs.c.id == busy).with_for_update())
+        assert scene.store.single.release_launches() == 1
+        assert [scene.state(job) for job in (busy, free)] == ["blocked", "queued"]
+    assert scene.store.single.release_launches() == 1
     assert scene.state(busy) == "queued"
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 LAUNCH_SECONDS = 60.0
 """How long it waits for that process; then any worker may take it."""
+BATCH = 500
+"""How many are let go at a time."""
 SECRETS_GONE = "The process that had its secrets did not come."
 
 
@@ -75,12 +77,16 @@ class Single:
         """
         t, now = self._t.c, self._store.clock.now()
         late = and_(t.state == JobState.BLOCKED, t.created_at < now - timedelta(seconds=LAUNCH_SECONDS))
-        queue = update(self._t).where(late, t.blocked_on == LAUNCH).values(state=JobState.QUEUED, blocked_on=None)
-        cancel = update(self._t).where(late, t.blocked_on == LAUNCH_ALONE)
-        cancel = cancel.values(state=JobState.CANCELLED, finished_at=now, reason=SECRETS_GONE, blocked_on=None)
+        queued = {"state": JobState.QUEUED, "blocked_on": None}
+        gone = {"state": JobState.CANCELLED, "finished_at": now, "reason": SECRETS_GONE, "blocked_on": None}
+
+        def change(connection: Connection, blocked_on: str, values: dict[str, Any]) -> int:
+            which = select(t.id).where(late, t.blocked_on == blocked_on).limit(BATCH)
+            ids = connection.execute(which.with_for_update(skip_locked=True)).scalars().all()
+            return connection.execute(update(self._t).where(t.id.in_(ids)).values(**values)).rowcount if ids else 0
 
         def work(connection: Connection) -> int:
-            connection.execute(cancel)
-            return connection.execute(queue).rowcount
+            change(connection, LAUNCH_ALONE, gone)
+            return change(connection, LAUNCH, queued)
 
         return self._store.run(work)
