@@ -10,11 +10,10 @@ import pytest
 from backburner import Backburner, JobState, PermanentError
 from backburner.testing import JobsTesting
 from backburner.web.rights import Permission as Right
-from tests.contrib.django_project import use_databases
+from tests.contrib.django_project import use_database
 
 # Behind the settings, which that module makes.
 from django.contrib.auth.models import Permission, User  # isort: skip
-from django.core.management import call_command  # isort: skip
 from django.db import connections  # isort: skip
 from django.test import Client  # isort: skip
 
@@ -27,9 +26,7 @@ LIST, PEOPLE = "/admin/backburner/job/", "/admin/auth/user/"
 
 @pytest.fixture
 def jobs(tmp_path: Path) -> Iterator[Backburner]:
-    use_databases(default=f"sqlite:///{tmp_path / 'project.db'}")
-    project_jobs.cache_clear()
-    call_command("migrate", verbosity=0)
+    use_database(tmp_path)
     made = project_jobs()
     action_task(made)
     yield made
@@ -105,7 +102,7 @@ def test_the_list_and_its_filters(jobs: Backburner, testing: JobsTesting) -> Non
     assert (second.count('name="job"'), "Newest jobs" in second) == (11, True)
     failed = text_of(browser.get(LIST, {"state": "failed"}))
     assert ("60 jobs" in failed, "Row 7 has no price." in failed, ">Add</a>" in failed) == (True, True, False)
-    assert "1 job<" in text_of(browser.get(LIST, {"q": "task:shop.add"}))
+    assert "1 job. Search" in text_of(browser.get(LIST, {"q": "task:shop.add"}))
     nothing = text_of(browser.get(LIST, {"q": "state:failed task:shop.add"}))
     assert "No job matches." in nothing
     wrong = browser.get(LIST, {"q": "state:broken"})

@@ -10,7 +10,7 @@ import pytest
 from backburner import Backburner
 from backburner.errors import InvalidOption, WaitInsideTransaction
 from backburner.worker import Worker
-from tests.contrib.django_project import use_databases
+from tests.contrib.django_project import use_database
 
 # Behind the settings, which that module makes.
 from django.contrib.messages import get_messages  # isort: skip
@@ -24,9 +24,8 @@ from backburner.contrib.django.shortcuts import anotice, arespond, notice, respo
 
 
 @pytest.fixture
-def jobs(sqlite_url: str) -> Iterator[Backburner]:
-    use_databases(default=sqlite_url)
-    project_jobs.cache_clear()
+def jobs(tmp_path: Path) -> Iterator[Backburner]:
+    use_database(tmp_path)
     made = project_jobs()
     yield made
     made.close()
@@ -119,13 +118,11 @@ def test_a_job_itself_does_in_a_template(job: Any) -> None:
 
 def test_the_holding_page_in_the_projects_own_layout(jobs: Backburner, tmp_path: Path) -> None:
     from django.contrib.auth.models import User
-    from django.core.management import call_command
     from django.test import Client
     from django.test.utils import override_settings
 
     from backburner.contrib.django import site
 
-    call_command("migrate", verbosity=0)
     (tmp_path / "held.html").write_text("{{ holding.head }}<h1>Kestrel of {{ request.user }}</h1>{{ holding.body }}")
     ada = User.objects.create_user("ada")
     job = jobs.task(name="sum")(lambda: 3).options(owner=str(ada.pk)).enqueue()
@@ -134,6 +131,7 @@ def test_the_holding_page_in_the_projects_own_layout(jobs: Backburner, tmp_path:
         "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
     }  # fmt: skip
     site._app.cache_clear()
+    site._bridge.cache_clear()
     with override_settings(BACKBURNER={"HOLDING_TEMPLATE": "held.html"}, TEMPLATES=[engine]):
         browser = Client()
         browser.force_login(ada)
@@ -141,7 +139,8 @@ def test_the_holding_page_in_the_projects_own_layout(jobs: Backburner, tmp_path:
         site._app.cache_clear()
     site._bridge.cache_clear()
     assert "<h1>Kestrel of ada</h1>" in page
-    assert f'<backburner-wait src="/backburner/jobs/{job.id}"' in page
+    assert "<backburner-wait" in page
+    assert f"/backburner/jobs/{job.id}" in page
 
 
 def test_what_is_enqueued_during_a_request_belongs_to_its_user(jobs: Backburner) -> None:

@@ -11,14 +11,13 @@ import pytest
 
 from backburner import Backburner, current_job
 from backburner.worker import Worker
-from tests.contrib.django_project import use_databases
+from tests.contrib.django_project import use_database
 from tests.waiting import wait_until
 from tests.web.shop import events_of
 
 # Behind the settings, which that module makes.
 from django.contrib.auth.models import Permission, User  # isort: skip
 from django.core.handlers.asgi import ASGIHandler  # isort: skip
-from django.core.management import call_command  # isort: skip
 from django.db import connections  # isort: skip
 from django.test import AsyncClient, Client  # isort: skip
 
@@ -28,11 +27,9 @@ from backburner.contrib.django.project import project_jobs  # isort: skip
 
 @pytest.fixture
 def jobs(tmp_path: Path) -> Iterator[Backburner]:
-    use_databases(default=f"sqlite:///{tmp_path / 'project.db'}")
-    project_jobs.cache_clear()
+    use_database(tmp_path)
     site._app.cache_clear()
     site._bridge.cache_clear()
-    call_command("migrate", verbosity=0)
     made = project_jobs()
     yield made
     made.close()
