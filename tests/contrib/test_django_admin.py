@@ -125,6 +125,8 @@ def test_acting_on_many(jobs: Backburner, testing: JobsTesting) -> None:
     assert (told, jobs.find()) == (["4 jobs deleted."], [])
     told = said(browser.post(LIST, {"verb": "delete", "job": chosen[:1], "sure": "yes"}, follow=True))
     assert told == ["Not done to 1 job: it is not there any more."]
+    audit = jobs.insight.audit.page(by="olga").rows
+    assert [row.action for row in audit].count("delete") == 4
     assert said(browser.post(LIST, {"verb": ""}, follow=True)) == ["Choose jobs, and what to do with them."]
 
 

@@ -88,11 +88,19 @@ def shown(template: str, **values: Any) -> str:
                 '<a href="/backburner/jobs/7/wait?token=a%26b">Show progress</a></backburner-progress>'
             ),
         ),
+        ("{% job_tray opened=True %}", '<backburner-tray src="/backburner" open></backburner-tray>'),
+        (
+            "{% job_bar job log='open' dismiss=True %}",
+            (
+                '<backburner-progress src="/backburner/jobs/7" cancel dismiss log="open">'
+                '<a href="/backburner/jobs/7/wait">Show progress</a></backburner-progress>'
+            ),
+        ),
         (
             "{% job_log job %}",
             (
-                '<backburner-progress src="/backburner/jobs/7" cancel log="open">'
-                '<a href="/backburner/jobs/7/wait">Show progress</a></backburner-progress>'
+                '<backburner-log src="/backburner/jobs/7" lines="1000">'
+                '<a href="/backburner/jobs/7/wait">Show the output</a></backburner-log>'
             ),
         ),
         (

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backburner.backburner import Backburner
+from backburner.checked import MAX_WHO
 from backburner.contrib.django.visitor import CHANGE, DELETE
 from backburner.errors import BackburnerError, JobNotFound
 from backburner.job import Job
@@ -40,10 +41,11 @@ def may_do(verb: str, person: Any) -> bool:
     return bool(person.has_perm(found.permission))
 
 
-def done_to(jobs: Backburner, verb: Verb, ids: Sequence[str]) -> tuple[int, list[str]]:
-    """Do it to each; how many it was done to, and a sentence for each reason why it was not."""
+def done_to(jobs: Backburner, verb: Verb, ids: Sequence[str], by: Any) -> tuple[int, list[str]]:
+    """Do it to each, as `by` in the audit; how many it was done to, and a sentence for each reason why it was not."""
+    operator = jobs.insight.operator(str(by.get_username())[:MAX_WHO], "dashboard")
     acts: dict[str, Callable[[str], object]] = {
-        "retry": jobs.control.retry, "cancel": jobs.control.cancel, "delete": jobs.control.delete,
+        "retry": operator.retry, "cancel": operator.cancel, "delete": operator.delete,
     }  # fmt: skip
     count = 0
     refused: dict[str, int] = {}

@@ -90,7 +90,7 @@ class JobAdmin(admin.ModelAdmin):
             now = project_jobs().control.now()
             rows = [row_of(job, now) for job in found.values()]
             return self._page(request, "confirm.html", "Are you sure?", rows=rows, verb=verb, chosen=CHOSEN, back=back)
-        count, refused = done_to(project_jobs(), verb, ids)
+        count, refused = done_to(project_jobs(), verb, ids, request.user)
         if count:
             told = f"{words.number(count)} job{'' if count == 1 else 's'} {verb.was}."
             messages.success(request, told)

@@ -27,17 +27,26 @@ def job_head() -> SafeString:
 
 @register.simple_tag
 def job_bar(
-    job: Job | str, *, cancel: bool = True, log: bool = False, dismiss: bool = False, label: str = "", token: str = ""
-) -> SafeString:
-    """The progress bar, with a Cancel button for those who may; `log` adds the live output, folded."""
-    flags = {"cancel": cancel, "log": log, "dismiss": dismiss}
-    return _element("backburner-progress", job, token, flags, {"label": label}, "Show progress")
+    job: Job | str, *, cancel: bool = True, log: bool | str = False, dismiss: bool = False, label: str = "",
+    token: str = "",
+) -> SafeString:  # fmt: skip
+    """The progress bar, with a Cancel button for those who may; `log` adds the live output, "open" unfolded."""
+    flags = {"cancel": cancel, "log": log is True, "dismiss": dismiss}
+    named = {"log": log if isinstance(log, str) else "", "label": label}
+    return _element("backburner-progress", job, token, flags, named, "Show progress")
 
 
 @register.simple_tag
-def job_log(job: Job | str, *, token: str = "") -> SafeString:
-    """The bar with its live output open."""
-    return _element("backburner-progress", job, token, {"cancel": True}, {"log": "open"}, "Show progress")
+def job_log(job: Job | str, *, lines: int = 1000, token: str = "") -> SafeString:
+    """Its live output alone, the last `lines` of it."""
+    return _element("backburner-log", job, token, {}, {"lines": str(lines)}, "Show the output")
+
+
+@register.simple_tag
+def job_tray(*, opened: bool = False, inline: bool = False) -> SafeString:
+    """The jobs of who looks, at the edge of every page; `opened` unfolded, `inline` in the page."""
+    flags = mark_safe("".join(f" {name}" for name, wanted in (("open", opened), ("inline", inline)) if wanted))  # noqa: S308
+    return format_html('<backburner-tray src="{}"{}></backburner-tray>', mount(), flags)
 
 
 @register.simple_tag
