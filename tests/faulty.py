@@ -98,7 +98,7 @@ def under_fire(faults: Faults) -> Iterator[Faults]:
 
     def noted() -> Fault | None:
         fault = draw()
-        struck.now = getattr(struck, "now", False) or fault in ("before", "disconnect")
+        struck.now = getattr(struck, "now", False) or fault in ("before", "disconnect", "deadlock")
         return fault
 
     def again(ask: Callable[..., Any]) -> Callable[..., Any]:
