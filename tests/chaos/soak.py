@@ -147,7 +147,7 @@ def write(folder: Path, plan: Plan, samples: Sequence[Sample]) -> None:
     page = [
         "<!doctype html><meta charset=utf-8><title>Soak</title>",
         "<style>body{font:16px system-ui,sans-serif;max-width:760px;margin:2rem auto;padding:0 1rem}</style>",
-        f"<h1>Soak: {place}, {samples[-1].minute:.0f} minutes</h1>",
+        f"<h1>Soak: {place}, {samples[-1].minute:.1f} minutes</h1>",
         *(f"<p>{line[0].upper()}{line[1:]}.</p>" for line in verdict),
     ]
     for title, wanted in pictures.items():
