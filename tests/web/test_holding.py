@@ -237,6 +237,19 @@ def test_the_page_can_be_one_of_the_app(shop: Shop, page: Any) -> None:
     assert (answer.headers["content-security-policy"] == "default-src 'self'") is (page is later)
 
 
+def test_a_form_that_asks_to_be_told_is_heard(shop: Shop) -> None:
+    shop.jobs.endings.add(print, "list")
+    job, lena = shop.add.options(owner="lena").enqueue(1, 2), as_user(shop, "lena")
+    assert "Tell me when it is done" in page_of(shop, job)
+    answer = lena.post(f"/jobs/{job.id}/wait/tell")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/jobs/{job.id}/wait?told=1")
+    text = lena.get(answer.headers["location"], headers=HTML).text
+    assert "You will be told when it is done." in text
+    assert "Tell me" not in text
+    job.cancel()
+    assert lena.post(f"/jobs/{job.id}/wait/tell").headers["location"] == f"/jobs/{job.id}/wait"
+
+
 # What it says of each state
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)

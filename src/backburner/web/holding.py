@@ -79,9 +79,10 @@ class HoldingRoutes:
         return response
 
     async def act(self, request: Request, job_id: str, verb: str) -> Response:
-        """A form's cancel or try again; then back to the page."""
+        """A form's cancel, try again, or wish to be told; then back to the page."""
         if verb not in _VERBS:
             raise not_found()
+        told = verb == "tell"
         try:
             visitor = await act(self._site, request, job_id, verb)
         except Problem as problem:
@@ -89,7 +90,10 @@ class HoldingRoutes:
             if problem.status != 409:
                 raise
             visitor, _ = await self._site.access.job(request, job_id)
+            told = False
         place = self._site.wording(request, visitor).href(f"/jobs/{job_id}/wait")
+        if told:
+            place += f"{'&' if '?' in place else '?'}told=1"
         return Response(None, 303, {"location": place})
 
     def _holding(self, request: Request, visitor: Visitor, sight: Sight, leads: Destinations) -> Holding:
@@ -101,6 +105,7 @@ class HoldingRoutes:
             job=body,
             view=view,
             leads=leads,
+            told=not job.done and request.query_params.get("told") == "1",
             here=wording.href(f"/jobs/{job.id}/wait"),
             forms={verb: wording.href(f"/jobs/{job.id}/wait/{verb}") for verb in _VERBS},
             may_retry=job.state in RETRIED_BY_OWNERS and "retry" in body["actions"],

@@ -39,7 +39,9 @@ export class BackburnerProgress extends Component {
     this.#rest();
     if (anew) {
       this.#job = null;
-      this.#gone = this.#lost = this.#ended = this.#told = false;
+      this.#gone = this.#lost = this.#ended = false;
+      // A form of the page without scripts has asked for it.
+      this.#told = this.getAttribute("tell") === "told";
       this.#said = this.#trouble = "";
       this.#estimate = new Estimate();
     }
@@ -174,7 +176,7 @@ export class BackburnerProgress extends Component {
     if (this.#log && has("log") && !log) this.pass(card.appendChild(make("backburner-log")), ["src"]);
     else if (log && !(this.#log && has("log"))) log.remove();
     else if (log) this.pass(log, ["src"]);
-    const told = this.#told && !job.done && !this.#lost ? w.say("told") : view.note;
+    const told = this.#told && job && !job.done && !this.#lost ? w.say("told") : view.note;
     say(note, told);
     note.hidden = !told;
     note.classList.toggle("bb-id", view.noteIsId);
