@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import sqlite3
@@ -16,6 +17,8 @@ from types import TracebackType
 
 import uvicorn
 
+from backburner.histogram import BUCKETS, Histogram
+from backburner.rollup import Rollup
 from backburner.states import JobState
 from backburner.web import web_app
 from backburner.worker import Worker
@@ -52,6 +55,7 @@ class Shop:
         self._stop.append(tasks.go_on.set)
         self._fill()
         self._age()
+        self._history()
         app = web_app(self.jobs, resolve_user=people.user_of)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [self._socket]})
@@ -97,7 +101,7 @@ class Shop:
         enqueue_many(t.deliver.options(tags=tags), [("Nordvik", 8_000 + n) for n in range(18)])
         for campaign in ("BF-teaser", "BF-reminder", "BF-last-call"):
             enqueue_many(t.send_newsletter.options(tags=tags), [(campaign, 48_210)] * 9)
-        self.jobs.queues.pause("newsletter", by="Lena Vogt", reason="checking the template")
+        self.jobs.queues.pause("newsletter", by="Lena Vogt")
         enqueue_many(t.daily_report, [(f"shop {n}",) for n in range(24)])
         t.send_newsletter.options(owner="Lena Vogt", delay=150_000, tags=tags).enqueue("BF-teaser", 48_210)
         rebuilt = t.rebuild_sitemap.options(tags=tags).enqueue()
@@ -123,6 +127,21 @@ class Shop:
         _until(lambda: all(job.refresh().done for job in (*late, compared, rebuilt)))
         _until(lambda: self.blocked.refresh().state is JobState.BLOCKED)
         self.running, self.failed = running[1], late[-1]
+        insight = self.jobs.insight
+        _until(lambda: len(insight.failures.list()) > 2 and insight.charts.series("1h").whole.failed > 100)
+        self.fingerprint = insight.failures.list()[0].group.fingerprint
+        self._operate()
+
+    def _operate(self) -> None:
+        """What operators did today."""
+        lena, marta = self.jobs.insight.operator("Lena Vogt"), self.jobs.insight.operator("Marta Kral", "dashboard")
+        lena.pause("newsletter", reason="checking the template")
+        marta.limit("exports", 4)
+        marta.save_view("Black Friday", "tag:black-friday", shared=True)
+        marta.save_view("Long running", "state:running created:>1h")
+        marta.say("keep_succeeded", 14 * 86_400.0)
+        for job in self.jobs.find(state="failed", task="invoices.check_vat", limit=2):
+            marta.retry(job.id)
 
     def _age(self) -> None:
         """What runs has run for a while: a picture of a bar says how long it will take."""
@@ -136,6 +155,38 @@ class Shop:
                     {"back": back, "state": state},
                 )
             database.execute("UPDATE backburner_progress SET began_at = began_at - ?", (151 * _SECOND,))
+
+    def _history(self) -> None:
+        """What workers have counted since the morning, minute by minute: here it is made up."""
+        rollups, now = self.jobs.store.rollups, int(time.time() // 60)
+        quick, slow = Histogram(_spread(7, 400)), Histogram(_spread(11, 300))
+        for back in range(6 * 60, 0, -1):
+            minute, wave = now - back, 120 + 40 * math.sin(back / 9) + 15 * math.sin(back / 2.3)
+            trouble = max(0, 24 - back) * 5 if back < 24 else back % 3
+            made = [Rollup(minute, "orders", "orders.set_status", (int(12 * wave), 0, 0, 0, 0, 0), quick, slow)]
+            made.append(
+                Rollup(minute, "webhooks", "webhooks.deliver", (int(4 * wave), 0, trouble, 0, 0, 0), quick, quick)
+            )
+            made.append(
+                Rollup(minute, "webhooks", "marketplace.push_offer", (0, trouble // 2, 0, 0, 0, 0), quick, slow)
+            )
+            rollups.write(made, None)
+            if back < 60:
+                rollups.write_depths(minute, {name: depth(back) for name, depth in _DEPTHS.items()})
+
+
+def _spread(middle: int, count: int) -> tuple[int, ...]:
+    """Durations around a bucket."""
+    return tuple(max(0, count - 90 * abs(bucket - middle)) for bucket in range(BUCKETS))
+
+
+_DEPTHS: dict[str, Callable[[int], int]] = {
+    "newsletter": lambda back: 27 if back < 40 else 0,
+    "reports": lambda back: max(0, 26 - back // 2),
+    "webhooks": lambda back: max(0, int(30 + 20 * math.sin(back / 4) - back / 3)),
+    "orders": lambda back: int(20 + 12 * math.sin(back / 7)),
+    "exports": lambda back: int(4 + 3 * math.sin(back / 3)),
+}
 
 
 def _until(said: Callable[[], bool]) -> None:

@@ -49,6 +49,8 @@ def contradictions(v: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         yield "files", "is empty", "Give a folder or an fsspec URL"
     if v["broker"] is not None and "://" not in v["broker"]:
         yield "broker", "is no URL", "For example amqp://guest:guest@localhost// or redis://localhost:6379/0"
+    if v["operators"] and v["secret"] is None:
+        yield "operators", "need a secret, which signs their sessions", "Set secret (BACKBURNER_SECRET) too"
     if v["signed"] and v["secret"] is None:
         yield "signed", "needs a secret", "Set secret (BACKBURNER_SECRET) too, the same for all processes of the app"
     for name, check in (("clean_cron", checked_cron), ("run_cron", checked_cron), ("cron_zone", zone_of)):

@@ -90,6 +90,9 @@ class Settings:
     cron_zone: str = _knob("UTC", "The time zone of clean_cron and run_cron")
     files: str = _knob("backburner-files", "Folder or fsspec URL of attached files")
     environment: str | None = _knob(None, "What the operators' pages call this installation, such as production")
+    operators: tuple[str, ...] | None = _knob(
+        None, "Who may sign in at `backburner web`: NAME=HASH, see its --hash-password"
+    )
     broker: str | None = _knob(None, "URL of a broker that wakes workers, as kombu writes it; none: the database does")
     secret: str | None = _knob(None, "Key that signs tokens, 16 characters or more")
     former_secrets: tuple[str, ...] | None = _knob(None, "Earlier values of secret: what they signed is still taken")
@@ -139,7 +142,7 @@ class Settings:
 
 def masked(name: str, value: Any) -> Any:
     """The value of a setting as it may be shown: no secret, no password in a URL."""
-    if name in ("secret", "former_secrets") and value is not None:
+    if name in ("secret", "former_secrets", "operators") and value is not None:
         return "***"
     if isinstance(value, str):
         return _PASSWORD_OPTION.sub(r"\1***", _PASSWORD.sub(r"\1***", value))

@@ -231,6 +231,8 @@ def test_pages_work_without_scripts(shop: Shop, host: Host, browser: Browser) ->
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(host.url + "/bb/")
+    expect(page.locator("h1")).to_have_text("Overview")
+    page.get_by_role("link", name="Jobs", exact=True).first.click()
     expect(page.locator("h1")).to_have_text("Jobs")
     page.locator("#q").fill("task:shop.add")
     page.locator("#q").press("Enter")

@@ -120,7 +120,7 @@ def test_pages_are_mounted_anywhere(shop: Shop) -> None:
     host = FastAPI()
     host.mount("/deep/down", web_app(shop.jobs, development=True))
     caller = Caller(host)
-    assert caller.get("/deep/down/").headers["location"] == "/deep/down/dashboard/jobs"
+    assert caller.get("/deep/down/").headers["location"] == "/deep/down/dashboard/overview"
     assert caller.get(f"/deep/down/jobs/{job.id}").json()["href"] == f"/deep/down/jobs/{job.id}"
     page = caller.get(f"/deep/down/dashboard/jobs/{job.id}").text
     assert 'src="/deep/down/static/dashboard.js' in page

@@ -13,8 +13,9 @@ from backburner.cli import codes
 from backburner.cli.call import call_of
 from backburner.cli.log import log_to_stderr
 from backburner.cli.opening import open_app
-from backburner.cli.text import note
+from backburner.cli.text import note, say
 from backburner.errors import SettingsError
+from backburner.web.passwords import hash_password as hashed
 from backburner.web.server import check_rule
 from backburner.worker.app import load_object
 
@@ -41,26 +42,35 @@ Exit codes:
     metavar="MODULE:FUNCTION",
     help="The app's rule: from the name of a route and its parameters to a path, for links of jobs to routes.",
 )
+@click.option(
+    "--hash-password", is_flag=True, help="Ask for a password, print what the setting operators takes, and end."
+)
 @click.option("--dev", is_flag=True, help="For development on this machine only: everybody may see and do everything.")
 @click.pass_context
-def command(context: click.Context, host: str, port: int, users: str | None, links: str | None, dev: bool) -> None:
+def command(
+    context: click.Context, host: str, port: int, users: str | None, links: str | None, hash_password: bool, dev: bool
+) -> None:
     """Serve the web pages and the HTTP API.
 
-    Needs: pip install 'backburner[web]'. Only the app knows who its users are: name its rule with --users,
-    or mount backburner.web.web_app(jobs, resolve_user=...) in the app itself. Without a rule everything
-    stays closed; --dev opens it to this machine.
+    Needs: pip install 'backburner[web]'. Operators sign in with the names and passwords of the setting operators
+    (NAME=HASH, with the hash that --hash-password prints), which needs the setting secret. Or name the app's own rule
+    with --users, or mount backburner.web.web_app(jobs, resolve_user=...) in the app itself. Without any of these
+    everything stays closed; --dev opens it to this machine.
 
     \b
     Examples:
       backburner --app shop.tasks:jobs web --dev
       backburner --app shop.tasks:jobs web --users shop.access:user_of
     """
+    if hash_password:
+        say(hashed(click.prompt("Password", hide_input=True, confirmation_prompt=True)))
+        return
     call = call_of(context)
     log_to_stderr(call.verbose)
     jobs = open_app(call)
     rule = cast("web.ResolveUser | None", _rule("users", users))
     paths = cast("web.ResolveLink | None", _rule("links", links))
-    check_rule(host, development=dev, known=rule is not None)
+    check_rule(host, development=dev, known=rule is not None or bool(jobs.settings.operators))
     note(f"Serving on http://{f'[{host}]' if ':' in host else host}:{port} (Ctrl-C stops)")
     for number in (signal.SIGTERM, signal.SIGINT):
         # The server closes its streams first, and then raises the signal once more: here.

@@ -24,7 +24,7 @@ from backburner.web.user import ResolveUser, User
 
 DEVELOPER = User("developer", operator=True)
 RETRIED_BY_OWNERS = frozenset({JobState.FAILED, JobState.CANCELLED})
-_PERMISSIONS = {
+PERMISSIONS = {
     "cancel": Permission.JOBS_CANCEL, "retry": Permission.JOBS_RETRY, "delete": Permission.JOBS_DELETE,
 }  # fmt: skip
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
@@ -89,7 +89,7 @@ class Visitor:
         """
         if verb in ("dismiss", "tell"):
             return self._own(job) and self.can(ACT)
-        if self.allows(_PERMISSIONS[verb], job):
+        if self.allows(PERMISSIONS[verb], job):
             return True
         as_user = self._own(job) and self.can(ACT)
         if verb == "delete" or not (as_user or (self._granted(job) and self.grant and self.grant.act)):

@@ -10,14 +10,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from backburner.checked import MAX_WHO
+from backburner.control import Control
+from backburner.insight.operator import Operator
 from backburner.job import Job
 from backburner.steering import CANCELLED
-from backburner.web.access import RETRIED_BY_OWNERS, Visitor
+from backburner.web.access import PERMISSIONS, RETRIED_BY_OWNERS, Visitor
 from backburner.web.problems import Problem, forbidden, wrong_state
 from backburner.web.scopes import ACT
 from backburner.web.sight import look
-from backburner.web.site import Site
+from backburner.web.site import Site, root_of
 
 log = logging.getLogger(__name__)
 _NEEDED = {
@@ -83,19 +84,26 @@ async def act(site: Site, request: Request, job_id: str, verb: str) -> Visitor:
         raise _refusal(visitor, job, verb)
     if verb == "tell" and not site.jobs.endings:
         raise Problem(409, "nobody-tells", "Nobody is there who would tell", "The app has named no teller.")
-    by = visitor.user.id if visitor.user is not None else "a link"
-    # What operators do is in the audit; what people do to jobs of their own is not.
-    door = site.jobs.insight.operator(by[:MAX_WHO], "http") if visitor.operator else site.control
+    await run_in_threadpool(_act, site, request, visitor, job, verb)
+    log.info("job %s: %s by %r", job_id, verb, visitor.name)
+    return visitor
+
+
+def _act(site: Site, request: Request, visitor: Visitor, job: Job, verb: str) -> None:
+    if verb in PERMISSIONS and visitor.allows(PERMISSIONS[verb], job):
+        # Not as the owner, but as somebody with a permission: that is written down.
+        pages = request.url.path.startswith(f"{root_of(request)}/dashboard/")
+        does: Control | Operator = site.operator(visitor, "dashboard" if pages else "http")
+    else:
+        does = site.control
     verbs: dict[str, Callable[[], object]] = {
-        "cancel": lambda: door.cancel(job_id, CANCELLED),
-        "retry": lambda: door.retry(job_id),
-        "delete": lambda: door.delete(job_id),
-        "dismiss": lambda: site.control.dismiss(job_id),
+        "cancel": lambda: does.cancel(job.id, CANCELLED),
+        "retry": lambda: does.retry(job.id),
+        "delete": lambda: does.delete(job.id),
+        "dismiss": lambda: site.control.dismiss(job.id),
         "tell": lambda: site.jobs.endings.tell(job),
     }
-    await run_in_threadpool(verbs[verb])
-    log.info("job %s: %s by %r", job_id, verb, by)
-    return visitor
+    verbs[verb]()
 
 
 def _refusal(visitor: Visitor, job: Job, verb: str) -> Exception:

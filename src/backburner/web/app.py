@@ -24,6 +24,7 @@ from backburner.web.feed import Feed
 from backburner.web.health import HealthRoutes
 from backburner.web.holding import HoldingPage, HoldingRoutes
 from backburner.web.links import Links, ResolveLink
+from backburner.web.login import Login
 from backburner.web.metrics import MetricRoutes
 from backburner.web.mine import MinePage, MineRoutes
 from backburner.web.openapi import OpenApiRoutes
@@ -50,12 +51,15 @@ def web_app(
     holding_page: HoldingPage | None = None,
     mine_page: MinePage | None = None,
     development: bool = False,
+    login: bool = False,
 ) -> FastAPI:
     """The HTTP API, live streams, component, and jobs page of `jobs`, as an ASGI app to mount or to serve.
 
     `resolve_user` says who a request comes from: a `User`, or None for nobody; it may be async. Without it
     nobody is known, and only signed tokens (`job_token`) open anything. `development=True` opens everything
     to requests from this machine, and refuses all others; it needs no `resolve_user` and ignores it.
+    With `login=True` people sign in here, with the names and passwords of the setting `operators`; it is for a
+    server that stands alone, and takes the place of `resolve_user`.
     `resolve_access` says what that user may do on the operators' pages; without it operators may do
     everything there, and others nothing.
     `resolve_link` makes the path of a route that `job.link(..., route=...)` names; without it, and for routes
@@ -64,9 +68,11 @@ def web_app(
 
         app.mount("/backburner", web_app(jobs, resolve_user=signed_in_user))
     """
+    door = Login(jobs.settings.operators or (), jobs.settings.secrets) if login else None
+    resolve_user = door.user if door is not None else resolve_user
     access = Access(jobs.control, jobs.settings.secrets, resolve_user, resolve_access, development)
     shutdown = Shutdown()
-    site = Site(jobs, access, Feed(jobs.control, shutdown), development, Links(resolve_link))
+    site = Site(jobs, access, Feed(jobs.control, shutdown), development, Links(resolve_link), door)
     app = FastAPI(title="Backburner", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.shutdown, app.state.feed = shutdown, site.feed
     pages, visiting = Dashboard(site), Visiting()

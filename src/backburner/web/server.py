@@ -30,11 +30,12 @@ def serve(
 ) -> None:
     """Serve the web side until SIGINT or SIGTERM.
 
-    Raises `SettingsError` before it listens when nothing says who may see what: neither `resolve_user` nor
-    `development`, which is for addresses of this machine only.
+    Raises `SettingsError` before it listens when nothing says who may see what: neither `resolve_user`, nor the
+    setting `operators`, nor `development`, which is for addresses of this machine only.
     """
-    check_rule(host, development=development, known=resolve_user is not None)
-    app = web_app(jobs, resolve_user=resolve_user, resolve_link=resolve_link, development=development)
+    login = resolve_user is None and not development and bool(jobs.settings.operators)
+    check_rule(host, development=development, known=login or resolve_user is not None)
+    app = web_app(jobs, resolve_user=resolve_user, resolve_link=resolve_link, development=development, login=login)
     config = uvicorn.Config(
         app,
         host=host,
@@ -64,7 +65,7 @@ def check_rule(host: str, *, development: bool, known: bool) -> None:
             "resolve_user",
             None,
             "no rule says who may see which job",
-            "Mount web_app(jobs, resolve_user=...) in your app, or use --dev on this machine",
+            "Set operators (backburner web --hash-password), name a rule with --users, or use --dev on this machine",
         )
 
 

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from backburner.backburner import Backburner
+from backburner.checked import MAX_WHO
 from backburner.control import Control
+from backburner.insight.operator import Operator
+from backburner.progress import storable
 from backburner.web.access import Access, Visitor
 from backburner.web.feed import Feed
 from backburner.web.links import Links
+from backburner.web.login import Login
 from backburner.web.sight import Wording
 
 
@@ -23,11 +27,16 @@ class Site:
     feed: Feed
     development: bool
     links: Links
+    login: Login | None = None
 
     @property
     def control(self) -> Control:
         """The door to stored jobs."""
         return self.jobs.control
+
+    def operator(self, visitor: Visitor, via: str = "dashboard") -> Operator:
+        """Acts as this visitor: what is done so is in the audit."""
+        return self.jobs.insight.operator(storable(visitor.name, MAX_WHO), via)
 
     def wording(self, request: Request, visitor: Visitor) -> Wording:
         """How jobs are put into JSON for this visitor."""

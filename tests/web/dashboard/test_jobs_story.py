@@ -60,9 +60,12 @@ def test_the_list(jobs: Backburner, shop: Shop, worker: Worker, host: Host, watc
     ready(page)
     assert rows(page) == ["Export of October", "Price list 2", "Price list 1", "Price list 0"]
     checked(watched)
-    # The filter bar: a word becomes a token, and the address says it.
+    # The filter bar: a word is completed, becomes a token, and the address says it.
     page.keyboard.press("/")
-    page.keyboard.type("tag:spring")
+    page.keyboard.type("tag:sp")
+    expect(page.get_by_role("option").first).to_contain_text("tag:spring")
+    page.keyboard.press("Tab")
+    expect(page.locator("#q")).to_have_value("tag:spring ")
     page.keyboard.press("Enter")
     expect(page.locator(".token")).to_have_text("tag:spring")
     assert page.url.endswith("?q=tag%3Aspring")
@@ -96,11 +99,18 @@ def test_the_list(jobs: Backburner, shop: Shop, worker: Worker, host: Host, watc
     page.get_by_role("link", name="Delete all 3 matching").click()
     page.get_by_role("dialog").get_by_label("Type 3 to go on").fill("3")
     page.get_by_role("dialog").get_by_role("button", name="Delete 3 jobs").click()
-    expect(page.locator("[data-toast]")).to_contain_text("3 jobs are deleted.")
+    expect(page.locator("[data-toast]")).to_contain_text("The deletion of 3 jobs has begun")
+    expect(page.locator("h1 + .chip")).to_have_text("Succeeded")
+    page.goto(f"{host.url}/bb/dashboard/jobs?q=tag:spring")
     expect(page.locator(".empty")).to_contain_text("No job matches.")
+    # A view of one's own.
+    page.get_by_text("Save as view").click()
+    page.get_by_label("Name").fill("Spring")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("link", name="Spring")).to_have_attribute("aria-current", "true")
     # What is new comes by itself; not while something is selected.
     page.goto(f"{host.url}/bb/dashboard/jobs")
-    assert rows(page) == ["Export of October"]
+    assert rows(page)[1:] == ["Export of October"]
     shop.add.options(title="Add up").enqueue(1, 2)
     expect(page.get_by_role("link", name="Add up")).to_be_visible()
     page.locator("tbody .pick").first.check()

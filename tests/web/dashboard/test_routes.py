@@ -18,9 +18,13 @@ EXPECTED: dict[tuple[str, str], int] = {
     ("POST", "/dashboard/jobs/many"): 422,
     ("POST", "/dashboard/tasks/{name:path}/run"): 422,
     ("POST", "/dashboard/jobs/{job_id}/edit"): 422,
-    ("POST", "/dashboard/login"): 404,
     ("GET", "/dashboard/login"): 404,
+    ("POST", "/dashboard/login"): 404,
     ("POST", "/dashboard/logout"): 404,
+    ("POST", "/dashboard/views"): 422,
+    ("POST", "/dashboard/views/{view_id}/remove"): 422,
+    ("POST", "/dashboard/failures/{fingerprint}/{verb}"): 404,
+    ("POST", "/dashboard/settings/{name}/{verb}"): 422,
 }
 
 
@@ -43,7 +47,12 @@ def ask(shop: Shop, caller: Caller, route: Route) -> int:
         "worker_id": "all",
         "word": "quiet",
         "fingerprint": "none",
+        "view_id": "none",
     }
+    if "settings" in route.path:
+        places |= {"name": "keep_failed", "verb": "say"}
+    elif "failures" in route.path:
+        places["verb"] = "test"
     path = route.path.replace(":path}", "}").format(**places)
     return caller.ask(route.method, path).status_code
 

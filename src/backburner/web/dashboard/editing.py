@@ -65,15 +65,14 @@ class EditPage:
         again = form.reviewed(task, arguments, given)
         if again is not None:
             return self._page(request, visitor, job, again, 422)
-        control = self._site.control
+        again_too = (
+            visitor.may("retry", job) and job.blocked_on != "group" and (job.done or job.state is JobState.BLOCKED)
+        )
         try:
-            control.edit(job_id, json.dumps(arguments))
+            self._site.operator(visitor).edit(job_id, json.dumps(arguments), retry=again_too)
         except (InvalidArgument, TooLarge) as error:
             return self._page(request, visitor, job, CallForm(form.filled(given).entries, f"{error}."), 422)
-        said = "Its arguments are changed."
-        if visitor.may("retry", job) and job.blocked_on != "group" and (job.done or job.state is JobState.BLOCKED):
-            control.retry(job_id)
-            said = "Its arguments are changed, and it is in line again."
+        said = "Its arguments are changed, and it is in line again." if again_too else "Its arguments are changed."
         log.info("job %s: edited by %r", job_id, visitor.name)
         return self._frame.back(request, f"/jobs/{job_id}", Said(said))
 

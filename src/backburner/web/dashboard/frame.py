@@ -33,11 +33,15 @@ ORDER = tuple(
 _SAID = "backburner_said"
 _MOST_SAID = 600
 _PAGES = (
+    ("overview", "Overview", Permission.JOBS_VIEW),
     ("jobs", "Jobs", Permission.JOBS_VIEW),
+    ("failures", "Failures", Permission.JOBS_VIEW),
     ("queues", "Queues", Permission.JOBS_VIEW),
     ("schedules", "Schedules", Permission.JOBS_VIEW),
     ("workers", "Workers", Permission.JOBS_VIEW),
     ("tasks", "Tasks", Permission.JOBS_VIEW),
+    ("audit", "Audit", Permission.AUDIT_VIEW),
+    ("settings", "Settings", Permission.SETTINGS_EDIT),
 )
 """Path, name, and what is needed to see it."""
 _PRODUCTION = re.compile(r"prod|live", re.IGNORECASE)
@@ -77,6 +81,7 @@ class Frame:
             root=root,
             site=f"{root}/dashboard",
             development=self._site.development,
+            signs_out=self._site.login is not None,
             environment=named,
             alarming=named is not None and _PRODUCTION.search(named) is not None,
             visitor=visitor,

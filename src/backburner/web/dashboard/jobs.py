@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from fastapi import APIRouter
@@ -11,27 +11,36 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from backburner.condition import Field
-from backburner.contradictions import ALL_QUEUES
+from backburner.checked import MAX_WHO
 from backburner.ids import is_id
 from backburner.job import Job
+from backburner.progress import storable
 from backburner.states import JobState
+from backburner.view import View
 from backburner.web.access import Visitor
 from backburner.web.dashboard.columns import COLUMNS
 from backburner.web.dashboard.frame import ORDER, Frame
+from backburner.web.dashboard.jobs_tools import address_of
 from backburner.web.dashboard.listing import Listing
 from backburner.web.dashboard.narrowing import seen_by
 from backburner.web.dashboard.row import Row, row_of
 from backburner.web.query import MOST
 from backburner.web.rights import Permission
 from backburner.web.site import Site, root_of
-from backburner.where import KEYS, example_of
 
 RETRIED = frozenset({JobState.FAILED, JobState.INTERRUPTED})
 """What "retry all" means unless the filter names a state."""
-_MOST_KNOWN = 500
 SHOWN = "x-backburner-shown"
 """A live update says here which jobs the page shows: they stay where they are, whatever became of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedView:
+    """A view as a link."""
+
+    view: View
+    address: str
+    own: bool
 
 
 class JobsPage:
@@ -85,21 +94,14 @@ class JobsPage:
             able=_able(listing, counts),
             older=listing.at(before=page.next) if page.next else None,
             columns=COLUMNS,
-            words_known=self._known(),
+            views=self._views(visitor),
         )
 
-    def _known(self) -> str:
-        """What the filter bar can complete, as JSON."""
-        jobs = self._site.jobs
-        tasks = [task.name for task in jobs.registry][:_MOST_KNOWN]
-        queues = {one.name for one in jobs.store.queues.all()} | set(jobs.settings.queues or ())
-        queues |= {task.enqueue_options.queue for task in jobs.registry}
-        return json.dumps(
-            {
-                "keys": {key: example_of(Field(key)) for key in KEYS},
-                "values": {"state": [str(one) for one in ORDER], "task": tasks, "queue": sorted(queues - {ALL_QUEUES})},
-            }
-        )
+    def _views(self, visitor: Visitor) -> Sequence[SavedView]:
+        """One's own views and shared ones."""
+        found = self._site.jobs.insight.views.list(storable(visitor.name, MAX_WHO))
+        own = storable(visitor.name, MAX_WHO)
+        return [SavedView(one, address_of(one.query, one.columns), one.owner == own) for one in found]
 
     def _rows(self, visitor: Visitor, page: Sequence[Job], shown: Sequence[str], now: datetime) -> list[Row]:
         """The jobs of the page, and those that were on it when it was made, in one order."""

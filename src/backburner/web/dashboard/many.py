@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from urllib.parse import urlencode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from backburner.control import COUNT_LIMIT, Control
-from backburner.errors import DuplicateJob, JobNotFound, WrongState
+from backburner.control import COUNT_LIMIT
 from backburner.ids import is_id
-from backburner.job import Job, JobFilter
 from backburner.states import JobState
 from backburner.web import words
 from backburner.web.access import Visitor
 from backburner.web.dashboard.form import fields_of
-from backburner.web.dashboard.frame import Frame, Said
+from backburner.web.dashboard.frame import Frame, Said, origin_of
 from backburner.web.dashboard.jobs import RETRIED
 from backburner.web.dashboard.listing import Listing
 from backburner.web.dashboard.narrowing import seen_by
@@ -30,7 +26,6 @@ from backburner.web.query import MOST
 from backburner.web.rights import Permission
 from backburner.web.site import Site
 
-log = logging.getLogger(__name__)
 TYPED_FROM = 1_000
 """For more jobs than this, the number has to be typed."""
 _PERMISSIONS = {
@@ -39,6 +34,7 @@ _PERMISSIONS = {
     "delete": Permission.JOBS_DELETE,
 }
 _DONE = {"retry": "in line again", "cancel": "cancelled, or asked to stop", "delete": "deleted"}
+_ING = {"retry": "The retry of", "cancel": "The cancelling of", "delete": "The deletion of"}
 _WARNINGS = {
     "retry": "",
     "cancel": "Those that run stop at their next step. What they have done so far stays.",
@@ -57,6 +53,7 @@ class Question:
     count: int
     interrupted: int = 0
     unfit: int = 0
+    risky: tuple[str, ...] = ()
 
     @property
     def capped(self) -> bool:
@@ -144,11 +141,16 @@ class ManyJobs:
                 request, visitor, "many.html", 422, title=question.title, question=question, wrong=wrong
             )
         interrupted = given.get("interrupted") == "1"
-        count = await run_in_threadpool(self._done, visitor, verb, chosen, interrupted)
-        log.info("%s of %d jobs by %r", verb, count, visitor.user.id if visitor.user is not None else None)
-        back = f"?{urlencode({'q': chosen.text})}" if chosen.text else ""
+        operator = self._site.operator(visitor)
+        if chosen.listing is not None:
+            where = chosen.listing.where.with_state(*_states(verb, chosen.listing))
+            job = await run_in_threadpool(lambda: operator.operate(verb, where, interrupted=interrupted))
+            said = Said(f"{_ING[verb]} {question.number} jobs has begun: this job does it, and can be cancelled.")
+            return self._frame.back(request, f"/jobs/{job.id}", said)
+        ids = [*question.ids, *(question.risky if interrupted else ())]
+        count = (await run_in_threadpool(operator.act, verb, ids)).done if ids else 0
         jobs = "1 job is" if count == 1 else f"{words.number(count)} jobs are"
-        return self._frame.back(request, f"/jobs{back}", Said(f"{jobs} {_DONE[verb]}."))
+        return self._frame.back(request, origin_of(request, "/jobs"), Said(f"{jobs} {_DONE[verb]}."))
 
     async def _permitted(self, request: Request, verb: str) -> tuple[Visitor, str]:
         await self._site.access.allowed(request, Permission.JOBS_VIEW)
@@ -162,27 +164,16 @@ class ManyJobs:
             found = list(control.glance(chosen.ids).values())
             fit = [job for job in found if visitor.may(verb, job)]
             risky = [job for job in fit if verb == "retry" and job.state is JobState.INTERRUPTED]
-            ids = tuple(job.id for job in fit)
-            count = len(fit) - len(risky)
-            return Question(verb, ids, None, count, len(risky), len(chosen.ids) - len(fit))
+            doubtful = tuple(job.id for job in risky)
+            sure = tuple(job.id for job in fit if job.id not in doubtful)
+            return Question(verb, sure, None, len(sure), len(risky), len(chosen.ids) - len(fit), doubtful)
         self._check_confined(visitor, verb)
         now = control.now()
         counts = control.tally(seen_by(visitor, chosen.listing.of_all(now))).states
         able = _states(verb, chosen.listing)
         risky_count = counts.get(JobState.INTERRUPTED, 0) if verb == "retry" and JobState.INTERRUPTED in able else 0
-        sure = able - {JobState.INTERRUPTED} if verb == "retry" else able
-        return Question(verb, (), chosen.text, sum(counts.get(state, 0) for state in sure), risky_count)
-
-    def _done(self, visitor: Visitor, verb: str, chosen: _Chosen, interrupted: bool) -> int:
-        control = self._site.control
-        if chosen.listing is not None:
-            self._check_confined(visitor, verb)
-            states = _states(verb, chosen.listing)
-            if verb == "retry" and not interrupted:
-                states -= {JobState.INTERRUPTED}
-            return _all(control, verb, replace(chosen.listing.of_all(control.now()), states=states))
-        fit = [job for job in control.glance(chosen.ids).values() if visitor.may(verb, job)]
-        return sum(_one(control, verb, job) for job in fit if interrupted or not _risky(verb, job))
+        certain = able - {JobState.INTERRUPTED} if verb == "retry" else able
+        return Question(verb, (), chosen.text, sum(counts.get(state, 0) for state in certain), risky_count)
 
     def _check_confined(self, visitor: Visitor, verb: str) -> None:
         if not visitor.rights.everywhere(_PERMISSIONS[verb]):
@@ -224,33 +215,6 @@ def _states(verb: str, listing: Listing) -> frozenset[JobState]:
     if verb == "delete":
         return chosen - {JobState.RUNNING}
     return chosen & (RETRIED if given is None else {*RETRIED, JobState.CANCELLED})
-
-
-def _all(control: Control, verb: str, which: JobFilter) -> int:
-    verbs: dict[str, Callable[[JobFilter], int]] = {
-        "cancel": control.cancel_all,
-        "retry": control.retry_all,
-        "delete": control.delete_all,
-    }
-    return verbs[verb](which)
-
-
-def _one(control: Control, verb: str, job: Job) -> bool:
-    verbs: dict[str, Callable[[str], object]] = {
-        "cancel": control.cancel,
-        "retry": control.retry,
-        "delete": control.delete,
-    }
-    try:
-        verbs[verb](job.id)
-    except (WrongState, JobNotFound, DuplicateJob):
-        # It has moved meanwhile: what no longer fits is left alone.
-        return False
-    return True
-
-
-def _risky(verb: str, job: Job) -> bool:
-    return verb == "retry" and job.state is JobState.INTERRUPTED
 
 
 def _past(verb: str) -> str:

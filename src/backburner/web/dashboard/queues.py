@@ -97,27 +97,27 @@ class QueuesPage:
         lasting = _MINUTES[minutes]
         until = None if lasting is None else self._site.control.now() + timedelta(minutes=lasting)
         reason = given.get("reason", "").strip() or None
-        queues = self._site.jobs.queues
-        await self._do(lambda: queues.pause(_named(queue), reason=reason, until=until, by=visitor.name))
+        operator = self._site.operator(visitor)
+        await self._do(lambda: operator.pause(_named(queue), reason=reason, until=until))
         said = "Everything is paused." if queue == ALL_QUEUES else f"Queue {queue} is paused."
         undo = f"/queues/{quote(queue, safe='')}/resume" if queue != ALL_QUEUES else ""
         return self._frame.back(request, "/queues", Said(said, undo))
 
     async def resume(self, request: Request, queue: str) -> Response:
         """Let one go on, or all."""
-        await self._permitted(request, Permission.QUEUES_PAUSE, queue)
-        await self._do(lambda: self._site.jobs.queues.resume(_named(queue)))
+        operator = self._site.operator(await self._permitted(request, Permission.QUEUES_PAUSE, queue))
+        await self._do(lambda: operator.resume(_named(queue)))
         said = "Everything goes on." if queue == ALL_QUEUES else f"Queue {queue} goes on."
         return self._frame.back(request, "/queues", Said(said))
 
     async def limit(self, request: Request, queue: str) -> Response:
         """Say how many of its jobs may run at once; nothing in the field: no limit."""
-        await self._permitted(request, Permission.QUEUES_LIMIT, queue)
+        operator = self._site.operator(await self._permitted(request, Permission.QUEUES_LIMIT, queue))
         text = (await fields_of(request)).get("most", "").strip()
         if text and (not _DIGITS.fullmatch(text) or int(text) < 1):
             raise invalid("most", "Give a whole number from 1 on, or nothing for no limit.")
         most = int(text) if text else None
-        await self._do(lambda: self._site.jobs.queues.limit(queue, most))
+        await self._do(lambda: operator.limit(queue, most))
         said = (
             f"Queue {queue} has no limit." if most is None else f"Queue {queue} may run {words.number(most)} at once."
         )

@@ -13,13 +13,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from backburner.errors import BackburnerError, DuplicateJob, ScheduleNotFound
+from backburner.errors import BackburnerError, DuplicateJob, InvalidOption, ScheduleNotFound
 from backburner.job import Job
 from backburner.schedule import Schedule
 from backburner.web.access import Visitor
 from backburner.web.dashboard.form import fields_of
 from backburner.web.dashboard.frame import Frame, Said
-from backburner.web.problems import Problem, forbidden, not_found
+from backburner.web.problems import Problem, forbidden, invalid, not_found
 from backburner.web.rights import Permission
 from backburner.web.site import Site
 
@@ -83,14 +83,17 @@ class SchedulesPage:
             task = schedules.get(name).task
             if not visitor.rights.of_names(Permission.SCHEDULES_EDIT, task=task):
                 raise forbidden(f"You may not do this with schedules of task {task}.")
+            operator = self._site.operator(visitor)
             acts: dict[str, Callable[[], object]] = {
-                "run": lambda: schedules.run(name),
-                "pause": lambda: schedules.pause(name, by=visitor.name, reason=reason),
-                "resume": lambda: schedules.resume(name),
+                "run": lambda: operator.run_schedule(name),
+                "pause": lambda: operator.pause_schedule(name, reason=reason),
+                "resume": lambda: operator.resume_schedule(name),
             }
             made = acts[verb]()
         except ScheduleNotFound as error:
             raise not_found() from error
+        except InvalidOption as error:
+            raise invalid(error.option, f"{error.problem}. {error.remedy}") from error
         except DuplicateJob as error:
             raise Problem(409, "duplicate", "An equal job is there already", "It has to end first.") from error
         said = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from itertools import groupby
 
 from fastapi import APIRouter
@@ -15,7 +14,7 @@ from backburner.web.dashboard.frame import Frame, Said
 from backburner.web.problems import not_found
 from backburner.web.rights import Permission
 from backburner.web.site import Site
-from backburner.workers import Ids, WorkerState
+from backburner.workers import WorkerState
 
 ALL = "all"
 _SAID = {
@@ -45,16 +44,11 @@ class WorkersPage:
 
     async def tell(self, request: Request, worker_id: str, word: str) -> Response:
         """Ask something of one, or of all."""
-        await self._site.access.allowed(request, Permission.WORKERS_CONTROL)
-        workers = self._site.jobs.workers
-        words: dict[str, Callable[[Sequence[str] | None], Ids]] = {
-            "quiet": workers.quiet,
-            "reload": workers.reload,
-            "stop": workers.stop,
-        }
-        if word not in words:
+        visitor = await self._site.access.allowed(request, Permission.WORKERS_CONTROL)
+        if word not in _SAID:
             raise not_found()
-        told = await run_in_threadpool(words[word], None if worker_id == ALL else [worker_id])
+        operator = self._site.operator(visitor)
+        told = await run_in_threadpool(operator.tell_workers, word, None if worker_id == ALL else [worker_id])
         count = "1 worker was" if len(told) == 1 else f"{len(told):,} workers were"
         said = f"{count} told: they {_SAID[word]}. They hear it within 5 s." if told else "Nobody had to be told."
         return self._frame.back(request, "/workers", Said(said))

@@ -1,12 +1,10 @@
 // The filter bar: completes the word that is being typed, and takes the last filter back into the field by Backspace.
 
 const form = document.querySelector("[data-bar]");
-const MOST = 8;
 
 if (form) {
-  const field = form.querySelector("#q"), whole = form.querySelector("[data-whole]"), known = JSON.parse(form.dataset.bar);
-  const list = document.createElement("ul");
-  let chosen = -1;
+  const field = form.querySelector("#q"), whole = form.querySelector("[data-whole]"), list = document.createElement("ul");
+  let chosen = -1, start = 0, asked = 0;
 
   list.className = "popover overlay";
   list.id = "completions";
@@ -18,43 +16,11 @@ if (form) {
     field.setAttribute(name, value);
   }
 
-  const quoted = (value) => (/^[^\s,"*:-][^\s,"*]*$/.test(value) ? value : `"${value.replace(/["\\]/g, "\\$&")}"`);
-  const texts = (selector) => [...new Set([...document.querySelectorAll(selector)].map((one) => one.textContent.trim()).filter(Boolean))];
-  const counts = () => Object.fromEntries([...document.querySelectorAll("[data-count-of]")].map((chip) => [chip.dataset.countOf, chip.textContent]));
-
-  /** The values that are known for a key: from the server, or as they stand in the list. */
-  function values(key) {
-    if (known.values[key]) return known.values[key];
-    if (key === "owner") return texts("td.c-owner a");
-    if (key === "tag") return texts("td.c-tags a.tag");
-    if (key === "error") return texts("td.c-message.bb-failed span").map((text) => text.split(":")[0]);
-    if (key === "created" || key === "finished") return ["<1h", "<24h", ">2h", ">7d"];
-    return [];
-  }
-
-  /** What the word could become: each with the text it stands for and a remark. */
-  function offers(word) {
-    const minus = word.startsWith("-") ? "-" : "", rest = word.slice(minus.length), at = rest.indexOf(":");
-    if (at < 0) {
-      return Object.entries(known.keys).filter(([key]) => key.startsWith(rest.toLowerCase()))
-        .map(([key, example]) => ({ text: `${minus}${key}:`, remark: `such as ${example}`, open: true }));
-    }
-    const key = rest.slice(0, at).toLowerCase(), begun = rest.slice(at + 1).replace(/^"/, "").toLowerCase(), number = counts();
-    const found = [...new Set(values(key))].filter((value) => value.toLowerCase().includes(begun))
-      .map((value) => ({ text: `${minus}${key}:${"<>".includes(value[0]) ? value : quoted(value)}`, remark: key === "state" ? number[value] ?? "" : "" }));
-    if (begun && !begun.includes("*") && ["task", "identifier", "owner", "error", "queue", "tag"].includes(key)) {
-      found.push({ text: `${minus}${key}:${begun}*`, remark: "all that begin so" });
-      if (!minus) found.push({ text: `-${key}:${begun}*`, remark: "all others" });
-    }
-    return found;
-  }
-
-  const word = () => /\S*$/.exec(field.value.slice(0, field.selectionStart))[0];
   const options = () => [...list.querySelectorAll("[role=option]")];
 
   function mark(place) {
     const all = options();
-    chosen = all.length ? (place + all.length) % all.length : -1;
+    chosen = all.length && place >= 0 ? place % all.length : -1;
     all.forEach((one, number) => one.setAttribute("aria-selected", String(number === chosen)));
     if (chosen >= 0) field.setAttribute("aria-activedescendant", all[chosen].id);
     else field.removeAttribute("aria-activedescendant");
@@ -67,48 +33,67 @@ if (form) {
     chosen = -1;
   }
 
-  function draw() {
-    const typed = word(), found = offers(typed).slice(0, MOST);
-    if (!found.length || (found.length === 1 && found[0].text === typed)) return hide();
-    list.replaceChildren(...found.map((offer, number) => {
-      const item = document.createElement("li"), text = document.createElement("div"), remark = document.createElement("span");
-      const same = offer.text.toLowerCase().startsWith(typed.toLowerCase()) ? typed.length : 0, strong = document.createElement("b");
-      strong.textContent = offer.text.slice(0, same);
-      text.append(strong, offer.text.slice(same));
-      remark.textContent = offer.remark;
-      item.id = `completion-${number}`;
-      item.setAttribute("role", "option");
-      item.dataset.text = offer.text;
-      item.append(text, remark);
-      item.addEventListener("mousedown", (event) => { event.preventDefault(); take(item); });
-      return item;
-    }));
-    const hint = document.createElement("li");
-    hint.setAttribute("role", "presentation");
-    hint.className = "hint";
-    hint.textContent = "\u2191 \u2193 choose, Tab accept, Enter search";
-    list.append(hint);
+  function line(words, name) {
+    const item = document.createElement("li");
+    item.setAttribute("role", "presentation");
+    item.className = name;
+    item.textContent = words;
+    return item;
+  }
+
+  function option(offer, number, before, typed) {
+    const item = document.createElement("li"), text = document.createElement("div"), remark = document.createElement("span");
+    const strong = document.createElement("b"), same = offer.text.toLowerCase().startsWith(typed.toLowerCase()) ? typed.length : 0;
+    strong.textContent = before + offer.text.slice(0, same);
+    text.append(strong, offer.text.slice(same));
+    remark.textContent = offer.count === null ? (offer.label === offer.text ? "" : offer.label) : offer.count >= 1000 ? "1,000+" : String(offer.count);
+    item.id = `completion-${number}`;
+    item.setAttribute("role", "option");
+    item.setAttribute("aria-selected", "false");
+    item.dataset.text = offer.text;
+    item.append(text, remark);
+    item.addEventListener("mousedown", (event) => { event.preventDefault(); take(item); });
+    return item;
+  }
+
+  function draw(found, text) {
+    const typed = text.slice(found.start), before = /\S*$/.exec(text.slice(0, found.start))[0];
+    const offers = [...found.values, ...found.patterns];
+    start = found.start;
+    if (!offers.length || (offers.length === 1 && offers[0].text === typed)) return hide();
+    const items = offers.map((offer, number) => option(offer, number, before, typed));
+    if (found.patterns.length && found.values.length) items.splice(found.values.length, 0, line("Patterns", ""));
+    list.replaceChildren(...items, line("\u2191 \u2193 choose, Tab accept, Enter search", "hint"));
     list.hidden = false;
     list.style.insetInlineStart = `${Math.max(0, Math.min(field.offsetLeft - 8, form.clientWidth - list.offsetWidth))}px`;
     field.setAttribute("aria-expanded", "true");
-    options().forEach((one) => one.setAttribute("aria-selected", "false"));
-    field.removeAttribute("aria-activedescendant");
-    chosen = -1;
+    mark(-1);
+  }
+
+  async function ask() {
+    const text = field.value.slice(0, field.selectionStart), number = ++asked;
+    try {
+      const answer = await fetch(`${form.dataset.bar}?${new URLSearchParams({ text })}`, { headers: { Accept: "application/json" } });
+      // An answer that another one has overtaken, or that comes when the field was left.
+      if (number === asked && answer.ok && document.activeElement === field) draw(await answer.json(), text);
+    } catch {
+      hide();
+    }
   }
 
   function take(item) {
-    const end = field.selectionStart, start = end - word().length, text = item.dataset.text;
-    field.setRangeText(text.endsWith(":") ? text : `${text} `, start, end, "end");
-    draw();
+    const text = item.dataset.text;
+    field.setRangeText(text.endsWith(":") ? text : `${text} `, start, field.selectionStart, "end");
+    ask();
   }
 
-  field.addEventListener("input", draw);
-  field.addEventListener("focus", draw);
-  field.addEventListener("blur", hide);
+  field.addEventListener("input", ask);
+  field.addEventListener("focus", ask);
+  field.addEventListener("blur", () => { asked++; hide(); });
   field.addEventListener("keydown", (event) => {
     const open = !list.hidden;
     if (event.key === "ArrowDown" && open) mark(chosen + 1);
-    else if (event.key === "ArrowUp" && open) mark(chosen < 0 ? -1 : chosen - 1);
+    else if (event.key === "ArrowUp" && open) mark(chosen - 1);
     else if (event.key === "Tab" && open && !event.shiftKey && field.value) take(options()[Math.max(chosen, 0)]);
     else if (event.key === "Enter" && open && chosen >= 0) take(options()[chosen]);
     else if (event.key === "Escape" && open) hide();
@@ -117,7 +102,7 @@ if (form) {
       whole.value = [...form.querySelectorAll("[data-word]")].slice(0, -1).map((one) => one.dataset.word).join(" ");
       field.value = last.querySelector("[data-word]").dataset.word;
       last.remove();
-      draw();
+      ask();
     } else return;
     event.preventDefault();
   });

@@ -1,0 +1,168 @@
+"""Signing in at the stand-alone server: passwords, sessions, and how often one may try."""
+
+import re
+import threading
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from backburner import Backburner
+from backburner.errors import SettingsError
+from backburner.web import web_app
+from backburner.web.login import Attempts
+from backburner.web.passwords import Passwords, hash_password
+from tests.web.shop import SECRET, Caller
+
+PASSWORD = "correct horse battery"
+HASH = hash_password(PASSWORD)
+
+
+class Browser:
+    """Keeps its cookies, as a browser does."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self.caller, self.cookies = Caller(app), dict[str, str]()
+
+    def ask(self, method: str, path: str, **options: object) -> httpx.Response:
+        headers = {"cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
+        if method == "POST":
+            headers["origin"] = "http://localhost"
+        answer = self.caller.ask(method, path, headers=headers, **options)
+        for name, value in answer.cookies.items():
+            self.cookies[name] = value
+        return answer
+
+    def sign_in(self, name: str, password: str, **more: str) -> httpx.Response:
+        page = self.ask("GET", "/dashboard/login")
+        [token] = re.findall(r'name="form" value="([^"]+)"', page.text)
+        return self.ask(
+            "POST", "/dashboard/login", data={"form": token, "name": name, "password": password, "next": ""} | more
+        )
+
+
+def app_of(url: str, operators: tuple[str, ...] = (f"boss={HASH}",), **settings: object) -> FastAPI:
+    jobs = Backburner(url, secret=SECRET, operators=operators, **settings)
+    jobs.store.ready()
+    return web_app(jobs, login=True)
+
+
+def test_only_who_signed_in_gets_in(sqlite_url: str) -> None:
+    browser = Browser(app_of(sqlite_url))
+    away = browser.ask("GET", "/dashboard/jobs?q=state:failed")
+    assert away.headers["location"] == "/dashboard/login?next=%2Fdashboard%2Fjobs%3Fq%3Dstate%3Afailed"
+    assert browser.ask("POST", "/dashboard/queues/default/pause").status_code == 403
+    assert browser.ask("GET", "/jobs").status_code == 401
+    for name, password in (("boss", "wrong"), ("boss", ""), ("nobody", PASSWORD), ("", ""), ("boss\x00", PASSWORD)):
+        refused = browser.sign_in(name, password)
+        assert refused.status_code == 403
+        assert "Name and password do not fit." in refused.text
+    inside = browser.sign_in("boss", PASSWORD, next="/dashboard/jobs?q=state:failed")
+    assert inside.headers["location"] == "/dashboard/jobs?q=state:failed"
+    cookie = next(one for one in inside.headers.get_list("set-cookie") if one.startswith("backburner_session"))
+    assert "HttpOnly" in cookie
+    assert "SameSite=lax" in cookie
+    assert "Sign out" in browser.ask("GET", "/dashboard/jobs").text
+    assert browser.ask("GET", "/jobs").status_code == 200
+    out = browser.ask("POST", "/dashboard/logout")
+    assert 'backburner_session=""' in out.headers["set-cookie"]
+
+
+@pytest.mark.parametrize(
+    "place", ["https://evil.example", "//evil.example", "/\\evil", "/dashboard/../../x", "/elsewhere", "javascript:x"]
+)
+def test_it_leads_to_our_own_pages_alone(sqlite_url: str, place: str) -> None:
+    answer = Browser(app_of(sqlite_url)).sign_in("boss", PASSWORD, next=place)
+    assert answer.headers["location"] == "/dashboard"
+
+
+def test_a_form_of_somebody_else_is_refused(sqlite_url: str) -> None:
+    app = app_of(sqlite_url)
+    browser, other = Browser(app), Browser(app)
+    other.ask("GET", "/dashboard/login")
+    [token] = re.findall(r'name="form" value="([^"]+)"', other.ask("GET", "/dashboard/login").text)
+    for given in ("", "x", token):
+        answer = browser.ask("POST", "/dashboard/login", data={"form": given, "name": "boss", "password": PASSWORD})
+        assert answer.status_code == 403, given
+        assert "backburner_session" not in answer.headers.get("set-cookie", "")
+
+
+def test_behind_https_the_cookie_is_secure(sqlite_url: str) -> None:
+    browser = Browser(app_of(sqlite_url))
+    [token] = re.findall(r'name="form" value="([^"]+)"', browser.ask("GET", "/dashboard/login").text)
+    answer = browser.caller.ask(
+        "POST",
+        "/dashboard/login",
+        data={"form": token, "name": "boss", "password": PASSWORD},
+        headers={"cookie": f"backburner_form={token}", "origin": "https://localhost"},
+    )
+    assert "Secure" in answer.headers["set-cookie"]
+
+
+def test_too_many_attempts_wait(sqlite_url: str) -> None:
+    browser = Browser(app_of(sqlite_url))
+    answers = [browser.sign_in("boss", "guess").status_code for _ in range(11)]
+    assert answers == [403] * 10 + [429]
+    late = browser.sign_in("boss", PASSWORD)
+    assert late.status_code == 429
+    assert 0 < int(late.headers["retry-after"]) <= 900
+
+
+def test_attempts_are_forgotten_in_time() -> None:
+    now = [0.0]
+    attempts = Attempts(most=2, seconds=60, clock=lambda: now[0])
+    attempts.failed("name a", "from x")
+    now[0] = 10
+    attempts.failed("name b", "from x")
+    assert (attempts.wait("name c", "from x"), attempts.wait("name a", "from y")) == (50, 0)
+    now[0] = 61
+    assert attempts.wait("name c", "from x") == 0
+    attempts.failed("name a")
+    attempts.passed("name a")
+    assert attempts.wait("name a") == 0
+    threads = [threading.Thread(target=attempts.failed, args=(f"name {n}",)) for n in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_a_new_password_ends_the_sessions_of_the_old_one(sqlite_url: str) -> None:
+    browser = Browser(app_of(sqlite_url))
+    browser.sign_in("boss", PASSWORD)
+    for operators, inside in (
+        ((f"boss={HASH}",), True),
+        ((f"boss={hash_password('new one')}",), False),
+        ((f"x={HASH}",), False),
+    ):
+        later = Browser(app_of(sqlite_url, operators))
+        later.cookies = dict(browser.cookies)
+        assert (later.ask("GET", "/dashboard/jobs").status_code == 200) is inside
+    forged = Browser(app_of(sqlite_url))
+    forged.cookies = {"backburner_session": browser.cookies["backburner_session"][:-2] + "xx"}
+    assert forged.ask("GET", "/dashboard/jobs").status_code == 303
+
+
+def test_hashes_are_read_carefully() -> None:
+    known = Passwords([f"boss={HASH}"])
+    assert known.good("boss", PASSWORD)
+    assert not known.good("boss", PASSWORD + " ")
+    assert hash_password(PASSWORD) != HASH, "each has a salt of its own"
+    for wrong in (
+        "boss",
+        "boss=",
+        "=x",
+        f"={HASH}",
+        "boss=scrypt$3$8$1$YWFhYWFhYWE$YQ",
+        "boss=scrypt$99999999999$8$1$a$b",
+        "boss=md5$x",
+    ):
+        with pytest.raises(SettingsError, match="operators") as refused:
+            Passwords([wrong])
+        assert HASH not in str(refused.value)
+
+
+def test_no_login_without_a_secret(sqlite_url: str) -> None:
+    with pytest.raises(SettingsError, match="secret"):
+        Backburner(sqlite_url, operators=(f"boss={HASH}",))
+    assert "scrypt" not in repr(Backburner(sqlite_url, secret=SECRET, operators=(f"boss={HASH}",)).settings)
