@@ -63,7 +63,7 @@ def test_the_list(jobs: Backburner, shop: Shop, worker: Worker, host: Host, watc
     # The filter bar: a word is completed, becomes a token, and the address says it.
     page.keyboard.press("/")
     page.keyboard.type("tag:sp")
-    expect(page.get_by_role("option").first).to_contain_text("tag:spring")
+    expect(page.locator("#completions [role=option]").first).to_contain_text("tag:spring")
     page.keyboard.press("Tab")
     expect(page.locator("#q")).to_have_value("tag:spring ")
     page.keyboard.press("Enter")
