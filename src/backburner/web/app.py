@@ -42,6 +42,13 @@ from backburner.web.visiting import Visiting
 STATIC = Path(__file__).parent / "static"
 
 
+# Streams and lists before single jobs: /jobs/feed is no job.
+_ROUTES = (
+    *(EventRoutes, EnqueueRoutes, SharedRoutes, ReadingRoutes, ActingRoutes),
+    *(DownloadRoutes, HealthRoutes, OpenApiRoutes, MetricRoutes),
+)
+
+
 def web_app(
     jobs: Backburner,
     *,
@@ -58,8 +65,7 @@ def web_app(
     `resolve_user` says who a request comes from: a `User`, or None for nobody; it may be async. Without it
     nobody is known, and only signed tokens (`job_token`) open anything. `development=True` opens everything
     to requests from this machine, and refuses all others; it needs no `resolve_user` and ignores it.
-    With `login=True` people sign in here, with the names and passwords of the setting `operators`; it is for a
-    server that stands alone, and takes the place of `resolve_user`.
+    With `login=True` people sign in here as the setting `operators` says, in the place of `resolve_user`.
     `resolve_access` says what that user may do on the operators' pages; without it operators may do
     everything there, and others nothing.
     `resolve_link` makes the path of a route that `job.link(..., route=...)` names; without it, and for routes
@@ -76,18 +82,7 @@ def web_app(
     app = FastAPI(title="Backburner", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.shutdown, app.state.feed = shutdown, site.feed
     pages, visiting = Dashboard(site), Visiting()
-    # Streams and lists before single jobs: /jobs/feed is no job.
-    for routes in (
-        EventRoutes,
-        EnqueueRoutes,
-        SharedRoutes,
-        ReadingRoutes,
-        ActingRoutes,
-        DownloadRoutes,
-        HealthRoutes,
-        OpenApiRoutes,
-        MetricRoutes,
-    ):
+    for routes in _ROUTES:
         app.include_router(routes(site).router())
     app.include_router(HoldingRoutes(site, visiting, holding_page).router())
     app.include_router(MineRoutes(site, visiting, mine_page).router())
