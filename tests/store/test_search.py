@@ -145,6 +145,16 @@ def test_a_page_says_how_far_it_has_looked(scene: Scene) -> None:
         assert (page.ids, page.next, page.complete) == ((rare,), None, True)
 
 
+def test_what_is_frequent_is_found_at_one_look(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = [scene.one(queue="often") if n % 2 else scene.ended(queue="often") for n in range(6)]
+    scene.ended()
+    monkeypatch.setattr(scene.store.search, "_page", lambda *_: pytest.fail("it was not enough"))
+    page = scene.store.search.page(where(scene, "queue:often"), 4)
+    assert (page.ids, page.next, page.complete) == (tuple(mine[:1:-1]), mine[2], True)
+    following = replace(where(scene, "queue:often -owner:*"), before=mine[4])
+    assert scene.store.search.page(following, 2).ids == (mine[3], mine[2])
+
+
 def test_few_unfinished_and_few_failed_jobs_are_all_looked_at(scene: Scene) -> None:
     mine = [scene.ended(S.FAILED, queue="rare"), scene.one(queue="rare")]
     for _ in range(8):
