@@ -66,7 +66,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DjangoShop]:
     made.manage("migrate", "--verbosity", "0")
     made.manage("fill")
     with made.running([*MANAGE, "backburner", "worker", "--grace", "1s"]):
-        wait_until(made.jobs.workers.list, "a worker is there")
+        wait_until(made.jobs.workers.list, "a worker is there", 110)
         yield made
     made.jobs.close()
 
