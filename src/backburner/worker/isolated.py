@@ -37,7 +37,12 @@ def main() -> None:
     line = socket.socket(fileno=int(number))
     job, secrets = msgspec.json.decode(_read_line(line), type=tuple[ClaimedJob, dict[str, str]])
     keep_secrets(secrets)
-    jobs = load_app(app)
+    try:
+        jobs = load_app(app)
+    except Exception:
+        logging.getLogger(__name__).exception("the app %s cannot be loaded for job %s", app, job.id)
+        # At once: who waits for its end is not to wait for an interpreter that winds down.
+        os._exit(1)
     ended: list[Settlement | None] = []
     # No isolation in here: this is the process of its own.
     bench = Bench(jobs, Page(4), lambda: worker, isolation=None, done=lambda _, settlement: ended.append(settlement))
