@@ -18,7 +18,7 @@ from backburner import (
     Wait,
     current_job,
 )
-from backburner.worker import Worker, WorkerOptions
+from backburner.worker import Worker, WorkerOptions, executor
 from tests.waiting import wait_until
 from tests.worker.conftest import EMBEDDED
 from tests.worker.world import World
@@ -35,7 +35,9 @@ def counts(job: Job) -> tuple[int, int, int]:
     return job.tries, job.crashes, job.losses
 
 
-def test_success(working: World) -> None:
+def test_success(working: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    # On a busy machine a second is short.
+    monkeypatch.setattr(executor, "LONG_SECONDS", 600.0)
     job = run(working, lambda: {"answer": 42}, JobState.SUCCEEDED)
     assert job.result() == {"answer": 42}
     assert (job.attempt, counts(job)) == (1, (0, 0, 0))
@@ -121,16 +123,17 @@ def test_retry_after(working: World) -> None:
 
 
 def test_wait_uses_no_try(working: World) -> None:
+    looks: list[str] = []
+
     def body() -> str:
-        job = current_job()
-        assert job is not None
-        if job.attempt < 4:
+        looks.append("look")
+        if len(looks) < 4:
             raise Wait(0.01, "the file is not there yet")
         return "done"
 
     job = run(working, body, JobState.SUCCEEDED, max_attempts=2)
-    assert (job.attempt, counts(job)) == (4, (0, 0, 0))
-    assert working.attempts(job)[0].outcome == "waited"
+    assert counts(job) == (0, 0, 0)
+    assert [record.outcome for record in working.attempts(job)].count("waited") == 3
 
 
 @pytest.mark.parametrize(
