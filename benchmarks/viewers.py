@@ -3,8 +3,9 @@
     python -m benchmarks.viewers [--database NAME] [--viewers 200] [--jobs 50] [--seconds 20] [--small]
 
 One web process serves all viewers, another process runs the jobs; each job says twice a second how far it is, and when
-it said so. Printed, a line per database: queries per second of the web process, and how old an update was when a viewer
-had it. Every viewer has a connection of its own, as in 200 browsers.
+it said so. Printed, a line per database: queries per second of the web process while all watch, what each connection
+cost before that, and how old an update was when a viewer had it. Every viewer has a connection of its own, as in 200
+browsers; streams are renewed after 30 s, so connections count again then.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -78,9 +79,16 @@ def measured(url: str, options: argparse.Namespace) -> dict[str, Any]:
             time.sleep(0.05)
         port = server.servers[0].sockets[0].getsockname()[1]
         event.listen(jobs.store.engine, "before_cursor_execute", count)
-        begun = time.monotonic()
-        ages = asyncio.run(watched(port, running, options.viewers, options.seconds))
-        seconds = time.monotonic() - begun
+        opened: list[tuple[int, float]] = []
+        ages = asyncio.run(
+            watched(
+                port, running, options.viewers, options.seconds,
+                all_there=lambda: bool(app.state.feed.viewers >= options.viewers),
+                begin=lambda: opened.append((queries[0], time.monotonic())),
+            )
+        )  # fmt: skip
+        [(connecting, begun)] = opened
+        asked, seconds = queries[0] - connecting, time.monotonic() - begun
         event.remove(jobs.store.engine, "before_cursor_execute", count)
     finally:
         app.state.shutdown.ask()
@@ -93,14 +101,22 @@ def measured(url: str, options: argparse.Namespace) -> dict[str, Any]:
         "viewers": options.viewers,
         "jobs": options.jobs,
         "updates": len(ages),
-        "queries_per_second": round(queries[0] / seconds, 1),
+        "queries_per_second": round(asked / seconds, 1),
+        "queries_per_connection": round(connecting / options.viewers, 1),
         "age_p50": round(percentiles[9], 3),
         "age_p95": round(percentiles[18], 3),
     }
 
 
-async def watched(port: int, running: Sequence[Job], viewers: int, seconds: float) -> list[float]:
-    """How old each update was, in seconds, when it came; of all viewers together."""
+async def watched(
+    port: int,
+    running: Sequence[Job],
+    viewers: int,
+    seconds: float,
+    all_there: Callable[[], bool],
+    begin: Callable[[], None],
+) -> list[float]:
+    """How old each update was, in seconds, when it came; of all viewers together, from when `all_there` is true on."""
     ages, enough = list[float](), asyncio.Event()
 
     async def view(job: Job) -> None:
@@ -117,6 +133,10 @@ async def watched(port: int, running: Sequence[Job], viewers: int, seconds: floa
         writer.close()
 
     tasks = [asyncio.create_task(view(running[n % len(running)])) for n in range(viewers)]
+    while not all_there():  # noqa: ASYNC110 (it is true in another thread)
+        await asyncio.sleep(0.02)
+    begin()
+    ages.clear()
     await asyncio.sleep(seconds)
     await asyncio.wait_for(enough.wait(), 60)
     for each in tasks:
