@@ -107,7 +107,7 @@ def test_the_list(jobs: Backburner, shop: Shop, worker: Worker, host: Host, watc
     page.get_by_text("Save as view").click()
     page.get_by_label("Name").fill("Spring")
     page.get_by_role("button", name="Save", exact=True).click()
-    expect(page.get_by_role("link", name="Spring")).to_have_attribute("aria-current", "true")
+    expect(page.get_by_role("link", name="Spring", exact=True)).to_have_attribute("aria-current", "true")
     # What is new comes by itself; not while something is selected.
     page.goto(f"{host.url}/bb/dashboard/jobs")
     assert rows(page)[1:] == ["Export of October"]
