@@ -71,7 +71,8 @@ def test_every_answer_has_the_headers(shop: Shop, path: str) -> None:
 def test_a_mistake_of_the_server_is_answered_with_the_headers(
     shop: Shop, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Control, "page", lambda *_: 1 / 0)
+    for name in ("page", "search"):
+        monkeypatch.setattr(Control, name, lambda *_: 1 / 0)
     answer = Caller(web_app(shop.jobs, development=True)).get(path)
     assert answer.status_code == 500
     assert "ZeroDivision" not in answer.text
