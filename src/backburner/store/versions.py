@@ -74,6 +74,9 @@ def upgrade(connection: Connection, schema: Schema, to: str = NEEDED) -> None:
         connection.execute(text(_create_schema(schema)))
     with _mysql_lock(connection, schema) if connection.dialect.name == "mysql" else nullcontext():
         _alembic("upgrade", _config(schema, connection.engine, connection=connection), to)
+        if connection.dialect.name == "mysql":
+            # Before the lock is let go: who has waited for it must see the version.
+            connection.exec_driver_sql("COMMIT")
 
 
 @contextmanager
