@@ -134,7 +134,10 @@ class SettingsPage:
         value, name = setting.value, setting.name
         kind = "yes" if isinstance(value, bool) else "days" if name.startswith(_KEEP) else "text"
         shown = _shown(kind, value)
-        text = ("true" if value else "false") if kind == "yes" else _days(value) if kind == "days" else value or ""
+        if kind == "yes":
+            text = "true" if value else "false"
+        else:
+            text = _days(value) if kind == "days" else str(value or "")
         preview = ""
         if typed is not None:
             text = typed
