@@ -15,12 +15,13 @@ PAGES: dict[str, str] = dict(DOCS["pages"](main, ("backburner",), None))
 
 
 def test_all_commands_are_there() -> None:
-    said = "worker process run jobs queues schedules workers reload lock web migrate clear doctor settings demo"
+    said = "worker process run jobs queues schedules workers reload lock web migrate clear doctor settings audit demo"
     groups = {
         "jobs": "list show edit retry cancel delete",
         "queues": "list pause resume limit",
         "schedules": "list show run pause resume add remove",
         "workers": "list quiet stop",
+        "settings": "runtime set restore",
     }
     below = [f"backburner {group} {name}" for group, names in groups.items() for name in names.split()]
     assert set(PAGES) == {"backburner", *below, *(f"backburner {name}" for name in said.split())}

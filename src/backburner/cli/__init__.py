@@ -23,8 +23,8 @@ COMMANDS = {
     "migrate": Entry("backburner.cli.migrate", "Make and update the tables, or print the SQL."),
     "clear": Entry("backburner.cli.clear", "Delete old finished jobs."),
     "doctor": Entry("backburner.cli.doctor", "Check that everything works, and say what to do."),
-    "settings": Entry("backburner.cli.settings", "Show every setting and where it comes from; say some at run time."),
-    "audit": Entry("backburner.cli.audit", "List what operators did."),
+    "settings": Entry("backburner.cli.settings", "Show every setting and where it comes from."),
+    "audit": Entry("backburner.cli.audit", "List what operators did, the latest first: who, what, on what."),
     "demo": Entry("backburner.cli.demo", "Run the demo shop, or say how."),
 }
 
