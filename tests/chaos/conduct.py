@@ -109,6 +109,14 @@ def _harm(arena: Arena, say: Callable[[str], None]) -> Mapping[str, int]:
 def _calm_down(arena: Arena) -> None:
     """Wait until everything has ended, and end the workers in good order."""
 
+    def nothing_fires() -> bool:
+        try:
+            for schedule in arena.jobs.schedules.list():
+                arena.jobs.schedules.pause(schedule.name)
+        except StoreUnavailable:
+            return False
+        return True
+
     def all_final() -> bool:
         try:
             return not arena.jobs.find(done=False, limit=1)
@@ -119,6 +127,7 @@ def _calm_down(arena: Arena) -> None:
         return all_final() or _ends(arena) > ends
 
     try:
+        wait_until(nothing_fires, "the schedules are paused", 30)
         while not all_final():
             # However slow the machine is: nothing is stuck as long as anything ends.
             wait_until(partial(further_than, _ends(arena)), "another job ends", STILL_SECONDS)
