@@ -77,7 +77,7 @@ def browser(chromium: Path) -> Iterator[Browser]:
         yield made
 
 
-@pytest.fixture(params=["gunicorn", "uvicorn"])
+@pytest.fixture(params=["gunicorn", pytest.param("uvicorn", marks=pytest.mark.long)])
 def address(request: pytest.FixtureRequest, shop: DjangoShop) -> Iterator[str]:
     port = free_port()
     with shop.running(server(port, asgi=request.param == "uvicorn")):
