@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from backburner import Backburner, Job, PermanentError
-from backburner.errors import FilterError, InvalidOption, SettingsError
+from backburner.errors import FilterError, InvalidOption, SettingsError, WrongState
 from backburner.insight.operator import Operator
 from backburner.states import JobState
 from backburner.where import Where
@@ -66,6 +66,9 @@ def test_failures_charts_operations_and_the_audit_of_a_day(jobs: Backburner, len
     assert details.job is not None
     assert details.attempt is not None
     assert "has no price" in (details.attempt.traceback or "")
+    # A cancel that is refused takes nothing out of its group.
+    with pytest.raises(WrongState):
+        lena.cancel(pushed[1].id)
     assert insight.failures.list(text="ADDRESS") == [second]
     assert len(jobs.find(where=f"fingerprint:{first.group.fingerprint} state:failed error:price")) == 3
 

@@ -162,7 +162,8 @@ class Jobs:
         def work(connection: Connection) -> bool:
             # Between the two a worker may take the job or give it back: hence the second look at waiting.
             done = any(connection.execute(statement).rowcount for statement in (at_once, request, at_once))
-            self._store.failures.forget_on(connection, job_id)
+            if done:
+                self._store.failures.forget_on(connection, job_id)
             return done
 
         if not self._store.run(work):
