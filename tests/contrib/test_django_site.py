@@ -222,3 +222,34 @@ def test_a_fault_of_the_web_side_is_a_page_with_500(
     by_wsgi = signed_in(people["boss"]).get("/backburner/jobs/x")
     by_asgi = asyncio.run(_awaited(signed_in(people["boss"], AsyncClient).get("/backburner/jobs/x")))
     assert [by_wsgi.status_code, by_asgi.status_code] == [500, 500]
+
+
+def test_it_works_where_each_request_is_a_transaction(
+    jobs: Backburner, people: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Django refuses async views there; a job that was started over HTTP stays when the request around it fails."""
+    monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", True)
+    job = owned(jobs, people["owner"])
+    browser = signed_in(people["owner"])
+    assert browser.get(f"/backburner/jobs/{job.id}").status_code == 200
+    assert browser.get("/backburner/livez").status_code == 200
+
+
+def test_a_middleware_may_have_read_the_body(jobs: Backburner, people: dict[str, Any]) -> None:
+    jobs.task(name="double", api=True)(lambda number: number * 2)
+    browser = signed_in(people["boss"])
+
+    def reading(get_response: Any) -> Any:
+        def answer(request: Any) -> Any:
+            assert request.body
+            return get_response(request)
+
+        return answer
+
+    browser.handler.load_middleware()
+    browser.handler._middleware_chain = reading(browser.handler._middleware_chain)
+    answer = browser.post(
+        "/backburner/jobs", {"task": "double", "arguments": {"number": 2}}, content_type="application/json",
+        headers={"sec-fetch-site": "same-origin"},
+    )  # fmt: skip
+    assert answer.status_code == 202, answer.content

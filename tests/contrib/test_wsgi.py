@@ -108,6 +108,18 @@ def test_what_is_sent_arrives() -> None:
     assert (answer.status, answer.headers, b"".join(answer.body)) == ("201 Created", [("x-loop", "1")], sent)
 
 
+def test_a_body_that_ends_before_its_length_is_an_error_and_no_endless_question() -> None:
+    async def reading(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await Request(scope, receive).body()
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"whole"})
+
+    asked = environ(REQUEST_METHOD="POST", body=b"half of it", CONTENT_LENGTH="100")
+    with pytest.raises(OSError, match="ended before its body was here"):
+        WsgiBridge(lambda: reading).answer(asked)
+
+
 def test_a_process_that_was_forked_has_a_loop_of_its_own() -> None:
     async def pid(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})

@@ -69,8 +69,14 @@ class WsgiBridge:
             return lambda _: None
 
         bridge = self._bridge()
+        own["wsgi.input"] = _Input(own["wsgi.input"])
         parts = iter(bridge(own, start_response))  # type: ignore[arg-type]
-        first = next(parts)
+        try:
+            first = next(parts)
+        except BaseException:
+            if (task := own.get(_TASK)) is not None:
+                bridge.loop.call_soon_threadsafe(task.cancel)
+            raise
         status, headers = said[0]
         return Answer(status, headers, _Body(chain((first,), parts), bridge.loop, own))
 
@@ -79,6 +85,19 @@ class WsgiBridge:
         if found is None:
             # Two threads that come first at once make two, and both use the one that was put down first.
             found = self._made.setdefault(os.getpid(), ASGIMiddleware(_brief(self._make())))  # type: ignore[arg-type]
+        return found
+
+
+class _Input:
+    """The body of a request. One that ends before its announced length is an error: the bridge would ask for ever."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def read(self, size: int = -1) -> bytes:
+        found: bytes = self._inner.read(size)
+        if not found and size:
+            raise OSError("the request ended before its body was here")
         return found
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.handlers.asgi import ASGIRequest
+from django.db import connections
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.template.loader import render_to_string
 from django.views.decorators.csrf import csrf_exempt
@@ -19,7 +21,7 @@ from backburner.contrib.django.links import path_of
 from backburner.contrib.django.project import project_jobs
 from backburner.contrib.django.visitor import Visitor, visitor_of
 from backburner.contrib.wsgi import WsgiBridge
-from backburner.web import Holding, web_app
+from backburner.web import Allow, Holding, User, web_app
 
 VISITOR, REQUEST = "backburner.django.visitor", "backburner.django.request"
 _FILES, _PAGES = "static/", "dashboard"
@@ -44,8 +46,14 @@ async def web(request: HttpRequest, path: str) -> HttpResponseBase:
     return _through_wsgi(request, root, f"/{path}", more)
 
 
+# Django refuses async views inside of a request's transaction; here each call has one of its own.
+web._non_atomic_requests = set(connections)  # type: ignore[attr-defined]
+
+
 def _through_wsgi(request: Any, root: str, path: str, more: dict[str, Any]) -> HttpResponseBase:
     place = {"SCRIPT_NAME": _latin(root), "PATH_INFO": _latin(path), "HTTP_HOST": request.get_host()}
+    # Behind a middleware that has read the body, Django has it.
+    more = more | {"wsgi.input": request}
     status, headers, body = _bridge().answer(request.META | place | more)
     code, _, reason = status.partition(" ")
     length = dict(headers).get("content-length", "0")
@@ -77,7 +85,7 @@ def _app() -> FastAPI:
     return web_app(
         project_jobs(),
         resolve_user=lambda request: _visitor(request).user,
-        resolve_access=lambda request, _: _visitor(request).access,
+        resolve_access=_access,
         resolve_link=path_of,
         holding_page=None if template is None else own_page,
     )
@@ -86,6 +94,12 @@ def _app() -> FastAPI:
 def _visitor(request: Request) -> Visitor:
     found: Visitor = _said(request, VISITOR)
     return found
+
+
+def _access(request: Request, user: User | None) -> Iterable[str | Allow]:
+    """What Django's user may do; nothing for whom a bearer token speaks: that may be somebody else."""
+    visitor = _visitor(request)
+    return visitor.access if user == visitor.user else ()
 
 
 def _said(request: Request, name: str) -> Any:
