@@ -22,7 +22,8 @@ class Atomic:
 
     def connection(self) -> WatchedConnection | None:
         """The connection, if it is in a transaction; then what is enqueued goes there."""
-        if self._jobs.settings is not self._settings:
+        now, own = self._jobs.settings, self._settings
+        if (now.url, now.table_prefix) != (own.url, own.table_prefix):
             # A test has put the jobs elsewhere.
             return None
         connection = connections[self._alias]

@@ -27,7 +27,7 @@ from backburner.contrib.django.shortcuts import job_address
 from backburner.contrib.django.visitor import VIEW
 from backburner.job import Job
 from backburner.outcome import PermanentError
-from backburner.task import Task
+from backburner.task import Task, declare
 from backburner.web.words import number
 
 TASK = "backburner.admin_action"
@@ -100,9 +100,12 @@ def notice_of_action(request: HttpRequest, job: Job) -> None:
 
 
 def action_task(jobs: Backburner) -> Task[..., Any]:
-    """The task that runs actions; every process of the project knows it."""
+    """The task that runs actions; every process of the project knows it. Not listed: no form may name its person."""
     found = jobs.registry.get(TASK)
-    return found if found is not None else jobs.task(name=TASK)(run_action)
+    if found is None:
+        found = declare(run_action, jobs._enqueuer, {"name": TASK})
+        jobs.registry.add(found, listed=False)
+    return found
 
 
 def run_action(
