@@ -194,6 +194,7 @@ class WorkerProcess:
         self._give_back(self.pool.take_back())
         while not self.pool.idle and boot_seconds() < until:
             if self._deaf.left_alone():
+                self._chores.close()
                 self._deaf.settle()
                 return self.finisher.close(10.0)
             wait(0.02)
