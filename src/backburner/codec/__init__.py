@@ -7,11 +7,12 @@ lists the stored forms.
 
 from __future__ import annotations
 
-from backburner.codec.parameters import MAX_ARGS_BYTES, Parameters, is_sensitive
+from backburner.codec.parameters import MAX_ARGS_BYTES, Parameters
 from backburner.codec.pickled import PICKLE, Pickles
 from backburner.codec.plan import MAX_DEPTH
 from backburner.codec.result import MAX_RESULT_BYTES, decode_result, encode_result
 from backburner.codec.review import Fault, pointer, review
+from backburner.codec.sensitive import is_sensitive, without_secrets
 from backburner.codec.signature import hints_of
 from backburner.codec.text import deeper
 
@@ -34,4 +35,5 @@ __all__ = [
     "is_sensitive",
     "pointer",
     "review",
+    "without_secrets",
 ]

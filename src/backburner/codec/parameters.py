@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import re
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,6 +12,7 @@ from backburner.codec import text as json_text
 from backburner.codec.compile import plan_for
 from backburner.codec.fast import FastForm, fast_form
 from backburner.codec.plan import MAX_DEPTH, Misfit, Plan, Unfitting
+from backburner.codec.sensitive import is_sensitive
 from backburner.codec.signature import hints_of, refuse_methods
 from backburner.errors import DecodeError, InvalidArgument, InvalidTask, NotSerializable, SignatureChanged, TooLarge
 
@@ -24,12 +24,6 @@ _EMPTY = _P.empty
 # Each argument may be nested as deep as a result; the object that holds them is one level more.
 _LEVELS = MAX_DEPTH + 1
 _VARIADIC = (_P.VAR_POSITIONAL, _P.VAR_KEYWORD)
-_SENSITIVE = re.compile(r"pass(word|wd|phrase)?$|secret|token|credential|api_?key|private_?key", re.IGNORECASE)
-
-
-def is_sensitive(name: str) -> bool:
-    """Whether the name of a parameter says that its values are secret."""
-    return _SENSITIVE.search(name) is not None
 
 
 class Parameters:

@@ -78,6 +78,10 @@ class Operator:
         self._tools.control.delete(job_id)
         self._audit("delete", "job", job_id, before=_job(before))
 
+    def started(self, job: Job) -> None:
+        """Note that somebody has started this job by a form."""
+        self._audit("run", "job", job.id, after={"task": job.task, "queue": job.queue})
+
     def act(self, verb: str, ids: Sequence[str]) -> Acted:
         """Retry, cancel or delete some jobs by their ids, here and now."""
         done = self._tools.control.steering.act(verb, ids)

@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection, Request
 
 from backburner.control import Control
+from backburner.insight.operations import EXPORT, OPERATION
 from backburner.job import Job
 from backburner.states import JobState, allowed
 from backburner.web.bearers import Bearers
@@ -58,13 +59,19 @@ class Visitor:
         """Whether the user's scopes open this one, for whom they open anything at all."""
         return self.user is not None and covers(self.user.scopes, scope)
 
-    def sees(self, job: Job) -> bool:
-        """Whether the job exists for this visitor."""
+    def owns(self, job: Job) -> bool:
+        """Whether it is this user's own job."""
+        return self.user is not None and job.owner == self.user.id
+
+    def opened(self, job: Job) -> bool:
+        """Whether the job is open to this visitor with all that it returned: by its owner, visibility or token."""
         if self._own(job) or job.visibility == "public" or self._granted(job):
             return True
-        if self.allows(Permission.JOBS_VIEW, job):
-            return True
         return self.user is not None and job.visibility == "users"
+
+    def sees(self, job: Job) -> bool:
+        """Whether the job exists for this visitor."""
+        return self.opened(job) or self.allows(Permission.JOBS_VIEW, job)
 
     def may(self, verb: str, job: Job) -> bool:
         """Whether this visitor may cancel, retry or delete the job, as far as its state allows it at all."""
@@ -89,6 +96,9 @@ class Visitor:
         """
         if verb in ("dismiss", "tell"):
             return self._own(job) and self.can(ACT)
+        if verb == "retry" and job.task in (OPERATION, EXPORT):
+            # It would act on other jobs once more, by what whoever began it was permitted then.
+            return all(self.rights.everywhere(one) for one in PERMISSIONS.values())
         if self.allows(PERMISSIONS[verb], job):
             return True
         as_user = self._own(job) and self.can(ACT)
@@ -97,7 +107,7 @@ class Visitor:
         return verb == "cancel" or (job.repeatable and job.state in RETRIED_BY_OWNERS)
 
     def _own(self, job: Job) -> bool:
-        return self.operator or (self.user is not None and job.owner == self.user.id)
+        return self.operator or self.owns(job)
 
     def _granted(self, job: Job) -> bool:
         return self.grant is not None and self.grant.job == job.id
@@ -150,9 +160,9 @@ class Access:
             raise forbidden("Only operators may see this page. Sign in as one.")
         return visitor
 
-    async def allowed(self, request: Request, permission: Permission) -> Visitor:
+    async def allowed(self, request: Request, permission: Permission, scope: str = READ) -> Visitor:
         """The visitor, to whom this is permitted at least for something. Raises a `Problem` otherwise."""
-        visitor = await self.visitor(request)
+        visitor = await self.visitor(request, scope)
         if not visitor.allows(permission):
             raise forbidden(f"This needs the permission {permission}. Sign in as somebody who has it.")
         return visitor

@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from backburner.insight.operations import EXPORT
 from backburner.web.problems import Problem, gone, not_found
 from backburner.web.site import Site
 
@@ -36,7 +37,10 @@ class DownloadRoutes:
         if file is None:
             await self._site.access.visitor(request)
             raise not_found()
-        await self._site.access.job(request, file.job)
+        visitor, job = await self._site.access.job(request, file.job)
+        if job.task == EXPORT and not (visitor.operator or visitor.owns(job)):
+            # It has rows of all jobs that whoever asked for it may see.
+            raise not_found()
         if file.expires_at is not None and file.expires_at <= control.now():
             raise gone("file")
         try:

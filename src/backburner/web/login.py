@@ -54,6 +54,12 @@ class Attempts:
             for key in keys:
                 self._failed.pop(key, None)
 
+    def taken_back(self, key: str) -> None:
+        """The latest one was none."""
+        with self._lock:
+            if times := self._failed.get(key):
+                times.pop()
+
     def _wait(self, key: str, now: float) -> float:
         recent = [then for then in self._failed.get(key, ()) if now - then < self._seconds]
         return recent[0] + self._seconds - now if len(recent) >= self._most else 0.0

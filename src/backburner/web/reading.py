@@ -16,8 +16,9 @@ from backburner.job import Job
 from backburner.states import JobState
 from backburner.web.feed import MOST_VIEWERS
 from backburner.web.prefer import Preference
-from backburner.web.problems import Problem, invalid, not_found
+from backburner.web.problems import Problem, forbidden, invalid, not_found
 from backburner.web.query import Query
+from backburner.web.rights import Permission
 from backburner.web.sight import Sight, etag_of, look, retry_after
 from backburner.web.site import Site
 
@@ -126,7 +127,9 @@ class ReadingRoutes:
 
     async def result(self, request: Request, job_id: str) -> Response:
         """What the task returned, as JSON, or the one file that it made; 202 not yet, 409 when there will be none."""
-        visitor, _ = await self._site.access.job(request, job_id)
+        visitor, seen = await self._site.access.job(request, job_id)
+        if not (visitor.opened(seen) or visitor.allows(Permission.JOBS_ARGUMENTS, seen)):
+            raise forbidden(f"What a job returned needs the permission {Permission.JOBS_ARGUMENTS}.")
         control = self._site.control
         job: Job = await run_in_threadpool(control.get, job_id)
         if not job.done:

@@ -17,7 +17,7 @@ from backburner.ids import is_id
 from backburner.web import words
 from backburner.web.access import Visitor
 from backburner.web.dashboard.frame import Frame
-from backburner.web.problems import invalid
+from backburner.web.problems import forbidden, invalid
 from backburner.web.rights import Permission
 from backburner.web.site import Site
 from backburner.where import quoted
@@ -51,6 +51,8 @@ class AuditPage:
     async def audit(self, request: Request) -> Response:
         """The newest actions first."""
         visitor = await self._site.access.allowed(request, Permission.AUDIT_VIEW)
+        if not visitor.rights.everywhere(Permission.AUDIT_VIEW):
+            raise forbidden("The audit is about everything: this needs audit.view without limits.")
         given = {name: request.query_params.get(name, "").strip() for name in (*_NAMES, "before")}
         for name, value in given.items():
             if len(value) > _MOST_TEXT or "\0" in value:

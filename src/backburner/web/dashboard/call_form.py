@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from backburner.codec import CODEC, is_sensitive, review
+from backburner.codec import CODEC, is_sensitive, review, without_secrets
 from backburner.task import Task
 
 PREFIX = "arg."
@@ -107,6 +107,9 @@ def _entry(
     shape = _plain(schema["properties"][name], schema.get("$defs", {}))
     kind, choices = _kind(shape)
     required, secret = task.parameters.required(name), is_sensitive(name)
+    if arguments is not None and name in arguments:
+        # A form cannot give back what it does not show: a secret within makes all of it one.
+        secret = secret or without_secrets(arguments[name]) != arguments[name]
     default = signature.parameters[name].default
     hint = "required" if required else "" if secret else f"else {default!r}"[:80]
     value = ""

@@ -84,8 +84,10 @@ class EditPage:
             raise forbidden("You may not edit this job.")
         if job.state is JobState.RUNNING:
             raise wrong_state(job.state.value, "A running job cannot be edited. Cancel it first.")
-        task = self._site.jobs.registry.get(job.task)
-        if task is None:
+        registry = self._site.jobs.registry
+        task = registry.get(job.task)
+        # What an operation does is said where it is begun, with the permissions for that.
+        if task is None or job.task not in registry.names():
             raise Problem(
                 409, "unknown-task", "This process does not know the task", "Edit it where the task is known."
             )

@@ -80,7 +80,7 @@ class FailuresPage:
         """Retry a few as a test, mute, or let it count again."""
         needs = Permission.JOBS_RETRY
         visitor = await self._site.access.allowed(request, needs)
-        if not visitor.rights.everywhere(needs):
+        if not all(visitor.rights.everywhere(one) for one in (needs, Permission.JOBS_VIEW)):
             raise forbidden("You may retry some jobs only. Select them in the list of jobs.")
         given = await fields_of(request)
         operator = self._site.operator(visitor)

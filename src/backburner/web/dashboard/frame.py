@@ -117,7 +117,10 @@ class Frame:
 
 def origin_of(request: Request, default: str) -> str:
     """The page of ours below the dashboard that a form was sent from, as its `Referer` says; else `default`."""
-    parts = urlsplit(request.headers.get("referer", ""))
+    try:
+        parts = urlsplit(request.headers.get("referer", ""))
+    except ValueError:
+        return default
     start = f"{root_of(request)}/dashboard"
     if parts.netloc.lower() != request.headers.get("host", "").lower() or not parts.path.startswith(f"{start}/"):
         return default
@@ -130,9 +133,10 @@ def _said(request: Request) -> Said | None:
         return None
     try:
         text, undo = json.loads(unquote(given))
-    except ValueError:
+    except (ValueError, TypeError, RecursionError):
         return None
     return Said(str(text)[:_MOST_SAID], undo if isinstance(undo, str) and _UNDO.fullmatch(undo) else "")
 
 
-_UNDO = re.compile(r"(?:/[\w.%~-]{1,400}){1,4}")
+_UNDO = re.compile(r"/(?:queues|schedules)/[\w.%~-]{1,400}/resume|/failures/\w{1,100}/unmute")
+"""What a toast may offer. Its cookie is not signed, and a neighbour's site may set it."""

@@ -96,7 +96,7 @@ class JobPage:
         control = self._site.control
         details = control.show(job_id, failed_limit=FAILED_SHOWN)
         job = details.job
-        if not visitor.sees(job):
+        if not (visitor.allows(Permission.JOBS_VIEW, job) or visitor.owns(job)):
             raise not_found()
         now = control.now()
         shown = visitor.allows(Permission.JOBS_ARGUMENTS, job)

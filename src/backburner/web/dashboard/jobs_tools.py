@@ -18,6 +18,7 @@ from backburner.web.dashboard.frame import Frame, Said
 from backburner.web.dashboard.listing import Listing
 from backburner.web.problems import forbidden, invalid
 from backburner.web.rights import Permission
+from backburner.web.scopes import ACT
 from backburner.web.site import Site
 from backburner.where import MAX_TEXT, Where
 
@@ -57,7 +58,7 @@ class JobsTools:
 
     async def export(self, request: Request) -> Response:
         """Have all that match written to a file, by a job of its own."""
-        visitor = await self._site.access.allowed(request, Permission.JOBS_VIEW)
+        visitor = await self._site.access.allowed(request, Permission.JOBS_VIEW, ACT)
         if not visitor.rights.everywhere(Permission.JOBS_VIEW):
             raise forbidden("You may see some jobs only, and an export has all that match.")
         given = await fields_of(request)
@@ -82,13 +83,13 @@ class JobsTools:
 
     async def save(self, request: Request) -> Response:
         """Save the filter and the columns under a name."""
-        visitor = await self._site.access.allowed(request, Permission.JOBS_VIEW)
+        visitor = await self._site.access.allowed(request, Permission.JOBS_VIEW, ACT)
         given = await fields_of(request)
         return await run_in_threadpool(self._save, request, visitor, dict(given))
 
     async def remove(self, request: Request, view_id: str) -> Response:
         """Forget a view of one's own."""
-        visitor = await self._site.access.allowed(request, Permission.JOBS_VIEW)
+        visitor = await self._site.access.allowed(request, Permission.JOBS_VIEW, ACT)
         try:
             await run_in_threadpool(self._site.operator(visitor).remove_view, view_id)
         except InvalidOption as error:

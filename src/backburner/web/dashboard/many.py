@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
@@ -96,7 +97,12 @@ class Question:
     @property
     def typed(self) -> bool:
         """Whether the number has to be typed."""
-        return self.count > 0 and (self.verb == "delete" or self.count > TYPED_FROM)
+        return self.count > 0 and (self.verb == "delete" or self.count + self.interrupted > TYPED_FROM)
+
+    @property
+    def any(self) -> bool:
+        """Whether there is anything that it can be done to."""
+        return bool(self.count or self.interrupted)
 
     @property
     def pattern(self) -> str:
@@ -143,7 +149,10 @@ class ManyJobs:
         interrupted = given.get("interrupted") == "1"
         operator = self._site.operator(visitor)
         if chosen.listing is not None:
-            where = chosen.listing.where.with_state(*_states(verb, chosen.listing))
+            states = _states(verb, chosen.listing, self._site.control.now())
+            if not states or not question.any:
+                raise invalid("q", "Nothing of what matches can be acted on so.")
+            where = chosen.listing.where.with_state(*states)
             job = await run_in_threadpool(lambda: operator.operate(verb, where, interrupted=interrupted))
             said = Said(f"{_ING[verb]} {question.number} jobs has begun: this job does it, and can be cancelled.")
             return self._frame.back(request, f"/jobs/{job.id}", said)
@@ -162,7 +171,7 @@ class ManyJobs:
         control = self._site.control
         if chosen.listing is None:
             found = list(control.glance(chosen.ids).values())
-            fit = [job for job in found if visitor.may(verb, job)]
+            fit = [job for job in found if visitor.sees(job) and visitor.may(verb, job)]
             risky = [job for job in fit if verb == "retry" and job.state is JobState.INTERRUPTED]
             doubtful = tuple(job.id for job in risky)
             sure = tuple(job.id for job in fit if job.id not in doubtful)
@@ -170,13 +179,13 @@ class ManyJobs:
         self._check_confined(visitor, verb)
         now = control.now()
         counts = control.tally(seen_by(visitor, chosen.listing.of_all(now))).states
-        able = _states(verb, chosen.listing)
+        able = _states(verb, chosen.listing, now)
         risky_count = counts.get(JobState.INTERRUPTED, 0) if verb == "retry" and JobState.INTERRUPTED in able else 0
         certain = able - {JobState.INTERRUPTED} if verb == "retry" else able
         return Question(verb, (), chosen.text, sum(counts.get(state, 0) for state in certain), risky_count)
 
     def _check_confined(self, visitor: Visitor, verb: str) -> None:
-        if not visitor.rights.everywhere(_PERMISSIONS[verb]):
+        if not all(visitor.rights.everywhere(one) for one in (_PERMISSIONS[verb], Permission.JOBS_VIEW)):
             raise forbidden("You may do this with some jobs only. Select them one by one.")
 
 
@@ -206,10 +215,10 @@ class _Chosen:
         return "" if self.listing is None else self.listing.text
 
 
-def _states(verb: str, listing: Listing) -> frozenset[JobState]:
-    """Which of the states that are asked for it can be done in."""
-    given = listing.states
-    chosen = frozenset(JobState) if given is None else given
+def _states(verb: str, listing: Listing, now: datetime) -> frozenset[JobState]:
+    """Which of the states that match, those that are left out by name included, it can be done in."""
+    given, matching = listing.states, listing.of_all(now).states
+    chosen = frozenset(JobState) if matching is None else matching
     if verb == "cancel":
         return frozenset(state for state in chosen if not state.final)
     if verb == "delete":

@@ -60,17 +60,21 @@ class SettingsPage:
 
     async def settings(self, request: Request) -> Response:
         """All of them; what an address previews is shown beside its setting."""
-        visitor = await self._site.access.allowed(request, Permission.SETTINGS_EDIT)
+        visitor = await self._everywhere(request)
         name, text = request.query_params.get("preview", ""), request.query_params.get("value", "")
         return await run_in_threadpool(self._page, request, visitor, name, text[:_MOST_TEXT], "")
 
     async def act(self, request: Request, name: str, verb: str) -> Response:
         """Say one, or restore what the app says."""
+        visitor = await self._everywhere(request)
+        given = await fields_of(request)
+        return await run_in_threadpool(self._act, request, visitor, name, verb, given.get("value", "").strip())
+
+    async def _everywhere(self, request: Request) -> Visitor:
         visitor = await self._site.access.allowed(request, Permission.SETTINGS_EDIT)
         if not visitor.rights.everywhere(Permission.SETTINGS_EDIT):
             raise forbidden("Settings are for everything: this needs settings.edit without limits.")
-        given = await fields_of(request)
-        return await run_in_threadpool(self._act, request, visitor, name, verb, given.get("value", "").strip())
+        return visitor
 
     def _act(self, request: Request, visitor: Visitor, name: str, verb: str, text: str) -> Response:
         operator = self._site.operator(visitor)

@@ -63,12 +63,14 @@ class SignInPage:
             )
             response.headers["retry-after"] = str(wait)
             return response
+        # Counted before the guess: many at the same moment must not all pass.
+        login.attempts.failed(*keys)
         session = await run_in_threadpool(login.sign_in, name, given.get("password", ""))
         if session is None:
-            login.attempts.failed(*keys)
             log.warning("sign-in refused: %s", printable(name))
             return self._page(request, login, following, 403, "Name and password do not fit.", name)
         login.attempts.passed(keys[0])
+        login.attempts.taken_back(keys[1])
         log.info("signed in: %s", printable(name))
         response = RedirectResponse(_next(request, following), 303)
         response.set_cookie(

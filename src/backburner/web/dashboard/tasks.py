@@ -103,6 +103,7 @@ class TasksPage:
             wrong = CallForm(form.filled(given).entries, _sentence(error))
             return self._page(request, visitor, task, wrong, 422)
         log.info("job %s of task %s: run by %r", job.id, task.name, visitor.name)
+        self._site.operator(visitor).started(job)
         return self._frame.back(request, f"/jobs/{job.id}", Said("The job is in line."))
 
     def _page(
@@ -118,7 +119,8 @@ class TasksPage:
 
     def _found(self, name: str) -> Task[Any, Any]:
         task = self._site.jobs.registry.get(name)
-        if task is None:
+        # Operations and exports are tasks too: they are begun by the forms that ask for their permissions.
+        if task is None or name not in self._site.jobs.registry.names():
             raise Problem(404, "unknown-task", "There is no such task here", "This process does not know it.")
         return task
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from backburner.codec import CODEC, is_sensitive
+from backburner.codec import CODEC, is_sensitive, without_secrets
 from backburner.job import Job
 
 HIDDEN, PICKLED = "hidden", "pickled, for its task alone"
@@ -64,14 +64,7 @@ def _value(name: str, value: Any, *, shown: bool) -> Value:
         return Value(name, hidden=HIDDEN)
     if not shown:
         return Value(name, hidden=HIDDEN)
-    text = json.dumps(_masked(value), ensure_ascii=False)
+    text = json.dumps(without_secrets(value), ensure_ascii=False)
     if len(text) <= _SHORT:
         return Value(name, text)
-    return Value(name, text[:_SHORT] + "…", json.dumps(_masked(value), ensure_ascii=False, indent=2))
-
-
-def _masked(value: Any) -> Any:
-    """Secrets are no less secret inside of an object."""
-    if isinstance(value, dict):
-        return {key: "hidden" if is_sensitive(key) else _masked(item) for key, item in value.items()}
-    return [_masked(item) for item in value] if isinstance(value, list) else value
+    return Value(name, text[:_SHORT] + "…", json.dumps(without_secrets(value), ensure_ascii=False, indent=2))

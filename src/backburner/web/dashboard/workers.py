@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from backburner.web.access import Visitor
 from backburner.web.dashboard.frame import Frame, Said
-from backburner.web.problems import not_found
+from backburner.web.problems import forbidden, not_found
 from backburner.web.rights import Permission
 from backburner.web.site import Site
 from backburner.workers import WorkerState
@@ -45,6 +45,8 @@ class WorkersPage:
     async def tell(self, request: Request, worker_id: str, word: str) -> Response:
         """Ask something of one, or of all."""
         visitor = await self._site.access.allowed(request, Permission.WORKERS_CONTROL)
+        if not visitor.rights.everywhere(Permission.WORKERS_CONTROL):
+            raise forbidden("Workers are for everything: this needs workers.control without limits.")
         if word not in _SAID:
             raise not_found()
         operator = self._site.operator(visitor)
