@@ -9,6 +9,7 @@ from typing import Any
 
 import django
 import pymysql
+from asgiref.sync import SyncToAsync
 from django.conf import settings
 from django.http import HttpResponse, StreamingHttpResponse
 from django.urls import include, path
@@ -114,12 +115,19 @@ def _pattern() -> tempfile.TemporaryDirectory[str]:
 
 def use_databases(**urls: str) -> None:
     """Let the project have these databases, by alias, in place of those it had."""
+    _forget_connections()
+    # Async views have theirs in the one thread that asgiref keeps for what is sync in them.
+    SyncToAsync.single_thread_executor.submit(_forget_connections).result()
+    settings.DATABASES = {alias: as_django_says(url) for alias, url in urls.items()}
+    vars(connections)["settings"] = connections.configure_settings(settings.DATABASES)
+
+
+def _forget_connections() -> None:
+    """Of the thread that calls it."""
     connections.close_all()
     for alias in list(connections.settings):
         if hasattr(connections._connections, alias):
             del connections[alias]
-    settings.DATABASES = {alias: as_django_says(url) for alias, url in urls.items()}
-    vars(connections)["settings"] = connections.configure_settings(settings.DATABASES)
 
 
 def as_django_says(url: str) -> dict[str, Any]:
