@@ -47,7 +47,7 @@ async def web(request: HttpRequest, path: str) -> HttpResponseBase:
 
 
 # Django refuses async views inside of a request's transaction; here each call has one of its own.
-web._non_atomic_requests = set(connections)  # type: ignore[attr-defined]
+web._non_atomic_requests = set(connections)
 
 
 def _through_wsgi(request: Any, root: str, path: str, more: dict[str, Any]) -> HttpResponseBase:
