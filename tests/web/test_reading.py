@@ -196,9 +196,9 @@ def test_a_running_job_is_asked_to_stop(shop: Shop, worker: Worker) -> None:
     job = shop.patient.options(owner="lena").enqueue()
     assert shop.reached.wait(30)
     lena = as_user(shop, "lena")
+    assert as_user(shop, "boss").ask("DELETE", f"/jobs/{job.id}").status_code == 409
     asked = lena.post(f"/jobs/{job.id}/cancel")
     assert (asked.status_code, asked.json()["cancel_requested"]) == (202, True)
-    assert as_user(shop, "boss").ask("DELETE", f"/jobs/{job.id}").status_code == 409
     assert job.wait(30)
     assert job.refresh().state is JobState.CANCELLED
 
