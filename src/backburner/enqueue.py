@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime
@@ -212,6 +212,15 @@ class JobEnqueuer:
     def transaction(self, target: object) -> TransactionBlock:
         """A block whose jobs are stored on the caller's connection."""
         return TransactionBlock(self._current, CallersTransaction(self._database, target))
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """A block into which no block around it reaches: what is enqueued goes where it says itself."""
+        token = self._current.set(None)
+        try:
+            yield
+        finally:
+            self._current.reset(token)
 
     def put(self, job: NewJob) -> Job:
         """Store a row that was made elsewhere, where the surrounding block says."""

@@ -1,5 +1,6 @@
 """`FastAPIBackburner` and `StarletteBackburner` in real apps: login, sessions, background tasks, templates."""
 
+import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -31,6 +32,7 @@ from backburner.route_jobs import Identity, background_route
 from backburner.web import User, api_token
 from backburner.worker import Worker, WorkerOptions
 from tests.contrib.conftest import output
+from tests.web.listening import Listener
 
 SECRET = "a secret for tests, long enough"
 
@@ -282,6 +284,45 @@ def test_jobs_are_there_with_the_commit_of_the_session(
 
     stored = shop.browser().post("/start").json()
     assert [job.id for job in jobs.find()] == ([stored] if commit else [])
+
+
+def test_an_app_around_it_is_told_that_it_has_no_users(shop: Shop) -> None:
+    outer = FastAPI(dependencies=[shop.backburner.owner])
+    outer.add_api_route("/start", lambda: None, methods=["POST"])
+    with pytest.raises(InvalidOption, match="Attach to the outermost app"):
+        TestClient(outer, cookies={"who": "ada"}).post("/start")
+
+
+@pytest.mark.parametrize("before", ["signed-in", "enlisted"])
+def test_a_pipelined_request_has_neither_user_nor_transaction_of_the_one_before(
+    shop: Shop, jobs: Backburner, work: Task[[int], int], before: str
+) -> None:
+    @shop.app.post("/signed-in", dependencies=[shop.backburner.owner])
+    async def signed_in() -> None:
+        await work.aenqueue(1)
+
+    @shop.app.post("/enlisted", dependencies=[shop.backburner.owner])
+    async def enlisted(session: Annotated[AsyncSession, shop.backburner.enlisted(shop.get_session)]) -> None:
+        await work.aenqueue(1)
+        await session.commit()
+
+    @shop.app.post("/second")
+    async def second() -> None:
+        await work.aenqueue(2)
+
+    listener = Listener(shop.app, shop.backburner.web)
+    listener.start()
+    try:
+        head = "Host: localhost\r\nContent-Length: 0\r\n"
+        text = f"POST /{before} HTTP/1.1\r\n{head}Cookie: who=ada\r\n\r\n"
+        text += f"POST /second HTTP/1.1\r\n{head}Connection: close\r\n\r\n"
+        with socket.create_connection(listener.address, 20) as connection:
+            connection.sendall(text.encode())
+            answers = b"".join(iter(lambda: connection.recv(65_536), b""))
+    finally:
+        listener.stop()
+    assert answers.count(b"HTTP/1.1 200 OK") == 2, answers
+    assert [(job.title, job.owner) for job in found(jobs)] == [("Work 1", "ada"), ("Work 2", None)]
 
 
 @pytest.mark.parametrize("commit", [True, False])

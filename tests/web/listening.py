@@ -18,7 +18,8 @@ class Listener:
     def __init__(self, app: ASGIApp, backburner: FastAPI, port: int = 0) -> None:
         self._backburner = backburner
         self._socket = socket.create_server(("127.0.0.1", port))
-        self.url = f"http://localhost:{self._socket.getsockname()[1]}"
+        self.address: tuple[str, int] = self._socket.getsockname()
+        self.url = f"http://localhost:{self.address[1]}"
         self.server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5))
         self._thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self._socket]})
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextvars import ContextVar
 from typing import Any
 
 from fastapi import Depends, FastAPI
@@ -15,6 +14,7 @@ from backburner.backburner import Backburner
 from backburner.contrib.fastapi.asking import Asked
 from backburner.contrib.starlette.background import DurableTasks
 from backburner.contrib.starlette.extension import StarletteBackburner
+from backburner.contrib.starlette.surroundings import at_hand
 from backburner.errors import InvalidOption
 from backburner.route_jobs import Identity
 from backburner.worker import WorkerOptions
@@ -47,12 +47,14 @@ class FastAPIBackburner(StarletteBackburner):
             routes=routes,
         )  # fmt: skip
         self._dependency = user
-        self._signed_in: ContextVar[str | None] = ContextVar("backburner_owner", default=None)
-        jobs.surroundings.add(owner=self._signed_in.get)
+        self._signed_in = f"backburner.owner.{id(self):x}"
+        jobs.surroundings.add(owner=self._found_owner)
 
     @property
     def owner(self) -> Any:
         """A dependency: who is signed in owns what the endpoint enqueues. It gives the `User`, or None.
+
+        It is for the app that Backburner is attached to, and for routers and apps in it.
 
         app = FastAPI(dependencies=[backburner.owner])      # or of a router, or of one endpoint
         """
@@ -62,8 +64,10 @@ class FastAPIBackburner(StarletteBackburner):
         asked = Depends(self._dependency)
 
         async def owner(person: Any = asked) -> Any:
-            user = self._people.user(person)
-            self._signed_in.set(None if user is None else user.id)
+            user, here = self._people.user(person), at_hand()
+            if here is None:
+                raise InvalidOption("owner", self._app, "is not the app of this request", "Attach to the outermost app")
+            here.scope[self._signed_in] = None if user is None else user.id
             return user
 
         return Depends(owner)
@@ -100,3 +104,7 @@ class FastAPIBackburner(StarletteBackburner):
                 yield opened
 
         return Depends(enlisted)
+
+    def _found_owner(self) -> str | None:
+        here = at_hand()
+        return None if here is None else here.scope.get(self._signed_in)

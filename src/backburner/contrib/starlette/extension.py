@@ -78,7 +78,7 @@ class StarletteBackburner:
             holding_page=self._holding_page,
         )
         app.mount(self._at, self._serve, name=NAME)
-        app.add_middleware(ScopeAtHand)
+        app.add_middleware(ScopeAtHand, jobs=jobs)
         jobs.surroundings.add(owner=self._owner)
         app.router.lifespan_context = self._lifespan_around(app.router.lifespan_context)
         if templates is not None:
