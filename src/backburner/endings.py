@@ -11,10 +11,11 @@ from backburner.control import Control
 from backburner.ending import Ending, Teller
 from backburner.enqueue import JobEnqueuer
 from backburner.errors import InvalidOption, JobNotFound
-from backburner.job import Job
+from backburner.job import Job, JobFilter
 from backburner.outcome import Skip, Wait
 from backburner.registry import Registry
 from backburner.retry import RetryPolicy
+from backburner.states import JobState
 from backburner.task import Task, declare
 from backburner.title import readable
 
@@ -30,7 +31,7 @@ class Endings:
 
     def __init__(self, registry: Registry, enqueuer: JobEnqueuer, control: Control) -> None:
         self._registry, self._enqueuer, self._control = registry, enqueuer, control
-        self._tasks: dict[str, Task[[str], None]] = {}
+        self._tasks: dict[str, Task[[str], str]] = {}
 
     def __bool__(self) -> bool:
         """Whether there is anybody who tells."""
@@ -51,6 +52,7 @@ class Endings:
     def tell(self, job: Job, by: Iterable[str] | None = None) -> None:
         """Have tellers, all or those named by `by`, told when this job is done, whatever its end: once each.
 
+        A job that a person runs again has another end: that has to be asked for again, and is told once as well.
         Each is called by a job that comes after this one. It is stored where an enqueue at this place would be: in the
         transaction of the block around it. Raises `InvalidOption` where nobody tells.
         """
@@ -64,22 +66,32 @@ class Endings:
         title = job.title or readable(job.task)
         for name in names:
             task = self._tasks[name].options(
-                after=[job], after_failed="run", idempotency_key=job.id, queue=job.queue, priority=job.priority,
-                title=f"Tell that {title} is done"[:200],
+                after=[job], after_failed="run", unique="live", identifier=job.id, queue=job.queue,
+                priority=job.priority, title=f"Tell that {title} is done"[:200],
             )  # fmt: skip
             # Nobody's: it stands in no list of a user's own jobs.
             call = task.new_job(self._enqueuer.new_id(), self._control.now(), (job.id,), {}, captures=False)
             self._enqueuer.put(call)
 
-    def _task(self, teller: Teller, name: str, retry: RetryPolicy) -> Task[[str], None]:
-        def tell(job: str) -> None:
-            answer = teller(self._ending(job))
+    def _task(self, teller: Teller, name: str, retry: RetryPolicy) -> Task[[str], str]:
+        def tell(job: str) -> str:
+            ending = self._ending(job)
+            which = ending.at.isoformat()
+            if which == self._told(name, job):
+                raise Skip("This end was told before.")
+            answer = teller(ending)
             if inspect.isawaitable(answer):
                 asyncio.run(_awaited(answer))
+            return which
 
-        made: Task[[str], None] = declare(tell, self._enqueuer, {"name": PREFIX + name, "retry": retry})
+        made: Task[[str], str] = declare(tell, self._enqueuer, {"name": PREFIX + name, "retry": retry})
         self._registry.add(made, listed=False)
         return made
+
+    def _told(self, name: str, job_id: str) -> str | None:
+        """Which end was told last: who asked at the same moment was too late to find that it had been asked for."""
+        before = JobFilter(task=PREFIX + name, identifier=job_id, states=frozenset({JobState.SUCCEEDED}))
+        return next((call.result() for call in self._control.find(before, 1)), None)
 
     def _ending(self, job_id: str) -> Ending:
         try:

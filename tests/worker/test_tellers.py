@@ -53,6 +53,26 @@ def test_each_end_is_told_and_once_however_often_it_was_asked_for(world: World, 
     assert len(told) == 3
 
 
+def test_each_end_of_a_job_that_runs_again_is_told_once(world: World, told: list[Ending]) -> None:
+    jobs = world.jobs
+    job = jobs.registry.require("shop.export_orders").enqueue("fail")
+    jobs.endings.tell(job)
+    with Worker(jobs, EMBEDDED):
+        wait_until(lambda: len(told) == 1, "the first end is told")
+        wait_until(lambda: jobs.control.count(_open()) == 0, "the call for it has ended")
+        # Too late: this end was told.
+        jobs.endings.tell(job)
+        wait_until(lambda: jobs.control.count(_open()) == 0, "nothing more is to come")
+    assert len(told) == 1
+    again = jobs.retry(job)
+    jobs.endings.tell(again)
+    jobs.endings.tell(again)
+    with Worker(jobs, EMBEDDED):
+        wait_until(lambda: len(told) == 2, "the second end is told")
+        wait_until(lambda: jobs.control.count(_open()) == 0, "nothing more is to come")
+    assert [(ending.job, ending.attempt) for ending in told] == [(job.id, 1), (job.id, 2)]
+
+
 def _open() -> JobFilter:
     return JobFilter(states=frozenset(JobState) - FINAL)
 
