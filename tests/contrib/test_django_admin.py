@@ -130,6 +130,19 @@ def test_acting_on_many(jobs: Backburner, testing: JobsTesting) -> None:
     assert said(browser.post(LIST, {"verb": ""}, follow=True)) == ["Choose jobs, and what to do with them."]
 
 
+def test_acting_where_each_request_is_a_transaction(jobs: Backburner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On SQLite the request would hold the lock that the action on jobs waits for."""
+    monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", True)
+    job = jobs.task(name="shop.add", title="Add")(lambda: 3).enqueue()
+    _, browser = staff("olga", "view_job", "change_job", "delete_job")
+    page = f"{LIST}{job.id}/change/"
+    assert said(browser.post(LIST, {"verb": "cancel", "job": [job.id]}, follow=True)) == [
+        "1 job cancelled, or asked to stop."
+    ]
+    assert said(browser.post(page, {"verb": "retry"}, follow=True)) == ["1 job put back in line."]
+    assert jobs.get(job.id).state is JobState.QUEUED
+
+
 def test_the_page_of_a_job(jobs: Backburner, testing: JobsTesting) -> None:
     from backburner import current_job
 

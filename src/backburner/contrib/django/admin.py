@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import connections
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, path, reverse
@@ -30,10 +32,9 @@ class JobAdmin(admin.ModelAdmin):
 
     def get_urls(self) -> list[Any]:
         """The list and the page of a job; nothing else is there to be asked for."""
-        view = self.admin_site.admin_view
         return [
-            path("", view(self.changelist_view), name="backburner_job_changelist"),
-            path("<str:object_id>/change/", view(self.change_view), name="backburner_job_change"),
+            path("", self._view(self.changelist_view), name="backburner_job_changelist"),
+            path("<str:object_id>/change/", self._view(self.change_view), name="backburner_job_change"),
         ]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -97,6 +98,13 @@ class JobAdmin(admin.ModelAdmin):
         for sentence in refused:
             messages.warning(request, sentence)
         return HttpResponseRedirect(back)
+
+    def _view(self, function: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        view: Any = self.admin_site.admin_view(function)
+        # What is done to jobs is done on a connection of Backburner's own. With ATOMIC_REQUESTS that would wait for
+        # the transaction of this request, which on SQLite has the only lock.
+        view._non_atomic_requests = set(connections)
+        return cast("Callable[..., HttpResponse]", view)
 
     def _list(self) -> str:
         return str(reverse("admin:backburner_job_changelist", current_app=self.admin_site.name))
