@@ -125,6 +125,10 @@ class JobEnqueuer:
         """Who is signed in where the call is made, if anybody knows."""
         return self._surroundings.owner()
 
+    async def loaded(self) -> None:
+        """Await this in a coroutine, before a thread enqueues for it."""
+        await self._surroundings.loaded()
+
     def sealed(self, job: NewJob) -> NewJob:
         """The row with its signature, where rows are signed."""
         return self._seal(job)
@@ -160,6 +164,7 @@ class JobEnqueuer:
 
     async def aenqueue(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Job:
         """Store one call without blocking the event loop; also in an asynchronous SQLAlchemy transaction."""
+        await self.loaded()
         destination = self._destination(task)
         if not isinstance(destination, CallersTransaction):
             return await asyncio.to_thread(self._send, task, args, kwargs, destination)

@@ -9,6 +9,7 @@ from typing import Any, Protocol, Unpack
 from backburner.errors import InvalidOption
 from backburner.job import Job
 from backburner.options import CallOptions
+from backburner.surroundings import Surroundings
 from backburner.target import Pairs
 
 
@@ -39,6 +40,7 @@ class RouteDoor(Protocol):
 class Requesting:
     """Knows the app's `RouteJobs`, once there is one."""
 
+    surroundings: Surroundings
     _routes: RouteDoor | None = None
 
     def route(self, method: str, path: str, **options: Unpack[RouteOptions]) -> Job:
@@ -54,4 +56,5 @@ class Requesting:
 
     async def aroute(self, method: str, path: str, **options: Unpack[RouteOptions]) -> Job:
         """`route` in a thread."""
+        await self.surroundings.loaded()
         return await asyncio.to_thread(lambda: self.route(method, path, **options))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 from backburner.errors import InvalidOption
@@ -11,6 +11,7 @@ T = TypeVar("T")
 
 Owner = Callable[[], str | None]
 Connection = Callable[[], object | None]
+Load = Callable[[], Awaitable[object]]
 
 
 class Surroundings:
@@ -23,17 +24,27 @@ class Surroundings:
     def __init__(self) -> None:
         self._owners: tuple[Owner, ...] = ()
         self._connections: tuple[Connection, ...] = ()
+        self._loads: tuple[Load, ...] = ()
 
-    def add(self, *, owner: Owner | None = None, connection: Connection | None = None) -> None:
+    def add(
+        self, *, owner: Owner | None = None, connection: Connection | None = None, load: Load | None = None
+    ) -> None:
         """Ask these too. `owner` gives the id of who is signed in, `connection` what `jobs.transaction` takes.
 
-        Raises `InvalidOption`.
+        A coroutine that enqueues lets a thread do it, and in that thread `owner` is asked; before, it awaits `load`,
+        for an owner that is not to be looked up in any thread. Raises `InvalidOption`.
         """
-        for name, given in {"owner": owner, "connection": connection}.items():
+        for name, given in {"owner": owner, "connection": connection, "load": load}.items():
             if given is not None and not callable(given):
                 raise InvalidOption(name, given, "cannot be called", "Pass a function without parameters")
         self._owners += () if owner is None else (owner,)
         self._connections += () if connection is None else (connection,)
+        self._loads += () if load is None else (load,)
+
+    async def loaded(self) -> None:
+        """Await this in a coroutine, before a thread asks who is signed in."""
+        for load in self._loads:
+            await load()
 
     def owner(self) -> str | None:
         """Who is signed in, as the first says that knows."""

@@ -44,6 +44,17 @@ def test_who_is_signed_in_owns_what_is_enqueued(jobs: Backburner, work: Task[[in
     assert (found, jobs.get(listed).owner) == ([None, "ada", "bob", "ada"], "ada")
 
 
+def test_a_coroutine_loads_the_owner_before_a_thread_asks(jobs: Backburner, work: Task[[int], None]) -> None:
+    loaded: dict[str, str] = {}
+
+    async def load() -> None:
+        loaded["owner"] = "ada"
+
+    jobs.surroundings.add(owner=lambda: loaded.get("owner"), load=load)
+    assert jobs.get(work.enqueue(1).id).owner is None
+    assert jobs.get(asyncio.run(work.aenqueue(2)).id).owner == "ada"
+
+
 def test_what_is_enqueued_joins_the_open_transaction(
     jobs: Backburner, work: Task[[int], None], session: Session
 ) -> None:

@@ -181,6 +181,12 @@ def unmarked(request: Any) -> HttpResponse:
     return HttpResponse("unmarked")
 
 
+async def start(request: Any) -> HttpResponse:
+    jobs = project_jobs()
+    job = await jobs.registry.require("add").aenqueue()
+    return HttpResponse(job.id)
+
+
 class Report(View):
     @background_route
     def get(self, request: Any, number: int) -> HttpResponse:
@@ -217,6 +223,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("build/", build),
     path("who/", who, name="who"),
+    path("start/", start),
     path("powers/", powers),
     path("unmarked/", unmarked),
     path("report/<int:number>/", Report.as_view(), name="report"),

@@ -16,9 +16,11 @@ from tests.waiting import wait_until
 from tests.web.shop import events_of
 
 # Behind the settings, which that module makes.
+from asgiref.sync import sync_to_async  # isort: skip
 from django.contrib.auth.models import Permission, User  # isort: skip
 from django.core.handlers.asgi import ASGIHandler  # isort: skip
 from django.db import connections  # isort: skip
+from django.db.backends.signals import connection_created  # isort: skip
 from django.test import AsyncClient, Client  # isort: skip
 
 from backburner.contrib.django import site  # isort: skip
@@ -99,6 +101,29 @@ def test_what_is_posted_arrives(jobs: Backburner, people: dict[str, Any]) -> Non
         answer = asyncio.run(_awaited(sent)) if kind is AsyncClient else sent
         assert answer.status_code == 202, answer.content
         assert jobs.get(answer.json()["id"]).owner == str(people["owner"].pk)
+
+
+def test_an_async_view_loads_its_user_where_django_does(jobs: Backburner, people: dict[str, Any]) -> None:
+    """Each thread has a connection of its own, and Django looks after that of its own thread alone."""
+    jobs.task(name="add")(lambda: 3)
+    browser = signed_in(people["owner"], AsyncClient)
+    connections.close_all()
+    threads: list[str] = []
+
+    def connected(**_: Any) -> None:
+        threads.append(threading.current_thread().name)
+
+    async def started() -> tuple[Any, str]:
+        own = await sync_to_async(lambda: threading.current_thread().name)()
+        return await browser.get("/start/"), own
+
+    connection_created.connect(connected)
+    try:
+        answer, own = asyncio.run(started())
+    finally:
+        connection_created.disconnect(connected)
+    assert jobs.get(answer.content.decode()).owner == str(people["owner"].pk)
+    assert set(threads) == {own}
 
 
 async def _awaited(what: Any) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.http import HttpResponseForbidden
 
 from backburner.grant import HEADER
@@ -54,6 +54,15 @@ def signed_in() -> str | None:
     """The key of who is signed in where this is called from; None outside of requests, and for nobody."""
     person: Any = getattr(_request.get(), "user", None)
     return str(person.pk) if getattr(person, "is_authenticated", False) else None
+
+
+async def load_signed_in() -> None:
+    """Have Django load who is signed in, in its own thread for what is sync in an async view.
+
+    It does when it is asked first, with a connection of the thread that asks; those of others nobody looks after.
+    """
+    if _request.get() is not None:
+        await sync_to_async(signed_in)()
 
 
 def _enter(request: Any) -> Any:

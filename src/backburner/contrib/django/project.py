@@ -13,7 +13,7 @@ from backburner.contrib.django.address import address_of, in_memory
 from backburner.contrib.django.atomic import Atomic
 from backburner.contrib.django.configuration import configuration
 from backburner.contrib.django.idle import IdleConnections
-from backburner.contrib.django.middleware import signed_in
+from backburner.contrib.django.middleware import load_signed_in, signed_in
 from backburner.errors import SettingsError
 from backburner.settings import Settings
 from backburner.store.store import Store
@@ -34,7 +34,7 @@ def project_jobs() -> Backburner:
         # Not here: a test runner puts another database behind the alias before the first connection is made.
         jobs._database.open_store = lambda settings: stores.open(settings_of(alias, settings))
         jobs.surroundings.add(connection=Atomic(jobs, alias).connection)
-    jobs.surroundings.add(owner=signed_in)
+    jobs.surroundings.add(owner=signed_in, load=load_signed_in)
     jobs.app = PROGRAM
     jobs.hooks.add(IdleConnections())
     return jobs
