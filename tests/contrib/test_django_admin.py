@@ -1,5 +1,6 @@
 """Jobs in Django's admin, and its actions in the background."""
 
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +11,11 @@ import pytest
 from backburner import Backburner, JobState, PermanentError
 from backburner.testing import JobsTesting
 from backburner.web.rights import Permission as Right
-from tests.contrib.django_project import use_database
+from tests.contrib.django_project import PeopleAdmin, use_database
 
 # Behind the settings, which that module makes.
 from django.contrib.auth.models import Permission, User  # isort: skip
+from django.core.exceptions import PermissionDenied  # isort: skip
 from django.db import connections  # isort: skip
 from django.test import Client  # isort: skip
 
@@ -249,6 +251,46 @@ def test_who_may_not_any_more(
     testing.drain()
     assert (job.refresh().state, job.refresh().reason) == (JobState.FAILED, reason)
     assert User.objects.filter(username__startswith="user", is_active=False).count() == 0
+
+
+@pytest.mark.parametrize("in_background", [True, False])
+def test_a_check_around_an_action_holds_in_the_background(
+    jobs: Backburner, testing: JobsTesting, monkeypatch: pytest.MonkeyPatch, in_background: bool
+) -> None:
+    """Somebody else's decorator says with `functools.wraps` what it is around, and is not to be taken off for that."""
+    _, browser = staff("olga", "view_user", "change_user")
+    keys = people(150)
+    act(browser, keys)
+    original = PeopleAdmin.get_actions
+
+    def checked(self: Any, request: Any) -> dict[str, Any]:
+        def check(function: Any) -> Any:
+            @functools.wraps(function)
+            def inner(model_admin: Any, request: Any, queryset: Any) -> Any:
+                raise PermissionDenied("Not on a Monday.")
+
+            return inner
+
+        return {name: (check(one), *rest) for name, (one, *rest) in original(self, request).items()}
+
+    monkeypatch.setattr(PeopleAdmin, "get_actions", checked)
+    if not in_background:
+        monkeypatch.setattr(PeopleAdmin, "background_actions", ())
+    (job,) = jobs.find()
+    testing.drain()
+    assert "Not on a Monday." in (job.refresh().error or "")
+    assert User.objects.filter(pk__in=keys, is_active=False).count() == 0
+
+
+def test_more_than_the_threshold_at_a_time_is_one_job(
+    jobs: Backburner, testing: JobsTesting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PeopleAdmin, "background_batch", 1_000)
+    _, browser = staff("olga", "view_user", "change_user")
+    keys = people(150)
+    act(browser, keys)
+    testing.drain(raises=True)
+    assert (len(jobs.find()), User.objects.filter(pk__in=keys, is_active=False).count()) == (1, 150)
 
 
 def test_a_page_as_an_answer_fails_the_job(jobs: Backburner, testing: JobsTesting) -> None:

@@ -79,6 +79,9 @@ class BackgroundActions:
     def _deciding(self, function: Callable[..., Any], name: str, label: str) -> Callable[..., Any]:
         @wraps(function)
         def decide(model_admin: Any, request: HttpRequest, queryset: Any) -> Any:
+            if isinstance(request, _OfJob):
+                # Decided: this is the background. So nothing is taken off that others have put around it.
+                return function(model_admin, request, queryset)
             count = queryset.count()
             if not self.runs_in_background(request, name, count):
                 return function(model_admin, request, queryset)
@@ -118,7 +121,6 @@ def run_action(
     found = model_admin.get_actions(request).get(action) if model_admin.admin_site.has_permission(request) else None
     if found is None:
         raise PermanentError(f"{user} may not do this any more, or the action is gone.")
-    function = getattr(found[0], "__wrapped__", found[0])
     keys, size = selected.keys(), max(1, model_admin.background_batch)
     begin = int(job.last_checkpoint or 0)
     job.expect(len(keys), str(model_admin.opts.verbose_name_plural))
@@ -126,7 +128,7 @@ def run_action(
     for start in range(begin, len(keys), size):
         batch = keys[start : start + size]
         with transaction.atomic():
-            answer = function(model_admin, request, model_admin.get_queryset(request).filter(pk__in=batch))
+            answer = found[0](model_admin, request, model_admin.get_queryset(request).filter(pk__in=batch))
         if answer is not None:
             raise PermanentError("The action answered with a page, and nobody sees one in the background.")
         job.checkpoint(start + len(batch))
@@ -146,6 +148,10 @@ def selected_of(keys: Sequence[Any]) -> Selected:
         else:
             ranges.append((key, key))
     return Selected(single, ranges)
+
+
+class _OfJob(HttpRequest):
+    """What an action takes, in a job, for the request that asked for it."""
 
 
 class _Told:
@@ -199,8 +205,7 @@ def _person(key: str) -> Any:
 
 
 def _request(person: Any, form: list[tuple[str, list[str]]], told: _Told) -> HttpRequest:
-    """What the action takes for the request that asked for it."""
-    request: Any = HttpRequest()
+    request: Any = _OfJob()
     request.method, request.user, request._messages = "POST", person, told
     request.META = {"SERVER_NAME": "localhost", "SERVER_PORT": "80"}
     request.POST = QueryDict(mutable=True)
