@@ -3,7 +3,9 @@
 import asyncio
 import dataclasses
 import importlib
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -235,23 +237,29 @@ def test_a_task_belongs_to_the_transaction(jobs: Backburner) -> None:
         result.refresh()
 
 
+@contextmanager
+def hearing(**receivers: Any) -> Iterator[None]:
+    """Receivers by the names of signals."""
+    for name, receiver in receivers.items():
+        getattr(signals, name).connect(receiver)
+    try:
+        yield
+    finally:
+        for name, receiver in receivers.items():
+            getattr(signals, name).disconnect(receiver)
+
+
 def test_signals_around_a_run(testing: JobsTesting) -> None:
     heard: list[tuple[str, Any, Any]] = []
 
     def hear(name: str) -> Any:
         return lambda sender, task_result, **_: heard.append((name, sender, task_result.status))
 
-    hearing = {name: hear(name) for name in ("task_enqueued", "task_started", "task_finished")}
-    for name, receiver in hearing.items():
-        getattr(signals, name).connect(receiver)
-    try:
+    with hearing(**{name: hear(name) for name in ("task_enqueued", "task_started", "task_finished")}):
         own.add.enqueue(1)
         own.fails.enqueue("value")
         own.patient.enqueue(2)
         testing.drain(with_retries=True)
-    finally:
-        for name, receiver in hearing.items():
-            getattr(signals, name).disconnect(receiver)
     assert {sender for _, sender, _ in heard} == {backend.BackburnerBackend}
     told = [(name, status) for name, _, status in heard]
     assert told.count(("task_enqueued", Status.READY)) == 3
@@ -259,6 +267,46 @@ def test_signals_around_a_run(testing: JobsTesting) -> None:
     assert told.count(("task_finished", Status.SUCCESSFUL)) == 2
     assert told.count(("task_finished", Status.FAILED)) == 1
     assert len(told) == 10
+
+
+def test_who_hears_of_the_end_can_see_all_of_it(testing: JobsTesting) -> None:
+    ended: dict[str, Any] = {}
+    raised: dict[str, Any] = {}
+
+    def hear(task_result: Any, **_: Any) -> None:
+        ended[task_result.id], raised[task_result.id] = task_result, sys.exception()
+
+    good, other, bad, late = [
+        own.add.enqueue(1), own.multiply.enqueue(6, 7), own.fails.enqueue("own"), own.patient.enqueue(3)
+    ]  # fmt: skip
+    with hearing(task_finished=hear):
+        testing.drain(with_retries=True)
+    for result in (good, other, bad, late):
+        result.refresh()
+        for known in ("status", "errors", "_return_value", "attempts", "started_at", "last_attempted_at"):
+            assert getattr(ended[result.id], known) == getattr(result, known)
+        assert ended[result.id].finished_at >= result.started_at
+    assert [ended[one.id].return_value for one in (good, other, late)] == [2, 42, 3]
+    assert [len(ended[one.id].errors) for one in (good, bad, late)] == [0, 1, 2]
+    assert type(raised[bad.id]) is own.Unheard, "a receiver that logs what is handled logs it"
+    assert (raised[good.id], raised[late.id]) == (None, None)
+
+
+@pytest.mark.parametrize(("task", "said"), [("fails", "ValueError: This failed"), ("opaque", "TypeError: Unsupported")])
+def test_what_a_run_says_in_the_log(
+    testing: JobsTesting, caplog: pytest.LogCaptureFixture, task: str, said: str
+) -> None:
+    with caplog.at_level("DEBUG", backend._HOME):
+        result = getattr(own, task).enqueue(*["value"] * (task == "fails"))
+        testing.drain()
+    lines = [record for record in caplog.records if record.name == backend._HOME]
+    path = f"Task id={result.id} path={own.__name__}.{task}"
+    assert [(record.levelname, record.getMessage()) for record in lines] == [
+        ("DEBUG", f"{path} enqueued backend=default"),
+        ("INFO", f"{path} state=RUNNING"),
+        ("ERROR", f"{path} state=FAILED"),
+    ]
+    assert said in (lines[-1].exc_text or "")
 
 
 @pytest.mark.usefixtures("small")

@@ -233,9 +233,16 @@ def _raise_first(results: list[JobResult]) -> None:
 
 def _outside_of_loops(work: Callable[[], T]) -> T:
     """Do it here, or, where an event loop runs, in another thread, for async jobs have a loop of their own."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if not _in_a_loop():
         return work()
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(copy_context().run, work).result()
+
+
+def _in_a_loop() -> bool:
+    """Apart, so that no job runs where an exception is handled, and finds it."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

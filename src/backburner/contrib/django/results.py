@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from traceback import format_exception
 from typing import Any
 
 from django.conf import settings as project
@@ -40,6 +41,15 @@ def errors_of(attempts: Iterable[AttemptRecord]) -> Iterator[tuple[str, str]]:
     for attempt in attempts:
         if attempt.error_type is not None and attempt.traceback is not None:
             yield _path(attempt.error_type, attempt.traceback), attempt.traceback
+
+
+def error_of(error: BaseException) -> dict[str, str]:
+    """`exception_class_path` and `traceback` of one that is here."""
+    kind = type(error)
+    return {
+        "exception_class_path": f"{kind.__module__}.{kind.__qualname__}",
+        "traceback": "".join(format_exception(error)),
+    }
 
 
 def workers_of(job: Job, attempts: Mapping[int, AttemptRecord]) -> list[str]:

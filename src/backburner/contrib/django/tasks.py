@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
@@ -24,7 +25,15 @@ from django.utils import timezone
 from backburner.backburner import Backburner
 from backburner.context import current_job
 from backburner.contrib.django.project import project_jobs
-from backburner.contrib.django.results import arguments_of, errors_of, local, return_value_of, status_of, workers_of
+from backburner.contrib.django.results import (
+    arguments_of,
+    error_of,
+    errors_of,
+    local,
+    return_value_of,
+    status_of,
+    workers_of,
+)
 from backburner.errors import JobNotFound, MissingExtra
 from backburner.hooks import Attempt, Hook
 from backburner.job import Job
@@ -110,13 +119,13 @@ class BackburnerBackend(_BaseTaskBackend):
         attempts: dict[int, AttemptRecord] = {}
         if job.attempt:
             attempts = dict(project_jobs().store.jobs.attempts(job.id))
-        first = next(iter(attempts.values()), None)
+        number, first = next(iter(attempts.items()), (job.attempt, None))
         result = _base.TaskResult(
             task=task,
             id=job.id,
             status=_base.TaskResultStatus[status_of(job.state)],
             enqueued_at=local(job.created_at),
-            started_at=local(first.started_at if first is not None else job.started_at),
+            started_at=local(first.started_at if first is not None and number < job.attempt else job.started_at),
             last_attempted_at=local(job.started_at),
             finished_at=local(job.finished_at),
             backend=self.alias,
@@ -131,6 +140,10 @@ class BackburnerBackend(_BaseTaskBackend):
         return result
 
 
+_returned: ContextVar[list[Any] | None] = ContextVar("backburner_returned", default=None)
+"""Where a body leaves what it returns, for `task_finished`: it is stored behind the hooks."""
+
+
 def _runner(backend: Any, task: Any) -> Any:
     """What a worker calls for it."""
 
@@ -140,12 +153,18 @@ def _runner(backend: Any, task: Any) -> Any:
             return ()
         return (_base.TaskContext(task_result=backend.get_result(job.id)),)
 
+    def left(value: Any) -> Any:
+        plain, place = _plain(value), _returned.get()
+        if place is not None:
+            place.append(plain)
+        return plain
+
     def run(args: list[Any], kwargs: dict[str, Any]) -> Any:
-        return _plain(task.func(*leading(), *args, **kwargs))
+        return left(task.func(*leading(), *args, **kwargs))
 
     async def arun(args: list[Any], kwargs: dict[str, Any]) -> Any:
         context = await sync_to_async(leading)()
-        return _plain(await task.func(*context, *args, **kwargs))
+        return left(await task.func(*context, *args, **kwargs))
 
     made = arun if iscoroutinefunction(task.func) else run
     setattr(made, DECLARED, task)
@@ -159,17 +178,38 @@ class _Signals(Hook):
         self._backend = backend
 
     def before(self, attempt: Attempt) -> None:
+        attempt.notes[self] = []
+        _returned.set(attempt.notes[self])
         result = self._backend.get_result(attempt.id)
         _signals.task_started.send(type(self._backend), task_result=result)
 
     def after(self, attempt: Attempt) -> None:
         if attempt.outcome is None or not attempt.outcome.final:
             return
-        result = self._backend.get_result(attempt.id)
+        result, error = self._backend.get_result(attempt.id), attempt.error
         # The end is stored behind the hooks.
-        object.__setattr__(result, "status", _base.TaskResultStatus[status_of(attempt.outcome)])
-        object.__setattr__(result, "finished_at", local(attempt.ended_at))
-        _signals.task_finished.send(type(self._backend), task_result=result)
+        known: dict[str, Any] = {"status": _base.TaskResultStatus[status_of(attempt.outcome)]}
+        known["finished_at"] = local(attempt.ended_at)
+        if attempt.outcome is JobState.SUCCEEDED:
+            known["_return_value"] = next(iter(attempt.notes[self]), None)
+        elif error is not None:
+            known["errors"] = [*result.errors, _base.TaskError(**error_of(error))]
+        for name, value in known.items():
+            object.__setattr__(result, name, value)
+        self._finished(result, error if attempt.outcome is JobState.FAILED else None)
+
+    def _finished(self, result: Any, error: BaseException | None) -> None:
+        """Send it, behind a failure from where that is handled: so the framework's log has the traceback."""
+        if error is None:
+            _signals.task_finished.send(type(self._backend), task_result=result)
+            return
+        trace = error.__traceback__
+        try:
+            raise error
+        except BaseException:  # noqa: BLE001 (it is the one raised here)
+            # Without this frame.
+            error.__traceback__ = trace
+            _signals.task_finished.send(type(self._backend), task_result=result)
 
 
 def _plain(value: Any) -> Any:
