@@ -12,12 +12,14 @@ from contextvars import ContextVar
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
+from backburner.block import STATEMENT_ROWS
+from backburner.bulk import Bulk
 from backburner.captured import Captured, Restore
 from backburner.configuring import Configuring
 from backburner.control import Control
 from backburner.database import Database
 from backburner.endings import Endings
-from backburner.enqueue import Bulk, JobEnqueuer, again
+from backburner.enqueue import JobEnqueuer, again
 from backburner.errors import InvalidOption
 from backburner.files import FileStore, open_files
 from backburner.hooks import Hooks
@@ -41,7 +43,7 @@ from backburner.settings import Settings
 from backburner.spec import spec_of
 from backburner.surroundings import Surroundings
 from backburner.task import Task, declare, stored_items
-from backburner.transaction import STATEMENT_ROWS, TransactionBlock
+from backburner.transaction import TransactionBlock
 from backburner.waiting import JobWatch
 from backburner.workers import Workers
 

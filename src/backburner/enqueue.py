@@ -10,13 +10,16 @@ from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
+from backburner.attachment import Attachment
+from backburner.block import STATEMENT_ROWS, Block, Destination, around
+from backburner.bulk import Bulk
 from backburner.captured import Captured
 from backburner.database import Database
 from backburner.errors import DuplicateJob, InvalidArgument, InvalidOption, JobNotFound
 from backburner.ids import Ids
-from backburner.job import Job, JobControl, NewJob, ready_counts
+from backburner.job import Job, JobControl, NewJob, SealedCookies, ready_counts
 from backburner.launch import Launcher
 from backburner.options import EnqueueOptions
 from backburner.relations import LAUNCH, LAUNCH_ALONE, parents_of_all
@@ -25,15 +28,9 @@ from backburner.settings import Settings
 from backburner.states import JobState
 from backburner.surroundings import Surroundings
 from backburner.task import Task
-from backburner.transaction import STATEMENT_ROWS, CallersTransaction, TransactionBlock
+from backburner.transaction import CallersTransaction, TransactionBlock
 
 _NONE: Mapping[str, str] = MappingProxyType({})
-
-
-class Destination(Protocol):
-    """Where new jobs go. `put` says which others stand for those that were not stored, by id."""
-
-    def put(self, jobs: Sequence[NewJob], size: int = STATEMENT_ROWS) -> Mapping[str, str]: ...
 
 
 class OwnTransaction:
@@ -57,43 +54,6 @@ class OwnTransaction:
         return stored.instead
 
 
-class Bulk:
-    """A `with` block whose jobs are stored together when it ends, and not at all when it raises."""
-
-    def __init__(self, current: ContextVar[Destination | None], outer: Destination, size: int) -> None:
-        self._current, self._outer, self._size = current, outer, size
-        self._jobs: list[NewJob] = []
-        self._instead: Mapping[str, str] = _NONE
-
-    def put(self, jobs: Sequence[NewJob], size: int = STATEMENT_ROWS) -> Mapping[str, str]:
-        self._jobs.extend(jobs)
-        # Who has a key is known when the block ends.
-        return _NONE
-
-    def __enter__(self) -> Bulk:
-        """Collect what is enqueued from here on, in this thread or asyncio task."""
-        self._token = self._current.set(self)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
-        """Store it all, in one transaction, unless the block raised."""
-        self._current.reset(self._token)
-        if kind is not None:
-            self._jobs.clear()
-        elif self._jobs:
-            self._instead = self._outer.put(self._jobs, self._size)
-
-    @property
-    def ids(self) -> list[str]:
-        """The ids of what was enqueued in the block so far; after it, those of equal jobs that stand for them."""
-        return [self.id_of(job.id) for job in self._jobs]
-
-    def id_of(self, job_id: str) -> str:
-        """The id of the job that stands for one of this block."""
-        found = self._instead.get(job_id, job_id)
-        return self._outer.id_of(found) if isinstance(self._outer, Bulk) else found
-
-
 class JobEnqueuer:
     """Makes rows of calls and puts them where the surrounding block says."""
 
@@ -105,7 +65,7 @@ class JobEnqueuer:
         self._surroundings, self._launcher = surroundings, launcher
         self._seal = sealing(database.settings)
         self._own = OwnTransaction(database)
-        self._current: ContextVar[Destination | None] = ContextVar("backburner_destination", default=None)
+        self._current: ContextVar[Block | None] = ContextVar("backburner_block", default=None)
 
     @property
     def settings(self) -> Settings:
@@ -137,16 +97,22 @@ class JobEnqueuer:
         """Store one call."""
         return self._send(task, args, kwargs, self._destination(task))
 
-    def enqueue_as(self, job_id: str, task: Task[..., Any], args: tuple[Any, ...]) -> Job:
-        """Store one call under an id that something of it was stored with already; in a transaction of our own."""
+    def enqueue_with(
+        self, job_id: str, task: Task[..., Any], args: tuple[Any, ...], files: Sequence[Attachment],
+        cookies: SealedCookies | None,
+    ) -> Job:  # fmt: skip
+        """Store one call with what has places of its own, in one transaction: files whose bytes are stored already
+        under the id, and cookies.
+        """
         job = task.new_job(job_id, self._database.store.clock.now(), args, {})
-        return self._stored(job, self._own, self._own.put((job,)))
+        job, destination = job._replace(files=tuple(files), cookies=cookies), self._destination(task)
+        return self._stored(job, destination, destination.put((job,)))
 
     @property
     def callers_transaction(self) -> CallersTransaction | None:
         """The transaction of the caller's that `jobs.transaction` is around the call, if it is."""
-        found = self._current.get()
-        return found if isinstance(found, CallersTransaction) else None
+        block = around(self._current)
+        return block.destination if block is not None and isinstance(block.destination, CallersTransaction) else None
 
     def row(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> NewJob:
         """The row of one call, to be stored by `put_own`. Raises what `enqueue` raises before it stores."""
@@ -157,10 +123,6 @@ class JobEnqueuer:
     def put_own(self, rows: Sequence[NewJob]) -> Mapping[str, str]:
         """Store rows in one transaction of our own, whatever is around; which others stand for them."""
         return self._own.put(rows)
-
-    def inside(self, task: Task[..., Any]) -> bool:
-        """Whether a call of this task would be stored by a surrounding block, or on the caller's connection."""
-        return self._current.get() is not None or task.enqueue_options.connection is not None
 
     async def aenqueue(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Job:
         """Store one call without blocking the event loop; also in an asynchronous SQLAlchemy transaction."""
@@ -193,7 +155,7 @@ class JobEnqueuer:
     def launch(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Job:
         """Store one call and start a process for it. The row is not `running` before that process has claimed it."""
         options = task.enqueue_options
-        _refuse_waiting(options, inside=self._current.get() is not None)
+        _refuse_waiting(options, inside=around(self._current) is not None)
         job = self._new_job(task, args, kwargs)._replace(blocked_on=LAUNCH)
         if options.secrets is not None:
             # No other process has them: it is begun there, or nowhere.
@@ -212,7 +174,10 @@ class JobEnqueuer:
 
     def bulk(self, size: int) -> AbstractContextManager[Bulk]:
         """A block whose jobs are stored together at its end."""
-        return Bulk(self._current, self._around(), size)
+        block = around(self._current)
+        named = block is not None and block.named
+        connection = None if named else self._surroundings.connection()
+        return Bulk(self._current, self._goes_to(block, connection), size, connection, named=named)
 
     def transaction(self, target: object) -> TransactionBlock:
         """A block whose jobs are stored on the caller's connection."""
@@ -250,10 +215,14 @@ class JobEnqueuer:
 
     def _around(self) -> Destination:
         """The block around the call, else the transaction that is open around it, else one of our own."""
-        block = self._current.get()
-        if block is not None:
-            return block
-        connection = self._surroundings.connection()
+        block = around(self._current)
+        if block is not None and block.named:
+            return block.destination
+        return self._goes_to(block, self._surroundings.connection())
+
+    def _goes_to(self, block: Block | None, connection: object | None) -> Destination:
+        if block is not None and block.holds(connection):
+            return block.destination
         return self._own if connection is None else CallersTransaction(self._database, connection)
 
     def _send(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
+from backburner.attachment import Attachment
 from backburner.captured import read as read_context
 from backburner.condition import Condition
 from backburner.destination import Destinations
@@ -220,8 +221,18 @@ class Dependency(NamedTuple):
     name: str | None
 
 
+class SealedCookies(NamedTuple):
+    """Cookies that a job may use until then, encrypted."""
+
+    ciphertext: str
+    until: datetime
+
+
 class NewJob(NamedTuple):
-    """A job about to be inserted; the store adds state and position. `keys` and `parents` have tables of their own."""
+    """A job about to be inserted; the store adds state and position.
+
+    `keys`, `parents`, `files` and `cookies` have tables of their own, and come and go with it.
+    """
 
     id: str
     task: str
@@ -251,3 +262,10 @@ class NewJob(NamedTuple):
     mac: str | None = None
     keys: tuple[Key, ...] = ()
     parents: tuple[Parent, ...] = ()
+    files: tuple[Attachment, ...] = ()
+    cookies: SealedCookies | None = None
+
+    @property
+    def more(self) -> bool:
+        """Whether something is written beside the row, behind it."""
+        return bool(self.parents or self.files or self.cookies)

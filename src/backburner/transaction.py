@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from backburner.block import STATEMENT_ROWS, Block
 from backburner.database import Database
 from backburner.errors import InvalidOption, StoreError
 from backburner.job import Job, NewJob, ready_counts
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from backburner.store.callers import CallersConnection
 
 T = TypeVar("T")
-
-STATEMENT_ROWS = 1_000
-"""Rows of one INSERT: what the driver holds in memory beside the jobs themselves is bounded by it."""
 
 _CONFIRMED = 500
 """How many ids of one transaction are looked up before ringing: enough to learn which queues."""
@@ -166,19 +164,20 @@ class TransactionBlock:
     workers are told at its end.
     """
 
-    def __init__(self, current: ContextVar[Any], transaction: CallersTransaction) -> None:
+    def __init__(self, current: ContextVar[Block | None], transaction: CallersTransaction) -> None:
         self._current, self._transaction = current, transaction
+        self._block = Block(transaction, None, named=True)
 
     def __enter__(self) -> None:
-        self._token = self._current.set(self._transaction)
+        self._block.enter(self._current)
 
     def __exit__(self, *_: object) -> None:
-        self._current.reset(self._token)
+        self._block.leave(self._current)
         self._transaction.settled()
 
     async def __aenter__(self) -> None:
-        self._token = self._current.set(self._transaction)
+        self._block.enter(self._current)
 
     async def __aexit__(self, *_: object) -> None:
-        self._current.reset(self._token)
+        self._block.leave(self._current)
         await asyncio.to_thread(self._transaction.settled)

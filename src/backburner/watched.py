@@ -14,8 +14,10 @@ Tell = Callable[[Sequence[NewJob]], None]
 @dataclass(frozen=True, slots=True)
 class WatchedConnection:
     """`connection` is the driver's own. `when_ended(jobs, tell)` has `tell(jobs)` called behind its commit, and
-    answers False where that cannot be known. What equal tells are to tell may be told together.
+    answers False where that cannot be known. What equal tells are to tell may be told together. `savepoints` are those
+    that are open in it, which can be rolled back by themselves.
     """
 
     connection: Any
     when_ended: Callable[[Sequence[NewJob], Tell], bool]
+    savepoints: tuple[str, ...] = ()

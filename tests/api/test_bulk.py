@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from contextlib import suppress
+from contextvars import copy_context
 
 import pytest
 
@@ -101,6 +102,45 @@ def test_a_block_is_the_affair_of_its_asyncio_task(jobs: Backburner, work: Task[
             await collecting
 
     asyncio.run(both())
+    assert numbers(jobs) == [2]
+
+
+def test_a_context_that_outlives_the_block_is_outside_of_it(jobs: Backburner, work: Task[[int], None]) -> None:
+    """Tasks and threads begun inside have a copy of its context, and may go on when it has ended."""
+
+    async def begun_inside() -> None:
+        over = asyncio.Event()
+
+        async def later() -> None:
+            await over.wait()
+            await work.aenqueue(2)
+
+        with jobs.bulk():
+            task = asyncio.create_task(later())
+            await work.aenqueue(1)
+        over.set()
+        await task
+
+    asyncio.run(begun_inside())
+    assert numbers(jobs) == [1, 2]
+    with suppress(ZeroDivisionError), jobs.bulk():
+        copied = copy_context()
+        raise ZeroDivisionError
+    thread = threading.Thread(target=copied.run, args=(work.enqueue, 3))
+    thread.start()
+    thread.join()
+    assert numbers(jobs) == [1, 2, 3]
+
+
+def test_a_context_of_a_block_that_is_over_goes_with_the_one_around(
+    jobs: Backburner, work: Task[[int], None]
+) -> None:
+    with suppress(ZeroDivisionError), jobs.bulk():
+        with jobs.bulk():
+            copied = copy_context()
+        copied.run(work.enqueue, 1)
+        raise ZeroDivisionError
+    copied.run(work.enqueue, 2)
     assert numbers(jobs) == [2]
 
 

@@ -76,6 +76,26 @@ def test_what_is_enqueued_joins_the_open_transaction(
     assert lost.id not in kept
 
 
+def test_a_transaction_that_begins_in_a_bulk_has_its_own(
+    jobs: Backburner, work: Task[[int], None], session: Session
+) -> None:
+    opened: list[Session] = []
+    jobs.surroundings.add(connection=lambda: opened[0] if opened else None)
+    with jobs.bulk() as block:
+        before = work.enqueue(1)
+        opened.append(session)
+        lost = work.enqueue(2)
+        session.rollback()
+        kept = work.enqueue(3)
+        session.commit()
+        opened.clear()
+        after = work.enqueue(4)
+        assert [job.id for job in jobs.find()] == [kept.id], "there with its own commit, and not with the block's end"
+    assert block.ids == [before.id, after.id]
+    assert {job.id for job in jobs.find()} == {before.id, kept.id, after.id}
+    assert lost.id not in block.ids
+
+
 def test_what_the_call_says_comes_first(jobs: Backburner, work: Task[[int], None], session: Session) -> None:
     """A session that is asked for nothing must not be touched: it would begin a transaction."""
     jobs.surroundings.add(connection=lambda: pytest.fail("nobody needs it"))

@@ -1,9 +1,11 @@
 """Enqueueing in the caller's transaction: there exactly when it commits, whatever the connection is."""
 
 import asyncio
+import io
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from backburner.errors import (
     TransactionMustRetry,
     WaitInsideTransaction,
 )
+from backburner.route_jobs import RouteJobs
 from tests.api.drivers import asynchronous, driver, driver_with_dict_rows
 from tests.api.rings import Rings
 from tests.servers import MariaDBServer, PostgresServer
@@ -173,6 +176,48 @@ def test_a_bulk_block_in_a_transaction_belongs_to_it(
         assert jobs.find() == []
         connection.commit()
     assert len(jobs.find()) == 5
+
+
+def test_a_context_that_outlives_the_block_is_outside_of_it(
+    jobs: Backburner, work: Task[[int], None], database_url: str
+) -> None:
+    """Tasks and threads begun inside have a copy of its context; the connection is somebody else's by then."""
+    with opened(core, database_url) as connection:
+        with jobs.transaction(connection):
+            copied = copy_context()
+            work.enqueue(1)
+        connection.rollback()
+        job = copied.run(work.enqueue, 2)
+        assert not job.uncommitted
+        assert [found.id for found in jobs.find()] == [job.id]
+
+
+@pytest.mark.parametrize("open_it", ALL)
+def test_a_request_comes_and_goes_with_its_files_and_cookies(
+    jobs: Backburner, work: Task[[int], None], database_url: str, open_it: Open
+) -> None:
+    jobs.configure(secret="a secret of this test alone")
+    RouteJobs(jobs, marked=["POST /build"], cookies=["session"])
+
+    def ask() -> str:
+        file = io.BytesIO(b"rows")
+        return jobs.route("POST", "/build", files={"f": ("f.csv", file)}, with_cookies={"session": "s-1"}).id
+
+    with opened(open_it, database_url) as connection:
+        with jobs.transaction(connection):
+            lost = ask()
+            assert jobs.find() == []
+            connection.rollback()
+            kept = ask()
+            connection.commit()
+    store = jobs.store
+    assert [job.id for job in jobs.find()] == [kept]
+    assert [len(store.attachments.of_job(job_id)) for job_id in (lost, kept)] == [0, 1]
+    assert store.grants.cookies(lost) is None
+    assert store.grants.cookies(kept) is not None
+    (file,) = store.attachments.of_job(kept)
+    with jobs.files.open(file.place) as stored:
+        assert stored.read() == b"rows"
 
 
 @pytest.mark.parametrize("open_it", ALL)

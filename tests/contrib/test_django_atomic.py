@@ -1,12 +1,15 @@
 """Enqueueing inside `atomic()`: there exactly when it commits, on each database that Django has."""
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
 from backburner import Backburner, Task
 from backburner.errors import WaitInsideTransaction
+from backburner.route_jobs import RouteJobs
 from tests.api.rings import Rings
 from tests.contrib.django_project import use_databases
 
@@ -58,6 +61,37 @@ def test_a_rollback_takes_the_job_back(jobs: Backburner, work: Task[[int], None]
         with jobs.bulk():
             work.enqueue(4)
     assert jobs.find() == []
+
+
+def test_a_rollback_inside_a_bulk_takes_the_job_back(jobs: Backburner, work: Task[[int], None]) -> None:
+    with jobs.bulk():
+        first = work.enqueue(1)
+        with rolled_back():
+            work.enqueue(2)
+        with transaction.atomic():
+            second = work.enqueue(3)
+    with transaction.atomic(), jobs.bulk():
+        third = work.enqueue(4)
+        with rolled_back():
+            work.enqueue(5)
+        with transaction.atomic(savepoint=False):
+            fourth = work.enqueue(6)
+    assert {job.id for job in jobs.find()} == {first.id, second.id, third.id, fourth.id}
+
+
+def test_a_request_with_a_file_is_rolled_back_too(jobs: Backburner, tmp_path: Path) -> None:
+    jobs.configure(files=str(tmp_path / "files"))
+    RouteJobs(jobs, marked=["POST /build"], cookies=["session"])
+
+    def ask() -> str:
+        return jobs.route("POST", "/build", files={"f": io.BytesIO(b"1")}, with_cookies={"session": "s"}).id
+
+    with rolled_back():
+        ask()
+    with transaction.atomic():
+        kept = ask()
+    assert [job.id for job in jobs.find()] == [kept]
+    assert len(jobs.store.attachments.of_job(kept)) == 1
 
 
 def test_a_commit_stores_it(jobs: Backburner, work: Task[[int], None]) -> None:

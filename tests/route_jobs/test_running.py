@@ -235,12 +235,12 @@ def test_a_body_that_is_too_large_is_refused(jobs: Backburner, testing: JobsTest
 
 
 @pytest.mark.parametrize("kind", ["wsgi"], indirect=True)
-def test_files_are_not_stored_where_the_job_is_stored_later(jobs: Backburner, testing: JobsTesting) -> None:
-    with pytest.raises(InvalidOption, match="outside of transactions"), jobs.bulk():
-        jobs.route("POST", "/build", files={"f": io.BytesIO(b"data")})
+def test_files_come_with_a_job_that_is_stored_later(jobs: Backburner, testing: JobsTesting) -> None:
     with jobs.bulk():
-        jobs.route("POST", "/build")
-    assert len(testing.enqueued()) == 1
+        job = jobs.route("POST", "/build", files={"f": io.BytesIO(b"data")})
+        assert jobs.store.attachments.of_job(job.id) == []
+    testing.drain(raises=True)
+    assert job.refresh().state is JobState.SUCCEEDED
 
 
 @pytest.mark.parametrize("kind", ["wsgi"], indirect=True)

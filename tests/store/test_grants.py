@@ -1,10 +1,12 @@
 """Grants: one row per job, used once, by the attempt that runs."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
+from backburner.job import SealedCookies
 from backburner.store import versions
+from backburner.store.channel import CoreChannel
 from backburner.store.store import Store
 from tests.store.conftest import OpenStore
 from tests.store.scene import Crew, HandClock, Scene
@@ -16,6 +18,12 @@ def running(scene: Scene) -> tuple[str, int]:
     """A job that runs: its id and its attempt."""
     claimed = scene.running()
     return claimed.id, claimed.attempt
+
+
+def keep(scene: Scene, job: str, ciphertext: str, until: datetime) -> None:
+    """What an enqueue stores with such a job."""
+    row = scene.job(id=job, cookies=SealedCookies(ciphertext, until))
+    scene.store.run(lambda c: scene.store.grants.write(CoreChannel(c), [row]))
 
 
 def test_a_grant_is_used_once(scene: Scene) -> None:
@@ -77,7 +85,7 @@ def test_cookies_live_until_they_are_over_or_wiped(scene: Scene, clock: HandCloc
     grants, until = scene.store.grants, clock.now() + timedelta(seconds=60)
     kept, wiped, over = scene.insert(3)
     for job in (kept, wiped, over):
-        grants.keep_cookies(job, f"sealed {job}", until if job == over else until + timedelta(seconds=60))
+        keep(scene, job, f"sealed {job}", until if job == over else until + timedelta(seconds=60))
     # A grant leaves them alone.
     grants.give(kept, 1, NONCE)
     grants.wipe(wiped)
@@ -91,7 +99,7 @@ def test_cookies_live_until_they_are_over_or_wiped(scene: Scene, clock: HandCloc
 def test_an_attempt_that_was_taken_over_wipes_nothing(scene: Scene, clock: HandClock) -> None:
     worker, grants = scene.worker(), scene.store.grants
     claimed = scene.running(worker)
-    grants.keep_cookies(claimed.id, "sealed", clock.now() + timedelta(seconds=60))
+    keep(scene, claimed.id, "sealed", clock.now() + timedelta(seconds=60))
     grants.wipe(claimed.id, claimed.attempt - 1)
     assert grants.cookies(claimed.id) == "sealed"
     grants.wipe(claimed.id, claimed.attempt)
@@ -105,7 +113,7 @@ def test_cookies_of_what_has_ended_are_cleaned_away(scene: Scene, clock: HandClo
     waits = scene.one()
     unborn = "0190b0a0-0000-7000-8000-000000000001"
     for job in (claimed.id, waits, unborn):
-        grants.keep_cookies(job, "sealed", until)
+        keep(scene, job, "sealed", until)
     assert grants.prune(10) == 0
     assert scene.finish(worker, [claimed]) == {claimed.id}
     assert (grants.prune(10), grants.prune(10)) == (1, 0)

@@ -8,11 +8,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Unpack
 from urllib.parse import unquote
 
+from backburner.attachment import Attachment
 from backburner.context import JobContext, current_job
 from backburner.errors import InvalidOption, SettingsError
 from backburner.grant import HEADER, Grant, GrantKeys, Request
 from backburner.hooks import Hook, JobProcess
-from backburner.job import Job
+from backburner.job import Job, SealedCookies
 from backburner.options import CallOptions, TaskOptions
 from backburner.outcome import PermanentError
 from backburner.requesting import RouteOptions
@@ -147,11 +148,6 @@ class RouteJobs:
         given.setdefault("title", f"{request.method} {request.path[:400]}")
         # Checked before anything is stored.
         task = self.task.options(**given)
-        if (files or cookies is not None) and self._jobs._enqueuer.inside(task):
-            raise InvalidOption(
-                "files" if files else "with_cookies", None, "is stored before the job, by itself",
-                "Enqueue it outside of transactions and bulk blocks",
-            )  # fmt: skip
         if not files and cookies is None:
             return self._named(task, request, given).enqueue(request)
         return self._with_more(task, request, given, files, cookies)
@@ -160,27 +156,31 @@ class RouteJobs:
         self, task: Task[..., Any], request: StoredRequest, given: Mapping[str, Any], files: list[GivenFile],
         cookies: Mapping[str, str] | None,
     ) -> Job:  # fmt: skip
-        """Store a request with what has places of its own; when the job is not stored, neither is that."""
+        """Store a request with what has places of its own; when the job is not stored, neither is that.
+
+        In a transaction of the caller's, and in a bulk, the bytes of files are there before the job is: those of
+        a job that is rolled back stay behind, with nothing that leads to them.
+        """
         jobs, job_id = self._jobs, self._jobs._enqueuer.new_id()
-        kept = []
+        kept: list[Attachment] = []
+        sealed = None
         stored: Job | None = None
         try:
             for one in files:
                 file = jobs.files.keep(job_id, one.name, one.file, one.media_type, jobs.store.clock.now())
                 kept.append(file)
-                jobs.store.attachments.add(file)
                 request.files.append(StoredFile(one.field, file.name, file.media_type, file.place))
             if cookies is not None and self._cookies is not None:
                 until = jobs.store.clock.now() + self._cookie_life
-                jobs.store.grants.keep_cookies(job_id, self._cookies.closed(job_id, cookies), until)
-            stored = jobs._enqueuer.enqueue_as(job_id, self._named(task, request, given), (request,))
+                sealed = SealedCookies(self._cookies.closed(job_id, cookies), until)
+            stored = jobs._enqueuer.enqueue_with(
+                job_id, self._named(task, request, given), (request,), kept, sealed
+            )  # fmt: skip
             return stored
         finally:
             if stored is None or stored.id != job_id:
                 for file in kept:
                     jobs.files.delete(file.place)
-                jobs.store.upkeep.forget_files([file.id for file in kept])
-                jobs.store.grants.wipe(job_id)
 
     def _named(self, task: Task[..., Any], request: StoredRequest, given: Mapping[str, Any]) -> Task[..., Any]:
         """The task, with what makes equal requests equal: not their ids of files, nor their borders."""

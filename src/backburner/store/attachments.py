@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, insert, or_, select
 
 from backburner.attachment import Attachment
+from backburner.job import NewJob
+from backburner.store.channel import Channel
 
 if TYPE_CHECKING:
     from backburner.store.store import Store
@@ -26,6 +29,12 @@ class Attachments:
             on.execute(insert(self._t), asdict(attachment))
         else:
             self._store.run(lambda c: c.execute(insert(self._t), asdict(attachment)))
+
+    def write(self, channel: Channel, jobs: Sequence[NewJob]) -> None:
+        """Write the files that these new jobs come with, in the transaction that stores them."""
+        rows = [asdict(file) for job in jobs for file in job.files]
+        if rows:
+            channel.many(insert(self._t).inline(), rows)
 
     def get(self, file_id: str) -> Attachment | None:
         """A file that has not expired."""

@@ -252,6 +252,7 @@ class OnDriver:
             rows = [(dialect.stored_id(child), dialect.stored_id(parent), *rest) for child, parent, *rest in after]
             self._insert("dependencies", DEPENDENCY, rows)
             store.dependencies.expect()
+        store.jobs.write_more(self._channel, jobs)
 
     def _insert(self, table: str, columns: Sequence[str], rows: Sequence[Any]) -> None:
         if self._style == "named":

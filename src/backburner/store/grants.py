@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Exists, and_, delete, exists, or_, select, update
+from sqlalchemy import Connection, Exists, and_, delete, exists, insert, or_, select, update
 
+from backburner.job import NewJob
 from backburner.states import FINAL, JobState
+from backburner.store.channel import Channel
 
 if TYPE_CHECKING:
     from backburner.store.store import Store
@@ -43,10 +45,15 @@ class Grants:
         )
         return self._store.run(lambda c: c.execute(statement).rowcount == 1)
 
-    def keep_cookies(self, job_id: str, ciphertext: str, until: datetime) -> None:
-        """Store the cookies of a job that is about to be enqueued."""
-        row = {"job": job_id, "attempt": 0, "nonce": "", "cookies": ciphertext, "until": until}
-        self._store.run(lambda c: c.execute(self._t.insert(), row))
+    def write(self, channel: Channel, jobs: Sequence[NewJob]) -> None:
+        """Write the cookies that these new jobs come with, in the transaction that stores them."""
+        rows = [
+            {"job": job.id, "attempt": 0, "nonce": "", "cookies": job.cookies.ciphertext, "until": job.cookies.until}
+            for job in jobs
+            if job.cookies is not None
+        ]
+        if rows:
+            channel.many(insert(self._t).inline(), rows)
 
     def cookies(self, job_id: str) -> str | None:
         """The cookies of a job; None when they were wiped or are over."""

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from backburner.errors import StoreUnavailable
 from backburner.job import NewJob
+from backburner.store.channel import CoreChannel
 from backburner.store.dialects.base import DriverConnection, Trouble
 from backburner.store.keys import InsertOn, Stored
 from backburner.store.parking import parked
@@ -87,7 +88,7 @@ class Inserts:
                 raise
 
     def _insert(self, jobs: Sequence[NewJob], size: int) -> None:
-        if any(job.parents for job in jobs):
+        if any(job.more for job in jobs):
             self._store.run(lambda connection: self._insert_related(connection, jobs, size))
             return
         if len(jobs) <= size:
@@ -104,13 +105,14 @@ class Inserts:
             lane.run(work)
 
     def _insert_related(self, connection: Connection, jobs: Sequence[NewJob], size: int) -> None:
-        """The jobs and what they come after, in one transaction."""
+        """The jobs, what they come after and what they come with, in one transaction."""
         store, now = self._store, self._store.clock.now()
         driver = connection.connection.driver_connection
         store.dependencies.check_on(connection, jobs)
         for start in range(0, len(jobs), size):
             store.dialect.insert(driver, jobs[start : start + size], now)
         store.dependencies.write_on(connection, jobs)
+        store.jobs.write_more(CoreChannel(connection), jobs)
 
     def _stored(self, jobs: Sequence[NewJob]) -> bool:
         # All or none: the last one speaks for all.

@@ -23,7 +23,7 @@ from backburner.job import Job, JobFilter, NewJob
 from backburner.outcome import AttemptRecord, NoticeWrite
 from backburner.relations import LAUNCH, LAUNCH_ALONE, PARENTS
 from backburner.states import WAITING, JobState, allowed
-from backburner.store.channel import Channel
+from backburner.store.channel import Channel, CoreChannel
 from backburner.store.choice import Choice
 from backburner.store.conditions import GROUP, queued_alone
 from backburner.store.dialects.base import INSERTED, first_state
@@ -62,6 +62,12 @@ class Jobs:
             [{name: _value(job, name, now) for name in INSERTED} for job in jobs],
         )
         self._store.dependencies.write_on(connection, jobs)
+        self.write_more(CoreChannel(connection), jobs)
+
+    def write_more(self, channel: Channel, jobs: Sequence[NewJob]) -> None:
+        """Write the files and cookies that these new jobs come with, in the transaction that stores them."""
+        self._store.attachments.write(channel, jobs)
+        self._store.grants.write(channel, jobs)
 
     def tell_on(self, connection: Connection, job_id: str, notice: NoticeWrite) -> None:
         """Store the calls of notifiers, and on the job that this was done. May be repeated."""

@@ -32,7 +32,9 @@ class Atomic:
         if connection.connection is None:
             # `atomic` has connected; whoever closed it in between gets Django's own error, not a lost job.
             connection.ensure_connection()
-        return WatchedConnection(connection.connection, self._when_ended)
+        # What can be rolled back by itself is a transaction: a bulk around it must not store what was enqueued inside.
+        savepoints = tuple(name for name in connection.savepoint_ids if name is not None)
+        return WatchedConnection(connection.connection, self._when_ended, savepoints)
 
     def _when_ended(self, jobs: Sequence[NewJob], tell: Tell) -> bool:
         connection = connections[self._alias]
