@@ -56,6 +56,16 @@ class Faults:
             return self._random.uniform(0, SLOW_SECONDS)
 
 
+class Once(Faults):
+    """The first call meets the fault, no other one does."""
+
+    def __init__(self, kind: Fault) -> None:
+        super().__init__(1.0, 1, (kind,))
+
+    def draw(self) -> Fault | None:
+        return None if self.happened else super().draw()
+
+
 def install(faults: Faults) -> Callable[[], None]:
     """Have them happen in this process, until what is returned is called."""
     lane_once, pool_once = Lane._once, Connections._once

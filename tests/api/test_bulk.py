@@ -132,9 +132,7 @@ def test_a_context_that_outlives_the_block_is_outside_of_it(jobs: Backburner, wo
     assert numbers(jobs) == [1, 2, 3]
 
 
-def test_a_context_of_a_block_that_is_over_goes_with_the_one_around(
-    jobs: Backburner, work: Task[[int], None]
-) -> None:
+def test_a_context_of_a_block_that_is_over_goes_with_the_one_around(jobs: Backburner, work: Task[[int], None]) -> None:
     with suppress(ZeroDivisionError), jobs.bulk():
         with jobs.bulk():
             copied = copy_context()

@@ -203,13 +203,12 @@ def test_a_request_comes_and_goes_with_its_files_and_cookies(
         file = io.BytesIO(b"rows")
         return jobs.route("POST", "/build", files={"f": ("f.csv", file)}, with_cookies={"session": "s-1"}).id
 
-    with opened(open_it, database_url) as connection:
-        with jobs.transaction(connection):
-            lost = ask()
-            assert jobs.find() == []
-            connection.rollback()
-            kept = ask()
-            connection.commit()
+    with opened(open_it, database_url) as connection, jobs.transaction(connection):
+        lost = ask()
+        assert jobs.find() == []
+        connection.rollback()
+        kept = ask()
+        connection.commit()
     store = jobs.store
     assert [job.id for job in jobs.find()] == [kept]
     assert [len(store.attachments.of_job(job_id)) for job_id in (lost, kept)] == [0, 1]

@@ -4,19 +4,8 @@ import pytest
 
 from backburner.errors import StoreUnavailable
 from backburner.states import JobState
-from tests.faulty import ALL, Fault, Faults, faults_in
+from tests.faulty import ALL, Fault, Faults, Once, faults_in
 from tests.store.scene import Scene, end
-
-
-class Once(Faults):
-    """The first call meets the fault, no other one does."""
-
-    def __init__(self, kind: Fault) -> None:
-        super().__init__(1.0, 1, (kind,))
-
-    def draw(self) -> Fault | None:
-        return None if self.happened else super().draw()
-
 
 LOSES = {"before": False, "after": True, "disconnect": False}
 """Faults that the caller hears of, and whether what he asked for was done all the same."""

@@ -92,7 +92,7 @@ def test_groups_of_failures(scene: Scene) -> None:
     assert (group.fingerprint, group.error_type, group.place, group.job in jobs) == (key, "KeyError", fault.place, True)
     scene.clock.move(7200)
     for _ in range(2):
-        door.count([Seen(fault, 3, scene.clock.now(), jobs[0])])
+        scene.store.rollups.write([], None, [Seen(fault, 3, scene.clock.now(), jobs[0])])
     changed = door.group(key)
     assert changed is not None
     assert (changed.attempts, changed.last_at, changed.first_at) == (6, scene.clock.now(), group.first_at)
@@ -118,7 +118,7 @@ def test_groups_of_failures(scene: Scene) -> None:
 
 def test_a_group_whose_first_row_is_missing_is_made_by_the_count(scene: Scene) -> None:
     fault = fault_at("KeyError", "a.py:1 in f", "'x'", "t", "default", "box", line="f")
-    scene.store.failures.count([Seen(fault, 3, scene.clock.now(), scene.ids.new())])
+    scene.store.rollups.write([], None, [Seen(fault, 3, scene.clock.now(), scene.ids.new())])
     assert [one.attempts for one in scene.store.failures.groups()] == [3]
 
 

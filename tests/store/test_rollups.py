@@ -2,9 +2,19 @@
 
 from datetime import timedelta
 
+import pytest
+
+from backburner.context import JobContext
+from backburner.errors import StoreUnavailable
+from backburner.fault import fault_at
 from backburner.histogram import BUCKETS, Histogram
 from backburner.rollup import Rollup, minute_of
-from backburner.store.rollups import KEPT, PARTS
+from backburner.states import JobState
+from backburner.store.rollups import KEPT, KEYS_KEPT, PARTS
+from backburner.worker.bookkeeper import Bookkeeper
+from backburner.worker.ledger import Ledger
+from backburner.worker.reporter import Running
+from tests.faulty import Fault, Once, faults_in
 from tests.store.scene import Crew, Scene, end
 
 TIMES = Histogram((0, 3, *[0] * (BUCKETS - 2)))
@@ -74,6 +84,41 @@ def test_two_that_merge_at_once_lose_and_double_nothing(scene: Scene, elsewhere:
     crew.start().join()
     assert sum(one.succeeded for one in scene.store.rollups.series(now - 60, 1)) == 300
     assert sum(one.succeeded for one in scene.store.rollups.series(now - 60, 1, task="t")) == 300
+
+
+@pytest.mark.parametrize("kind", ["before", "after", "disconnect"])
+def test_what_was_counted_is_written_once_whatever_the_database_says(scene: Scene, kind: Fault) -> None:
+    """Also when it was written, and the answer lost."""
+    ledger, now = Ledger(scene.clock), minute_of(scene.clock.now())
+    fault = fault_at("KeyError", "a.py:1 in f", "'x'", "t", "default", "box", line="f")
+    keeper = Bookkeeper(scene.store, ledger, scene.worker)
+    worker = scene.worker()
+
+    def fail() -> None:
+        job = scene.running(worker)
+        ledger.ran(Running(job, JobContext(), 0, 0.0, None), 0.5)
+        ledger.settled([end(job, JobState.FAILED, fault=fault)], {job.id})
+
+    fail()
+    with faults_in(Once(kind)), pytest.raises(StoreUnavailable):
+        keeper.last()
+    fail()
+    keeper.last()
+    keeper.last()
+    assert [one.failed for one in scene.store.rollups.series(now, 1)] == [2]
+    assert [one.attempts for one in scene.store.failures.groups()] == [2]
+    assert scene.store.failures.hours([fault.fingerprint], scene.clock.now()) == {fault.fingerprint: {now // 60: 2}}
+
+
+def test_that_it_is_written_is_forgotten_in_the_end(scene: Scene) -> None:
+    now, key = minute_of(scene.clock.now()), scene.ids.new()
+    for _ in range(2):
+        scene.store.rollups.write([counted(now)], None, key=key)
+    assert [one.succeeded for one in scene.store.rollups.series(now, 1)] == [3]
+    scene.store.rollups.merge(now + KEYS_KEPT)
+    assert -1 in {span for span, _ in rows(scene)}
+    scene.store.rollups.merge(now + KEYS_KEPT + 1)
+    assert -1 not in {span for span, _ in rows(scene)}
 
 
 def test_the_depth_of_a_queue_is_written_once_a_minute(scene: Scene) -> None:

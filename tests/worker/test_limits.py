@@ -8,11 +8,13 @@ from dataclasses import replace
 
 import pytest
 
-from backburner import JobState, RetryPolicy, current_job
+from backburner import Job, JobState, RetryPolicy, current_job
 from backburner.clock import boot_seconds
+from backburner.rollup import ENDS
 from backburner.worker import Worker, WorkerOptions, isolation, process, reporter, verdict
 from tests.waiting import wait_until
 from tests.worker.app import SLOW, said
+from tests.worker.conftest import EMBEDDED
 from tests.worker.history import noted
 from tests.worker.world import World
 
@@ -164,6 +166,27 @@ def test_a_deaf_job_costs_its_process_after_the_others_finished(world: World, ho
     wait_until(lambda: process not in world.trees[0].children(), "its process is replaced")
     assert world.ends(world.enqueue("work", 1)).result() == 1
     assert len(world.history.of(deaf.id)) == 1
+    # What that process counted it has written at its end.
+    assert counted(world, deaf) == {JobState.SUCCEEDED: 1, done.state: 1}
+
+
+def counted(world: World, job: Job) -> dict[JobState, int]:
+    """How many attempts of a job's task have ended how, as the charts say."""
+    ends = world.jobs.store.rollups.by_task(0)[job.task].ends
+    return {state: ends[place] for state, place in ENDS.items() if ends[place]}
+
+
+def test_a_body_that_was_given_up_counts_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what was written of it, also when it ends after all."""
+    monkeypatch.setattr(process, "STOP_GRACE", 0.3)
+    worker = Worker(world.jobs, EMBEDDED).start()
+    job = world.enqueue("hold", "end", timeout=0.3, max_attempts=1)
+    world.ends(job, JobState.FAILED)
+    world.say("end")
+    wait_until(lambda: len(world.history.of(job.id, "end")) == 1, "its body ends")
+    world.ends(world.enqueue("work", 1))
+    worker.stop(2.0)
+    assert counted(world, job) == {JobState.FAILED: 1}
 
 
 @pytest.mark.parametrize(

@@ -59,34 +59,25 @@ class Failures:
         first = [_group(*found[key], now) for key in sorted(found)]
         connection.execute(self._store.dialect.insert_new(self._groups), first)
 
-    def count(self, seen: Iterable[Seen]) -> None:
-        """Add to groups and their hours what has happened since the last time."""
-        rows = sorted(seen, key=lambda one: one.fault.fingerprint)
-        g, h = self._groups, self._hours
+    def count_on(self, connection: Connection, seen: Iterable[Seen]) -> None:
+        """Add to groups and their hours what has happened since the last time, in a transaction."""
+        # By key and in order: two workers that write at the same time wait, and do not stop one another.
+        for one in sorted(seen, key=lambda one: one.fault.fingerprint):
+            self._count_on(connection, one)
 
-        def work(connection: Connection) -> None:
-            for one in rows:
-                key = one.fault.fingerprint
-                # By key and in order: two workers that write at the same time wait, and do not stop one another.
-                at = literal(one.at, g.c.last_at.type)
-                newer = case((g.c.last_at < at, at), else_=g.c.last_at)
-                told = {"attempts": g.c.attempts + one.times, "job": one.job, "message": one.fault.message}
-                changed = update(g).where(g.c.fingerprint == key).values(last_at=newer, **told)
-                if connection.execute(changed).rowcount == 0:
-                    connection.execute(
-                        self._store.dialect.insert_new(g),
-                        [_group(one.fault, one.job, one.at) | {"attempts": one.times}],
-                    )
-                hour = {"fingerprint": key, "hour": int(one.at.timestamp() // 3600), "attempts": one.times}
-                connection.execute(
-                    self._store.dialect.upsert(
-                        h, ["fingerprint", "hour"], lambda new: {"attempts": h.c.attempts + new.attempts}
-                    ),
-                    [hour],
-                )
-
-        if rows:
-            self._store.run(work)
+    def _count_on(self, connection: Connection, one: Seen) -> None:
+        g, h, key = self._groups, self._hours, one.fault.fingerprint
+        at = literal(one.at, g.c.last_at.type)
+        newer = case((g.c.last_at < at, at), else_=g.c.last_at)
+        told = {"attempts": g.c.attempts + one.times, "job": one.job, "message": one.fault.message}
+        changed = update(g).where(g.c.fingerprint == key).values(last_at=newer, **told)
+        if connection.execute(changed).rowcount == 0:
+            first = _group(one.fault, one.job, one.at) | {"attempts": one.times}
+            connection.execute(self._store.dialect.insert_new(g), [first])
+        hour = {"fingerprint": key, "hour": int(one.at.timestamp() // 3600), "attempts": one.times}
+        upsert = self._store.dialect.upsert
+        added = upsert(h, ["fingerprint", "hour"], lambda new: {"attempts": h.c.attempts + new.attempts})
+        connection.execute(added, [hour])
 
     def groups(self, since: datetime | None = None, limit: int = MOST_GROUPS) -> list[FailureGroup]:
         """Groups that failed since then, the latest first."""

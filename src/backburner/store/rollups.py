@@ -17,10 +17,11 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, inser
 
 from backburner.histogram import Histogram
 from backburner.ids import Ids
-from backburner.rollup import Rollup, added
+from backburner.rollup import Rollup, added, minute_of
 from backburner.store.report_columns import COUNTS, RUNS, WAITS
 
 if TYPE_CHECKING:
+    from backburner.store.failures import Seen
     from backburner.store.store import Store
 
 HOUR, DAY = 60, 1_440
@@ -30,6 +31,8 @@ WHOLES = ((1, 5, 2 * HOUR + 5), (5, HOUR, 26 * HOUR), (HOUR, 4 * HOUR, 8 * DAY))
 """The same of rows of everything."""
 KEPT = 35 * DAY
 SPANS = (0, 1, 5, HOUR, 4 * HOUR)
+KEYS_KEPT = 6 * HOUR
+_WRITTEN = -1
 _SUMMED = (*COUNTS, *WAITS, *RUNS)
 _PERIODS = 20
 """Periods of one level that a round merges."""
@@ -43,11 +46,35 @@ class Rollups:
         self._store, self._t = store, store.schema.rollups
         self._ids = Ids()
 
-    def write(self, rollups: Iterable[Rollup], worker: str | None) -> None:
-        """Insert what was counted."""
+    def write(
+        self, rollups: Iterable[Rollup], worker: str | None, seen: Iterable[Seen] = (), key: str | None = None
+    ) -> None:
+        """Insert what was counted, and add the failures that were seen among it, in one transaction.
+
+        With a `key`, a UUID, once however often it is asked for, for `KEYS_KEPT` minutes.
+        """
+        counted, failed = list(rollups), list(seen)
+
+        def work(connection: Connection) -> None:
+            if key is None or self._mark(connection, key):
+                self.write_on(connection, counted, worker)
+                self._store.failures.count_on(connection, failed)
+
+        if counted or failed:
+            self._store.run(work)
+
+    def write_on(self, connection: Connection, rollups: Iterable[Rollup], worker: str | None) -> None:
+        """Insert what was counted, in a transaction."""
         rows = [_row(one, 0) | {"id": self._ids.new(), "worker": worker} for one in rollups]
         if rows:
-            self._store.run(lambda c: c.execute(insert(self._t), rows))
+            connection.execute(insert(self._t), rows)
+
+    def _mark(self, connection: Connection, key: str) -> bool:
+        """Note that what has this key is written; False when it was. A row of no span is in no sum."""
+        row = {"id": key, "span": _WRITTEN, "minute": minute_of(self._store.clock.now()), "queue": "", "task": ""}
+        mark = self._store.dialect.insert_new(self._t).values(**row)
+        # SQLAlchemy asks for the number of inserted rows only when told to.
+        return connection.execute(mark, execution_options={"preserve_rowcount": True}).rowcount == 1
 
     def write_depths(self, minute: int, depths: Mapping[str, int]) -> None:
         """Insert how many jobs wait in each queue; whoever comes first in a minute."""
@@ -93,10 +120,11 @@ class Rollups:
         more = [self._merge(level, now, whole=False) for level in PARTS]
         more += [self._merge(level, now, whole=True) for level in WHOLES]
         t = self._t.c
-        old = select(t.id).where(t.span == SPANS[-1], t.minute < now - KEPT).limit(_ROWS)
-        gone = self._store.read(lambda c: c.execute(old).scalars().all())
-        if gone:
-            self._store.run(lambda c: c.execute(delete(self._t).where(t.id.in_(gone))))
+        for span, kept in ((SPANS[-1], KEPT), (_WRITTEN, KEYS_KEPT)):
+            old = select(t.id).where(t.span == span, t.minute < now - kept).limit(_ROWS)
+            gone = self._store.read(lambda c, old=old: c.execute(old).scalars().all())  # type: ignore[misc]
+            if gone:
+                self._store.run(lambda c, gone=gone: c.execute(delete(self._t).where(t.id.in_(gone))))  # type: ignore[misc]
         return any(more)
 
     def _merge(self, level: tuple[int, int, int], now: int, *, whole: bool) -> bool:

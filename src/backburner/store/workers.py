@@ -186,25 +186,25 @@ class Workers:
             jobs = store.schema.jobs.c
             slots = connection.execute(select(jobs.slot).where(jobs.worker == worker)).scalars()
             groups.update(name for name in slots if name is not None)
-            return self._take_jobs(connection, worker, judge, by)
+            taken = self._take_jobs(connection, worker, judge, by)
+            self._count(connection, taken)
+            return taken
 
         groups: set[str] = set()
         settled = store.run(work)
         store.groups.advance(groups)
         if settled is not None:
             store.dialect.bury(worker)
-            self._tell(settled)
         return settled
 
-    def _tell(self, settled: Sequence[Settlement]) -> None:
+    def _count(self, connection: Connection, settled: Sequence[Settlement]) -> None:
         """Count what failed with its worker: no living one has it in its ledger."""
         now = self._store.clock.now()
         faults = [(end.fault, end.id) for end in settled if end.fault is not None]
-        self._store.failures.count(Seen(fault, 1, now, job) for fault, job in faults)
         failed = Counter((fault.queue, fault.task) for fault, _ in faults)
-        self._store.rollups.write(
-            (Rollup(minute_of(now), *key, (0, count, 0, 0, 0, 0)) for key, count in failed.items()), None
-        )
+        rows = [Rollup(minute_of(now), *key, (0, count, 0, 0, 0, 0)) for key, count in failed.items()]
+        self._store.rollups.write_on(connection, rows, None)
+        self._store.failures.count_on(connection, [Seen(fault, 1, now, job) for fault, job in faults])
 
     def _take_jobs(
         self, connection: Connection, worker: str, judge: Callable[[Orphan], Settlement], by: str

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 
 from backburner.errors import StoreError
 from backburner.rollup import minute_of
 from backburner.store.store import Store
-from backburner.worker.ledger import Ledger
+from backburner.worker.ledger import Counted, Ledger
+
+log = logging.getLogger(__name__)
 
 COUNTED = 10_000
 _FAILURES_KEPT = timedelta(days=90)
@@ -25,6 +28,7 @@ class Bookkeeper:
     def __init__(self, store: Store, ledger: Ledger, worker: Callable[[], str]) -> None:
         self._store, self._ledger, self._worker = store, ledger, worker
         self._looked = self._merged = self._pruned = 0
+        self._unwritten: Counted | None = None
 
     def once(self) -> float | None:
         """Write, and do what is due beside it."""
@@ -41,11 +45,19 @@ class Bookkeeper:
         return None
 
     def last(self) -> None:
-        """Write what was counted."""
-        rollups, seen = self._ledger.take()
+        """Write what was counted; first what could not be written before, which may have been written all the same."""
+        if self._unwritten is not None:
+            self._write(self._unwritten)
+        self._unwritten = self._ledger.take()
+        if self._unwritten is not None:
+            self._write(self._unwritten)
+
+    def _write(self, counted: Counted) -> None:
         try:
-            self._store.rollups.write(rollups, self._worker())
+            self._store.rollups.write(counted.rollups, self._worker(), counted.seen, counted.key)
         except StoreError:
-            self._ledger.put_back(rollups)
+            # It stays, under its key: as often as it is written, it counts once.
             raise
-        self._store.failures.count(seen)
+        except Exception:
+            log.exception("what was counted of %d queues and tasks cannot be stored", len(counted.rollups))
+        self._unwritten = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from backburner.clock import boot_seconds
 from backburner.progress import printable
 from backburner.worker.bench import Bench
 from backburner.worker.finisher import Finisher
@@ -53,4 +54,5 @@ class Deaf:
 
     def _settle(self, running: Running) -> None:
         if (settlement := self._bench.executor.verdict_of_stop(running)) is not None:
+            self._bench.executor.ledger.ran(running, boot_seconds() - running.started)
             self._finisher.add(settlement)

@@ -262,7 +262,10 @@ class Executor:
             if settlement.record is None and (error or failed or took >= LONG_SECONDS):
                 settlement = self._recorded(running, settlement, error, failed)
         self._page.end(running.slot)
-        self.ledger.ended(job, settlement, took)
+        if settlement is not None:
+            self.ledger.ran(running, took)
+        elif running.context._finished:
+            self.ledger.succeeded(job, took)
         self._done(job, settlement)
         if isinstance(error, StopWorker):
             self._stop_worker(error.reason or "a task asked for it")

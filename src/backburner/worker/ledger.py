@@ -1,16 +1,25 @@
-"""`Ledger`: counts how attempts end, in memory. An end costs it one addition to three numbers, and no write."""
+"""`Ledger`: counts how attempts end, in memory. An end costs it two entries and one addition to three numbers, and no
+write.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from backburner.clock import DatabaseClock, boot_seconds
 from backburner.histogram import BUCKETS, Histogram, bucket_of
+from backburner.ids import Ids
 from backburner.job import ClaimedJob
 from backburner.outcome import Settlement
 from backburner.rollup import ENDS, Rollup, minute_of
+from backburner.states import JobState
 from backburner.store.failures import Seen
+
+if TYPE_CHECKING:
+    from backburner.worker.reporter import Running
 
 MOST = 20_000
 """Books that are kept while the database is away; what comes later is not counted."""
@@ -21,56 +30,90 @@ Book = list[int]
 Key = tuple[int, str, str]
 
 
+class Ran(NamedTuple):
+    """An attempt whose body has run: where it belongs, milliseconds that it waited, seconds that it ran."""
+
+    queue: str
+    task: str
+    waited: int
+    took: float
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What was counted in a time, to be stored once, whoever is asked how often: `key` is a UUID."""
+
+    key: str
+    rollups: list[Rollup]
+    seen: list[Seen]
+
+
 class Ledger:
-    """One book per minute, queue and task. Any thread may add."""
+    """One book per minute, queue and task. Any thread may add. What has ended counts when the store has accepted it."""
 
     def __init__(self, clock: DatabaseClock, seconds: Callable[[], float] = boot_seconds) -> None:
         self._clock, self._seconds = clock, seconds
-        self._lock = threading.Lock()
+        self._lock, self._ids = threading.Lock(), Ids()
+        self._ran: dict[tuple[str, int], Ran] = {}
         self._books: dict[Key, Book] = {}
         self._seen: dict[str, Seen] = {}
         self._minute, self._edge = 0, float("-inf")
 
-    def ended(self, job: ClaimedJob, end: Settlement | None, took: float) -> None:
-        """An attempt has ended after so many seconds; None when nothing is known of its end."""
-        place = None if end is None else ENDS.get(end.state)
-        if place is None or end is None:
-            return
-        wait, run, now = _WAITS + bucket_of(job.waited), _RUNS + bucket_of(took * 1000), self._seconds()
-        with self._lock:
-            if now >= self._edge:
-                self._turn(now)
-            key = (self._minute, job.queue, job.task)
-            book = self._books.get(key)
-            if book is None:
-                if len(self._books) >= MOST:
-                    return
-                book = self._books[key] = [0] * _WIDTH
-            book[place] += 1
-            book[wait] += 1
-            book[run] += 1
-            if end.fault is not None:
-                self._failed(end)
+    def ran(self, running: Running, took: float) -> None:
+        """A body has ended after so many seconds, or was given up; `settled` is to say how.
 
-    def take(self) -> tuple[list[Rollup], list[Seen]]:
-        """What was counted since the last time."""
+        Once for each: of one that was given up an end follows that has been written already.
+        """
+        job = running.job
+        with self._lock:
+            if not running.told:
+                running.told = True
+                self._ran[job.id, job.attempt] = Ran(job.queue, job.task, job.waited, took)
+
+    def settled(self, ends: Iterable[Settlement], accepted: Container[str]) -> None:
+        """The store has accepted some of these ends. Those whose body never ran, or was counted, count for nothing."""
+        with self._lock:
+            self._turn()
+            for end in ends:
+                ran = self._ran.pop((end.id, end.attempt), None)
+                place = ENDS.get(end.state)
+                if ran is not None and place is not None and end.id in accepted and self._add(ran, place):
+                    self._failed(end)
+
+    def succeeded(self, job: ClaimedJob, took: float) -> None:
+        """A body has ended its job itself, in a transaction of its own that is committed."""
+        with self._lock:
+            self._turn()
+            self._add(Ran(job.queue, job.task, job.waited, took), ENDS[JobState.SUCCEEDED])
+
+    def take(self) -> Counted | None:
+        """What was counted since the last time; None when that is nothing."""
         with self._lock:
             books, self._books = self._books, {}
             seen, self._seen = self._seen, {}
-        return [_rollup(key, book) for key, book in books.items()], list(seen.values())
+        if not books:
+            return None
+        return Counted(self._ids.new(), [_rollup(key, book) for key, book in books.items()], list(seen.values()))
 
-    def put_back(self, rollups: Iterable[Rollup]) -> None:
-        """It could not be written: to be taken once more."""
-        with self._lock:
-            for one in rollups:
-                book = self._books.setdefault((one.minute, one.queue, one.task), [0] * _WIDTH)
-                for place, count in enumerate((*one.ends, *one.waits.counts, *one.runs.counts)):
-                    book[place] += count
+    def _add(self, ran: Ran, place: int) -> bool:
+        """Count one; False where there is no more room."""
+        key = (self._minute, ran.queue, ran.task)
+        book = self._books.get(key)
+        if book is None:
+            if len(self._books) >= MOST:
+                return False
+            book = self._books[key] = [0] * _WIDTH
+        book[place] += 1
+        book[_WAITS + bucket_of(ran.waited)] += 1
+        book[_RUNS + bucket_of(ran.took * 1000)] += 1
+        return True
 
-    def _turn(self, now: float) -> None:
-        moment = self._clock.now()
-        self._minute = minute_of(moment)
-        self._edge = now + 60 - moment.timestamp() % 60
+    def _turn(self) -> None:
+        now = self._seconds()
+        if now >= self._edge:
+            moment = self._clock.now()
+            self._minute = minute_of(moment)
+            self._edge = now + 60 - moment.timestamp() % 60
 
     def _failed(self, end: Settlement) -> None:
         if (fault := end.fault) is None:

@@ -194,17 +194,19 @@ class WorkerProcess:
         self._give_back(self.pool.take_back())
         while not self.pool.idle and boot_seconds() < until:
             if self._deaf.left_alone():
-                self._chores.close()
                 self._deaf.settle()
-                return self.finisher.close(10.0)
+                written = self.finisher.close(10.0)
+                self._chores.close()
+                return written
             wait(0.02)
         ended = self.pool.idle
-        self._chores.close()
         self.bench.reporter.close()
         until = max(until, boot_seconds() + 2.0)
         while not self.finisher.empty and boot_seconds() < until:
             wait(0.02)
         self.finisher.close(0.0)
+        # Behind the last end: what has been counted is written now.
+        self._chores.close()
         self.pool.close()
         self._hooks.end()
         self.bench.executor.close()
@@ -270,6 +272,7 @@ class WorkerProcess:
 
     def _settled(self, batch: Sequence[Settlement], accepted: set[str], taken: list[ClaimedJob]) -> None:
         ready = dropped = False
+        self.bench.executor.ledger.settled(batch, accepted)
         self._go_on(batch, accepted, taken)
         self._join(batch, accepted)
         for settlement in batch:

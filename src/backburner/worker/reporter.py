@@ -60,6 +60,7 @@ class Running:
     alone: bool = False
     hooked: Hooked | None = None
     verdict: Settlement | None = None
+    told: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
