@@ -189,8 +189,7 @@ class Backburner(Configuring):
     def bulk(self, size: int = STATEMENT_ROWS) -> AbstractContextManager[Bulk]:
         """`with jobs.bulk():` stores what is enqueued inside, by this thread or asyncio task, at its end.
 
-        Everything is stored in one transaction, `size` rows per statement; nothing when the block raises.
-        Ids are known at once.
+        All in one transaction, `size` rows per statement; nothing when the block raises. Ids are known at once.
         """
         if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= 100_000:
             raise InvalidOption("size", size, "is no number of rows per statement", "Use 1 to 100,000")
