@@ -25,6 +25,7 @@ MAX_EXPRESSION, MAX_ZONE = 200, 100
 _ALLOWED = re.compile(r"[0-9A-Za-z*/,#\- ]+")
 _ZONE = re.compile(r"[A-Za-z0-9_+\-/]+")
 _DAY, _MINUTE, _SECOND = timedelta(days=1), timedelta(minutes=1), timedelta(seconds=1)
+_YEARS = 50 * 366 * _DAY
 _REMEDY = "Write five fields: minute, hour, day of month, month, day of week; for example '30 2 * * MON-FRI', or @daily"
 
 
@@ -47,6 +48,24 @@ class CronTimes:
             return self._first_fixed(moment) if self._fixed else self._first_by_clock(moment)
         except (StopIteration, OverflowError):
             return None
+
+    def until(self, moment: datetime) -> datetime | None:
+        """The last fire time that is not later than `moment`, UTC; None when there is none within 50 years."""
+        back = _MINUTE
+        while not self._comes(moment - back, moment):
+            back *= 2
+            if back > _YEARS:
+                return None
+        early, late = moment - back, moment
+        while late - early > _SECOND:
+            middle = early + (late - early) / 2
+            early, late = (middle, late) if self._comes(middle, moment) else (early, middle)
+        return self.after(early)
+
+    def _comes(self, early: datetime, late: datetime) -> bool:
+        """Whether there is a fire time behind `early` that is not later than `late`."""
+        found = self.after(early)
+        return found is not None and found <= late
 
     def _first_fixed(self, moment: datetime) -> datetime:
         # Those of an hour that comes twice are over in its second pass, which shows the same times.

@@ -2,7 +2,7 @@
 
 import io
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -274,6 +274,39 @@ def test_cleaning_has_a_switch_of_its_own(scene: Scene, tmp_path: Path) -> None:
     Pruner(scene.store, files, Settings(keep_succeeded=10.0)).once()
     with pytest.raises(JobNotFound):
         scene.get(job)
+
+
+def test_a_time_of_cleaning_that_nobody_was_there_for_is_made_up_for(scene: Scene, tmp_path: Path) -> None:
+    """As where jobs are run by cron, and no process lives at that minute."""
+    files = open_files(str(tmp_path / "files"), scene.ids)
+    settings = Settings(keep_succeeded=3600.0, clean_cron="0 3 * * *")
+
+    def till(day: int, hour: int, minute: int = 0) -> None:
+        scene.clock.move((datetime(2030, 5, day, hour, minute, tzinfo=UTC) - scene.clock.now()).total_seconds())
+
+    def left() -> list[str]:
+        # Of a process that comes and goes before its round would be due.
+        Pruner(scene.store, files, settings).last()
+        return scene.store.jobs.ids(JobFilter(), 10)
+
+    till(18, 1, 59)
+    old = scene.ended()
+    till(18, 2, 1)
+    young = scene.ended()
+    till(18, 2, 59)
+    assert left() == [young, old]
+    till(18, 8)
+    assert left() == [young], "at three it was not an hour old"
+    till(19, 2, 30)
+    another = scene.ended()
+    assert left() == [another, young]
+    till(19, 3)
+    assert left() == [another]
+    till(19, 12)
+    scene.store.runtime.say("keep_succeeded", 60, "lena")
+    assert left() == [another], "what is said at noon is not meant for last night"
+    till(20, 3)
+    assert left() == []
 
 
 def test_a_file_that_cannot_be_deleted_keeps_no_other_one(scene: Scene, tmp_path: Path) -> None:

@@ -73,6 +73,11 @@ def test_a_fire_time_found_from_anywhere_before_it_is_the_same(expression: str, 
     middle = moment + (found - moment) / 2
     assert times.after(middle) == found
     assert times.after(found - timedelta(microseconds=1)) == found
+    assert times.until(found) == found
+    before = times.until(found - timedelta(microseconds=1))
+    assert before is not None
+    assert before <= moment
+    assert times.after(before) == found
 
 
 def test_a_time_left_out_comes_right_after_the_gap_and_one_shown_twice_comes_once() -> None:

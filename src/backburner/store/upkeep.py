@@ -106,14 +106,17 @@ class Upkeep:
         old = self._old(state, keep).order_by(self._t.c.finished_at).limit(BATCH)
         return self._delete(old)
 
-    def prune_kept(self) -> int:
-        """Delete jobs that said themselves until when they are kept, up to `BATCH`; how many."""
+    def prune_kept(self, at: datetime | None = None) -> int:
+        """Delete jobs that said themselves until when they are kept, up to `BATCH`; how many.
+
+        Those whose time was over at `at`, now unless said.
+        """
         t = self._t.c
         return self._delete(
             select(t.id)
             .where(
                 t.keep_until.is_not(None),
-                t.keep_until <= self._store.clock.now(),
+                t.keep_until <= (at or self._store.clock.now()),
                 t.slot.is_(None),
                 t.finished_at.is_not(None),
                 self._unawaited,
