@@ -20,6 +20,7 @@ RATE = float(os.environ.get("STORE_FAULT_RATE", "0"))
 NOT_UNDER_FIRE = {
     "test_connections": "counts connections",
     "test_faulty": "has faults of its own",
+    "test_failure_plans": "looks at statements, each once",
     "test_fork": "looks at what a fork finds open",
     "test_lock_order": "counts deadlocks",
     "test_migrations": "stops in the middle of migrations by hand",

@@ -116,6 +116,29 @@ def test_groups_of_failures(scene: Scene) -> None:
     assert (door.groups(), door.hours([key], group.first_at)) == ([], {key: {}})
 
 
+def test_old_hours_of_failures_go_batch_by_batch(scene: Scene) -> None:
+    door, now = scene.store.failures, scene.clock.now()
+    for kind in ("KeyError", "ValueError", "TypeError"):
+        fault = fault_at(kind, "a.py:1 in f", "'x'", "t", "default", "box", line="f")
+        for hours in range(5):
+            seen = Seen(fault, 1, now - timedelta(hours=hours), scene.ids.new())
+            scene.store.rollups.write([], None, [seen])
+    keys = sorted(group.fingerprint for group in door.groups())
+    before = now - timedelta(hours=2)
+    # Two old hours of each: a full batch is looked through once more from where it began.
+    place: str | None = ""
+    rounds = 0
+    while place is not None:
+        place, rounds = door.prune(before, 2, place), rounds + 1
+    assert rounds > 3
+    assert [len(hours) for hours in door.hours(keys, now - timedelta(days=1)).values()] == [3, 3, 3]
+    assert len(door.groups()) == 3, "they failed since"
+    place = ""
+    while place is not None:
+        place = door.prune(now + timedelta(hours=1), 2, place)
+    assert door.groups() == []
+
+
 def test_a_group_whose_first_row_is_missing_is_made_by_the_count(scene: Scene) -> None:
     fault = fault_at("KeyError", "a.py:1 in f", "'x'", "t", "default", "box", line="f")
     scene.store.rollups.write([], None, [Seen(fault, 3, scene.clock.now(), scene.ids.new())])

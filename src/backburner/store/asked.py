@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, false, func, not_, or_, select, true
 from backburner.condition import Between, Condition, Exact, Field, Prefix, Value
 from backburner.dismissal import DISMISSED
 from backburner.job import JobFilter
-from backburner.states import FINAL
+from backburner.states import FINAL, JobState
 from backburner.store.conditions import ended
 from backburner.store.types import characters
 
@@ -69,9 +69,10 @@ def of_failures(schema: Schema, which: JobFilter, condition: Condition) -> Colum
     wanted = or_(f.fingerprint.in_(names), *begun) if begun else f.fingerprint.in_(names)
     if len(names) == 1 and not begun:
         wanted = f.fingerprint == names[0]
-    only_failed = which.states is not None and which.states == frozenset({"failed"})
-    # Only what failed for good has the state: asked for like this, the index gives the order of ids.
-    return and_(wanted, f.final == true()) if only_failed else wanted
+    if which.states is None or (JobState.FAILED in which.states and len(which.states) > 1):
+        return wanted
+    # What failed for good has the state, and nothing else has: asked for like this, the index gives the order of ids.
+    return and_(wanted, f.final == (true() if JobState.FAILED in which.states else false()))
 
 
 def _one(schema: Schema, t: Any, which: JobFilter, condition: Condition) -> ColumnElement[bool]:

@@ -11,7 +11,20 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, literal, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from backburner.condition import Condition, Exact, Field, Prefix
 from backburner.fault import FailureGroup, Fault
@@ -160,18 +173,34 @@ class Failures:
         )
         return replace(which, conditions=found)
 
-    def prune(self, before: datetime, limit: int) -> None:
-        """Forget groups that failed last before then and have no job any more, and hours before then."""
-        g, h, t = self._groups.c, self._hours, self._t.c
+    def prune(self, before: datetime, limit: int, after: str = "") -> str | None:
+        """Forget groups that failed last before then and have no job any more, and hours before then.
+
+        It looks at up to `limit` groups behind the fingerprint `after`, and forgets up to `limit` hours; where to look
+        next, None at the end.
+        """
+        g, h, t, oldest = self._groups.c, self._hours.c, self._t.c, int(before.timestamp() // 3600)
+        page = select(g.fingerprint).where(g.fingerprint > after).order_by(g.fingerprint).limit(limit)
+        names = self._store.read(lambda c: c.execute(page).scalars().all())
+        hours = select(h.fingerprint, h.hour).where(h.fingerprint.in_(names), h.hour < oldest).limit(limit)
         empty = ~select(t.job).where(t.fingerprint == g.fingerprint).exists()
-        old = select(g.fingerprint).where(g.last_at < before, empty).limit(limit)
+        over = ~select(h.hour).where(h.fingerprint == g.fingerprint).exists()
+        old = select(g.fingerprint).where(g.fingerprint.in_(names), g.last_at < before, empty, over)
+        forget = delete(self._hours).where(h.fingerprint == bindparam("key"), h.hour == bindparam("at"))
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> bool:
+            rows = connection.execute(hours).all()
+            if rows:
+                connection.execute(forget, [{"key": row.fingerprint, "at": row.hour} for row in rows])
             gone = connection.execute(old).scalars().all()
-            connection.execute(delete(self._groups).where(g.fingerprint.in_(gone)))
-            connection.execute(delete(h).where(h.c.hour < int(before.timestamp() // 3600)))
+            if gone:
+                connection.execute(delete(self._groups).where(g.fingerprint.in_(gone)))
+            return len(rows) == limit
 
-        self._store.run(work)
+        full = bool(names) and self._store.run(work)
+        if full:
+            return after
+        return names[-1] if len(names) == limit else None
 
     def _change(self, fingerprint: str, told: Mapping[str, Any]) -> bool:
         changed = update(self._groups).where(self._groups.c.fingerprint == fingerprint).values(**told)

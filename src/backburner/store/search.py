@@ -131,6 +131,13 @@ class Search:
 
     def _candidates(self, which: JobFilter, among: int) -> list[Rows]:
         """Rows to look at, in up to two parts: of all states, or unfinished and finished ones apart."""
+        failures = any(condition.field is Field.FINGERPRINT and not condition.negated for condition in which.conditions)
+        wanted = frozenset(JobState) if which.states is None else which.states
+        if failures and JobState.FAILED in wanted and len(wanted) > 1:
+            # Apart, as the index has them: together it would give no order.
+            others = replace(which, states=wanted - {JobState.FAILED})
+            of_failed = replace(which, states=frozenset({JobState.FAILED}))
+            return [*self._candidates(of_failed, among), *self._candidates(others, among)]
         lead = self._lead(which)
         if lead is not None:
             return [self._rows(lead, among)]

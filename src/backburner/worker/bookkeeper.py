@@ -28,6 +28,7 @@ class Bookkeeper:
     def __init__(self, store: Store, ledger: Ledger, worker: Callable[[], str]) -> None:
         self._store, self._ledger, self._worker = store, ledger, worker
         self._looked = self._merged = self._pruned = 0
+        self._next_failure = ""
         self._unwritten: Counted | None = None
 
     def once(self) -> float | None:
@@ -40,8 +41,11 @@ class Bookkeeper:
         if minute - self._merged >= _MERGE_MINUTES and not self._store.rollups.merge(minute):
             self._merged = minute
         if minute - self._pruned >= _PRUNE_MINUTES:
-            self._pruned = minute
-            self._store.failures.prune(self._store.clock.now() - _FAILURES_KEPT, _BATCH)
+            before = self._store.clock.now() - _FAILURES_KEPT
+            going_on = self._store.failures.prune(before, _BATCH, self._next_failure)
+            self._next_failure = going_on or ""
+            if going_on is None:
+                self._pruned = minute
         return None
 
     def last(self) -> None:
