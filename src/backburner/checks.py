@@ -29,7 +29,8 @@ _GROUP = "group"
 class Check:
     """One thing that has to be so. `headline` says in one sentence why the job does not run when it is not.
 
-    `job` is the id of another job that it hangs on, `queue` the name of a queue that is not open.
+    `job` is the id of another job that it hangs on, and `unnamed` the detail for those who must not know of that one.
+    `queue` is the name of a queue that is not open.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Check:
     headline: str = ""
     job: str | None = None
     queue: str | None = None
+    unnamed: str = ""
 
 
 class Checks:
@@ -125,13 +127,13 @@ class Checks:
         if before == 0:
             return Check("group", met=True, title=f"It is the first of group {job.group}")
         jobs = "1 job" if before == 1 else f"{before:,} jobs"
-        detail = f"{_ordinal(before + 1)} in line"
+        detail = unnamed = f"{_ordinal(before + 1)} in line"
         if holder is not None:
             held = self._database.store.jobs.get_many([holder]).get(holder)
             detail = f"{held.name}, {held.state}" if held is not None else detail
         return Check(
             "group", met=False, title="The group is busy", detail=detail,
-            headline=f"behind {jobs} of serial group {job.group}", job=holder,
+            headline=f"behind {jobs} of serial group {job.group}", job=holder, unnamed=unnamed,
         )  # fmt: skip
 
     def _queue(self, job: Job) -> Check:

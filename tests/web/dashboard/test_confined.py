@@ -1,5 +1,6 @@
 """Permissions hold for what they name and no further: by no detour through filters, operations, exports or forms."""
 
+import re
 import threading
 from typing import Any
 from urllib.parse import quote
@@ -11,7 +12,7 @@ from backburner import Job
 from backburner.web import Allow, User, web_app
 from backburner.web.login import Attempts
 from backburner.where import Where
-from backburner.worker import Worker
+from backburner.worker import Worker, WorkerOptions
 from tests.web.dashboard.test_many import INTERRUPTED, failed, form, operation, state_of
 from tests.web.shop import USERS, Caller, Shop, as_user, by_header
 
@@ -21,6 +22,12 @@ MANY = "/dashboard/jobs/many"
 def somebody(shop: Shop, *rights: str | Allow, name: str = "other", **headers: str) -> Caller:
     app = web_app(shop.jobs, resolve_user=by_header, resolve_access=lambda request, user: rights)
     return Caller(app, {"x-user": name, **headers})
+
+
+def text_of(caller: Caller, path: str) -> str:
+    answer = caller.get(path)
+    assert answer.status_code == 200, answer.text
+    return answer.text
 
 
 def operations(shop: Shop) -> list[Job]:
@@ -125,6 +132,72 @@ def test_the_operators_page_of_a_public_job_is_for_operators_of_it(shop: Shop) -
     some = somebody(shop, Allow("jobs.view", tenant="acme"))
     assert some.get(f"/jobs/{job.id}").status_code == 200
     assert some.get(f"/dashboard/jobs/{job.id}").status_code == 404
+
+
+def test_counts_of_a_task_are_of_jobs_that_one_sees(shop: Shop) -> None:
+    shop.add.options(tags=["tenant:acme"]).enqueue(1, 2)
+    for number in range(7):
+        shop.add.enqueue(number, number)
+    some = somebody(shop, Allow("jobs.view", tenant="acme"), Allow("jobs.run", task="shop.add"))
+    page = text_of(some, "/dashboard/tasks/shop.add")
+    assert '">1</a></dd>' in page
+    assert '">7</a></dd>' not in page
+    assert '">8</a></dd>' not in page
+    assert "shop.add" in text_of(some, "/dashboard/tasks")
+    assert "shop.export" not in text_of(some, "/dashboard/tasks")
+    assert some.get("/dashboard/tasks/shop.export").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("limits", "seen"),
+    [
+        ({"queue": "orders"}, {"orders": 5}),
+        ({"task": "shop.add"}, {"orders": 3, "default": 1}),
+        ({"tenant": "acme"}, {"orders": 1}),
+        ({"queue": "orders", "task": "shop.refuse"}, {"orders": 2}),
+        ({"queue": "none"}, {}),
+    ],
+)
+def test_queues_are_shown_with_jobs_that_one_sees(shop: Shop, limits: dict[str, str], seen: dict[str, int]) -> None:
+    for number in range(2):
+        shop.add.options(queue="orders").enqueue(number, 1)
+        shop.refuse.options(queue="orders").enqueue()
+    shop.add.options(queue="orders", tags=["tenant:acme"]).enqueue(1, 1)
+    shop.add.enqueue(1, 1)
+    shop.refuse.options(queue="payroll").enqueue()
+    page = text_of(somebody(shop, Allow("jobs.view", **limits)), "/dashboard/queues")
+    rows = re.findall(r'class="name"[^>]*>([^<]+)</a>.*?data-label="Waiting">([^<]+)<', page, re.DOTALL)
+    assert {name: int(count) for name, count in rows} == seen
+    assert "payroll" not in page
+    # How long the next one has waited says something of others where it may be theirs.
+    assert ("0 s" in page or "1 s" in page) is (limits == {"queue": "orders"})
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_page_names_no_other_jobs_that_it_waits_for(shop: Shop) -> None:
+    other = shop.add.options(title="PAY-ROLL", delay=3_600).enqueue(1, 1)
+    first = shop.patient.options(title="PAY-SLIP", group="ledger").enqueue()
+    assert shop.reached.wait(30)
+    mine = shop.add.options(tags=["tenant:acme"])
+    after, behind = mine.options(after=[other]).enqueue(2, 2), mine.options(group="ledger").enqueue(3, 3)
+    some, all_of_them = somebody(shop, Allow("jobs.view", tenant="acme")), somebody(shop, "jobs.view")
+    for job, before, word in ((after, other, "PAY-ROLL"), (behind, first, "PAY-SLIP")):
+        whole, page = (text_of(one, f"/dashboard/jobs/{job.id}") for one in (all_of_them, some))
+        assert word in whole, "who may see it is told"
+        assert before.id in whole
+        assert "PAY-" not in page
+        assert before.id not in page
+
+
+def test_workers_are_shown_with_queues_that_one_sees(shop: Shop) -> None:
+    with Worker(shop.jobs, WorkerOptions(queues=("orders", "payroll"))):
+        page = text_of(somebody(shop, Allow("jobs.view", queue="orders")), "/dashboard/workers")
+        whole = text_of(somebody(shop, "jobs.view"), "/dashboard/workers")
+    assert "orders, payroll" in whole
+    assert "slots taken" in whole
+    assert 'data-label="Queues">orders and others' in page
+    assert "payroll" not in page
+    assert "slots taken" not in page.lower()
 
 
 @pytest.mark.parametrize("value", ["5", "null", "[" * 3000, '["Done", "/workers/all/stop"]'])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from fastapi import APIRouter
@@ -62,6 +63,15 @@ class Place:
     own: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What a job comes after; `job` is its id where the visitor may see it."""
+
+    name: str
+    milestone: str
+    job: str | None
+
+
 class JobPage:
     """`/dashboard/jobs/{id}`, and the forms on it."""
 
@@ -96,11 +106,11 @@ class JobPage:
         control = self._site.control
         details = control.show(job_id, failed_limit=FAILED_SHOWN)
         job = details.job
-        if not (visitor.allows(Permission.JOBS_VIEW, job) or visitor.owns(job)):
+        if not _has_page(visitor, job):
             raise not_found()
         now = control.now()
         shown = visitor.allows(Permission.JOBS_ARGUMENTS, job)
-        checks = control.checks(job)
+        checks = self._checks(visitor, job)
         worker = self._worker(job)
         row = row_of(job, now)
         return self._frame.page(
@@ -111,6 +121,7 @@ class JobPage:
             job=job,
             details=details,
             row=row,
+            parents=self._parents(visitor, details),
             now=now,
             why=_headline(checks),
             checks=checks,
@@ -127,6 +138,30 @@ class JobPage:
             never=_never(job),
         )
 
+    def _checks(self, visitor: Visitor, job: Job) -> list[Check]:
+        """With the names of other jobs as far as the visitor may see those."""
+        checks = self._site.control.checks(job)
+        seen = self._seen(visitor, [one.job for one in checks if one.job is not None])
+        return [
+            one if one.job is None or one.job in seen else replace(one, detail=one.unnamed, job=None) for one in checks
+        ]
+
+    def _parents(self, visitor: Visitor, details: JobDetails) -> list[Before]:
+        seen = self._seen(visitor, [one.parent.job for one in details.parents if one.state is not None])
+        return [
+            Before(
+                (one.name or "a job that is gone") if one.parent.job in seen or one.state is None else "another job",
+                one.parent.milestone or "",
+                one.parent.job if one.parent.job in seen else None,
+            )
+            for one in details.parents
+        ]
+
+    def _seen(self, visitor: Visitor, ids: Sequence[str]) -> set[str]:
+        """Those of these jobs that have a page for the visitor."""
+        found = self._site.control.glance(ids) if ids else {}
+        return {job_id for job_id, job in found.items() if _has_page(visitor, job)}
+
     def _worker(self, job: Job) -> WorkerState | None:
         if job.worker is None:
             return None
@@ -142,6 +177,10 @@ class JobPage:
             for place, one in enumerate(found, 1)
             if visitor.allows(Permission.JOBS_VIEW, one)
         ]
+
+
+def _has_page(visitor: Visitor, job: Job) -> bool:
+    return visitor.allows(Permission.JOBS_VIEW, job) or visitor.owns(job)
 
 
 def _attempts(details: JobDetails, worker: WorkerState | None, now: datetime) -> list[ShownAttempt]:

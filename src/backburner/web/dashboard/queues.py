@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from urllib.parse import quote
 
@@ -15,17 +15,21 @@ from starlette.responses import Response
 
 from backburner.contradictions import ALL_QUEUES
 from backburner.errors import InvalidOption
+from backburner.job import JobFilter
 from backburner.queues import QueueState
+from backburner.states import JobState
 from backburner.web import words
 from backburner.web.access import Visitor
 from backburner.web.dashboard.form import fields_of
 from backburner.web.dashboard.frame import Frame, Said
+from backburner.web.dashboard.narrowing import knows_queue, seen_by, sees_all_of
 from backburner.web.problems import forbidden, invalid
 from backburner.web.rights import Permission
 from backburner.web.site import Site
 from backburner.workers import WorkerState
 
 _COUNTED = 10_000
+_OPEN = frozenset({JobState.QUEUED, JobState.BLOCKED, JobState.RUNNING})
 _DIGITS = re.compile(r"[0-9]{1,6}")
 _MINUTES = {"": None, "30": 30, "120": 120, "480": 480, "1440": 1440}
 """For how long a pause may be said to last."""
@@ -140,8 +144,11 @@ class QueuesPage:
         workers = jobs.workers.list()
         named = {queue for one in workers for queue in one.queues or ()}
         named |= {task.enqueue_options.queue for task in jobs.registry}
-        states = [state for state in jobs.queues.list(named) if _seen(visitor, state.name)]
-        oldest = self._site.control.next_waits([state.name for state in states if state.waiting])
+        states = list(self._seen(visitor, jobs.queues.list(named)))
+        # Of queues alone in which everything is theirs: the next one may be anybody's.
+        oldest = self._site.control.next_waits(
+            [state.name for state in states if state.waiting and sees_all_of(visitor, state.name)]
+        )
         lines = [_line(state, workers, oldest.get(state.name)) for state in states]
         everything = next((line for line in lines if line.queue.name == ALL_QUEUES), None)
         shown = sorted((line for line in lines if line.queue.name != ALL_QUEUES), key=_order)
@@ -149,6 +156,19 @@ class QueuesPage:
             request, visitor, "queues.html", title="Queues", lines=shown, everything=everything,
             now=self._site.control.now(), minutes=_MINUTES,
         )  # fmt: skip
+
+    def _seen(self, visitor: Visitor, states: Sequence[QueueState]) -> Iterator[QueueState]:
+        """Queues that a visitor may know of, with as many jobs as are theirs to see."""
+        for state in states:
+            if state.name == ALL_QUEUES or sees_all_of(visitor, state.name):
+                yield state
+                continue
+            which = seen_by(visitor, JobFilter(queue=state.name, states=_OPEN))
+            counts = self._site.control.tally(which, _COUNTED).states
+            running = counts.get(JobState.RUNNING, 0)
+            waiting = min(sum(counts.values()) - running, _COUNTED)
+            if waiting or running or knows_queue(visitor, state.name, self._site.jobs.registry):
+                yield replace(state, waiting=waiting, running=running)
 
 
 def _line(state: QueueState, workers: Sequence[WorkerState], oldest: float | None) -> Line:
@@ -165,9 +185,3 @@ def _order(line: Line) -> tuple[bool, int, str]:
 
 def _named(queue: str) -> str | None:
     return None if queue == ALL_QUEUES else queue
-
-
-def _seen(visitor: Visitor, queue: str) -> bool:
-    """Whether somebody who sees some jobs alone sees this queue: those of a task or a tenant may be anywhere."""
-    confines = visitor.rights.confines(Permission.JOBS_VIEW)
-    return confines is None or any(one.queue is None or one.covers_queue(queue) for one in confines)

@@ -109,7 +109,7 @@ class SchedulesPage:
     def _page(self, request: Request, visitor: Visitor) -> Response:
         schedules = self._site.jobs.schedules
         found = [
-            self._planned(one)
+            self._planned(visitor, one)
             for one in schedules.list()
             if visitor.rights.of_names(Permission.JOBS_VIEW, task=one.task)
         ]
@@ -118,7 +118,7 @@ class SchedulesPage:
             request, visitor, "schedules.html", title="Schedules", schedules=found, now=self._site.control.now()
         )
 
-    def _planned(self, schedule: Schedule) -> Planned:
+    def _planned(self, visitor: Visitor, schedule: Schedule) -> Planned:
         schedules = self._site.jobs.schedules
         try:
             following = schedule.next_runs(_RUNS)
@@ -126,7 +126,9 @@ class SchedulesPage:
             following = []
         fires = schedules.fires(schedule.name, _FIRES)
         jobs = self._site.control.glance([one.job for one in fires if one.job is not None])
-        last = [jobs[one.job] for one in fires if one.job in jobs]
+        # Earlier ones may be of another task: a schedule can be declared anew.
+        seen = {job_id for job_id, job in jobs.items() if visitor.allows(Permission.JOBS_VIEW, job)}
+        last = [jobs[one.job] for one in fires if one.job in seen]
         return Planned(schedule, following, schedules.problems(schedule), last)
 
 

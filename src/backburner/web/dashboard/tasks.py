@@ -22,6 +22,7 @@ from backburner.web.access import Visitor
 from backburner.web.dashboard.call_form import CallForm
 from backburner.web.dashboard.form import fields_of
 from backburner.web.dashboard.frame import ORDER, Frame, Said
+from backburner.web.dashboard.narrowing import knows_task, seen_by
 from backburner.web.problems import Problem, forbidden
 from backburner.web.rights import Permission
 from backburner.web.site import Site
@@ -62,17 +63,15 @@ class TasksPage:
     async def tasks(self, request: Request) -> Response:
         """All tasks that this process knows."""
         visitor = await self._site.access.allowed(request, Permission.JOBS_VIEW)
-        known = [
-            known_of(task)
-            for task in self._site.jobs.registry
-            if visitor.rights.of_names(Permission.JOBS_VIEW, task.enqueue_options.queue, task.name)
-        ]
+        known = [known_of(task) for task in self._site.jobs.registry if knows_task(visitor, task)]
         return self._frame.page(request, visitor, "tasks.html", title="Tasks", tasks=known)
 
     async def task(self, request: Request, name: str) -> Response:
         """One task: how its jobs stand, and the form."""
         visitor = await self._site.access.allowed(request, Permission.JOBS_VIEW)
         task = self._found(name)
+        if not knows_task(visitor, task):
+            raise _unknown()
         return await run_in_threadpool(self._page, request, visitor, task, CallForm.of(task))
 
     async def run(self, request: Request, name: str) -> Response:
@@ -109,7 +108,7 @@ class TasksPage:
     def _page(
         self, request: Request, visitor: Visitor, task: Task[Any, Any], form: CallForm | None, status: int = 200
     ) -> Response:
-        tally = self._site.control.tally(JobFilter(task=task.name))
+        tally = self._site.control.tally(seen_by(visitor, JobFilter(task=task.name)))
         return self._frame.page(
             request, visitor, "task.html", status, title=task.name, known=known_of(task), form=form,
             counts={state: tally.states.get(state, 0) for state in ORDER if tally.states.get(state, 0)},
@@ -121,7 +120,7 @@ class TasksPage:
         task = self._site.jobs.registry.get(name)
         # Operations and exports are tasks too: they are begun by the forms that ask for their permissions.
         if task is None or name not in self._site.jobs.registry.names():
-            raise Problem(404, "unknown-task", "There is no such task here", "This process does not know it.")
+            raise _unknown()
         return task
 
 
@@ -142,6 +141,10 @@ def known_of(task: Task[Any, Any]) -> Known:
         options.append("open to the HTTP API")
     lines = (task.function.__doc__ or "").strip().splitlines()
     return Known(task, task.enqueue_options.queue, lines[0] if lines else "", tuple(options))
+
+
+def _unknown() -> Problem:
+    return Problem(404, "unknown-task", "There is no such task here", "This process does not know it.")
 
 
 def _sentence(error: BackburnerError) -> str:

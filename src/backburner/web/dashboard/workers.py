@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from backburner.web.access import Visitor
 from backburner.web.dashboard.frame import Frame, Said
+from backburner.web.dashboard.narrowing import knows_queue
 from backburner.web.problems import forbidden, not_found
 from backburner.web.rights import Permission
 from backburner.web.site import Site
@@ -62,7 +63,19 @@ class WorkersPage:
             request, visitor, "workers.html", title="Workers", hosts=hosts, count=len(found),
             slots=sum(one.concurrency for one in found), running=sum(one.running for one in found),
             now=self._site.control.now(), never=_never,
+            # What runs may be anybody's, and queues have names.
+            whole=visitor.rights.everywhere(Permission.JOBS_VIEW),
+            queues_of=lambda worker: self._queues(visitor, worker),
         )  # fmt: skip
+
+    def _queues(self, visitor: Visitor, worker: WorkerState) -> str:
+        """The queues that it takes, by name as far as the visitor may know them."""
+        if worker.queues is None:
+            return "all"
+        known = [one for one in worker.queues if knows_queue(visitor, one, self._site.jobs.registry)]
+        if len(known) == len(worker.queues):
+            return ", ".join(known)
+        return f"{', '.join(known)} and others" if known else "others"
 
 
 def _never(worker: WorkerState, word: str) -> str:
