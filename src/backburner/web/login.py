@@ -1,71 +1,24 @@
-"""`Login`: the sessions of people who signed in to the stand-alone server, and how often one may try."""
+"""`Login`: the sessions of people who signed in to the stand-alone server."""
 
 from __future__ import annotations
 
 import secrets
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.requests import Request
 
-from backburner.clock import boot_seconds
 from backburner.errors import SettingsError
+from backburner.web.attempts import Attempts, Tried
 from backburner.web.passwords import Passwords
 from backburner.web.user import User
 
-COOKIE, FORM_COOKIE = "backburner_session", "backburner_form"
+COOKIE, FORM_COOKIE, BROWSER_COOKIE = "backburner_session", "backburner_form", "backburner_browser"
 SESSION_SECONDS = 12 * 3_600
+BROWSER_SECONDS = 180 * 86_400
 _FORM_SECONDS = 3_600
 _MOST_COOKIE = 1_000
-
-
-class Attempts:
-    """Counts failures by name and by address; whoever has failed too often waits. Of this process alone."""
-
-    def __init__(self, most: int = 10, seconds: float = 900.0, clock: Callable[[], float] = boot_seconds) -> None:
-        self._most, self._seconds, self._clock = most, seconds, clock
-        self._failed: OrderedDict[str, list[float]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def wait(self, *keys: str) -> int:
-        """Seconds until another attempt is taken; 0: now."""
-        now = self._clock()
-        with self._lock:
-            waits = [self._wait(key, now) for key in keys]
-        return max(0, *(int(one + 0.999) for one in waits))
-
-    def failed(self, *keys: str) -> None:
-        """One more failure."""
-        now = self._clock()
-        with self._lock:
-            for key in keys:
-                self._failed.setdefault(key, []).append(now)
-                self._failed.move_to_end(key)
-                del self._failed[key][: -self._most]
-            while len(self._failed) > _MOST_KEYS:
-                self._failed.popitem(last=False)
-
-    def passed(self, *keys: str) -> None:
-        """Forget the failures."""
-        with self._lock:
-            for key in keys:
-                self._failed.pop(key, None)
-
-    def taken_back(self, key: str) -> None:
-        """The latest one was none."""
-        with self._lock:
-            if times := self._failed.get(key):
-                times.pop()
-
-    def _wait(self, key: str, now: float) -> float:
-        recent = [then for then in self._failed.get(key, ()) if now - then < self._seconds]
-        return recent[0] + self._seconds - now if len(recent) >= self._most else 0.0
-
-
-_MOST_KEYS = 10_000
 
 
 class Login:
@@ -82,6 +35,7 @@ class Login:
             )  # fmt: skip
         self._passwords, self.attempts = Passwords(operators), Attempts()
         self._sessions = URLSafeTimedSerializer([*reversed(signing)], salt="backburner.web.session")
+        self._browsers = URLSafeTimedSerializer([*reversed(signing)], salt="backburner.web.browser")
         self._forms = URLSafeTimedSerializer([*reversed(signing)], salt="backburner.web.form")
 
     def user(self, request: Request) -> User | None:
@@ -97,6 +51,22 @@ class Login:
         if not self._passwords.good(name, password):
             return None
         return str(self._sessions.dumps([name, self._passwords.mark(name)]))
+
+    def tried(self, request: Request, name: str) -> Tried:
+        """What an attempt to sign in as `name` counts for."""
+        address = request.client.host if request.client is not None else ""
+        return Tried.of(name, address, self._browser(request, name))
+
+    def browser(self, request: Request, name: str) -> str:
+        """The value of a cookie by which this browser is known as one in which `name` has signed in."""
+        known = self._browser(request, name) or secrets.token_urlsafe(16)
+        return str(self._browsers.dumps([name, known]))
+
+    def _browser(self, request: Request, name: str) -> str | None:
+        match _loaded(self._browsers, request.cookies.get(BROWSER_COOKIE), BROWSER_SECONDS):
+            case [str(whose), str(known)] if whose == name:
+                return known
+        return None
 
     def form_token(self) -> str:
         """What a form and a cookie have to have in common: only a page of ours can say both."""

@@ -1,7 +1,6 @@
 """Permissions hold for what they name and no further: by no detour through filters, operations, exports or forms."""
 
 import re
-import threading
 from typing import Any
 from urllib.parse import quote
 
@@ -10,7 +9,6 @@ import pytest
 
 from backburner import Job
 from backburner.web import Allow, User, web_app
-from backburner.web.login import Attempts
 from backburner.where import Where
 from backburner.worker import Worker, WorkerOptions
 from tests.web.dashboard.test_many import INTERRUPTED, failed, form, operation, state_of
@@ -215,22 +213,6 @@ def test_a_wrong_referer_changes_where_one_lands_alone(shop: Shop) -> None:
     )
     assert answer.status_code == 303
     assert state_of(job) == "queued"
-
-
-def test_guesses_at_the_same_moment_count_before_they_are_made() -> None:
-    """Each request is counted first; what was right is taken back."""
-    attempts = Attempts(most=3, seconds=60.0, clock=lambda: 100.0)
-    allowed = []
-    lock = threading.Lock()
-    for _ in range(5):
-        with lock:
-            if not attempts.wait("name ada", "from here"):
-                attempts.failed("name ada", "from here")
-                allowed.append(1)
-    assert len(allowed) == 3
-    attempts.passed("name ada")
-    attempts.taken_back("from here")
-    assert attempts.wait("name ada", "from here") == 0
 
 
 def test_running_a_task_by_its_form_is_audited(shop: Shop) -> None:

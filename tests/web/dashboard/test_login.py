@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from backburner import Backburner
 from backburner.errors import SettingsError
 from backburner.web import web_app
-from backburner.web.login import Attempts
+from backburner.web.attempts import Attempts, Tried
 from backburner.web.passwords import Passwords, hash_password
 from tests.web.shop import SECRET, Caller
 
@@ -108,23 +108,68 @@ def test_too_many_attempts_wait(sqlite_url: str) -> None:
     assert 0 < int(late.headers["retry-after"]) <= 900
 
 
+def test_who_guesses_locks_out_nobody_else_at_the_same_address(sqlite_url: str) -> None:
+    """All browsers of this test have one address, as behind a proxy that nobody was told of."""
+    app = app_of(sqlite_url, (f"boss={HASH}", f"ada={HASH}"))
+    at_home, guesser = Browser(app), Browser(app)
+    assert at_home.sign_in("boss", PASSWORD).status_code == 303
+    del at_home.cookies["backburner_session"]
+    for _ in range(10):
+        guesser.sign_in("boss", "guess")
+    assert guesser.sign_in("boss", PASSWORD).status_code == 429
+    assert Browser(app).sign_in("ada", PASSWORD).status_code == 303
+    assert at_home.sign_in("boss", PASSWORD).status_code == 303, "it has signed in here before"
+    # Its cookie is for that name, and is signed.
+    for cookie in (at_home.cookies["backburner_browser"][:-2] + "xx", "x", ""):
+        forged = Browser(app)
+        forged.cookies["backburner_browser"] = cookie
+        assert forged.sign_in("boss", PASSWORD).status_code == 429
+    other = Browser(app)
+    other.cookies["backburner_browser"] = at_home.cookies["backburner_browser"]
+    assert [other.sign_in("ada", "guess").status_code for _ in range(11)] == [403] * 10 + [429]
+
+
 def test_attempts_are_forgotten_in_time() -> None:
     now = [0.0]
-    attempts = Attempts(most=2, seconds=60, clock=lambda: now[0])
-    attempts.failed("name a", "from x")
+    attempts = Attempts(few=2, many=4, seconds=60, clock=lambda: now[0])
+
+    def begin(name: str, address: str = "x", browser: str | None = None) -> int:
+        return attempts.begin(Tried.of(name, address, browser))
+
+    assert [begin("a"), begin("a"), begin("a")] == [0, 0, 60]
     now[0] = 10
-    attempts.failed("name b", "from x")
-    assert (attempts.wait("name c", "from x"), attempts.wait("name a", "from y")) == (50, 0)
+    assert [begin("b"), begin("c"), begin("d"), begin("a", "y")] == [0, 0, 50, 0]
+    assert [begin("a", "z"), begin("a", "zz"), begin("a", "z", "known")] == [0, 50, 0]
     now[0] = 61
-    assert attempts.wait("name c", "from x") == 0
-    attempts.failed("name a")
-    attempts.passed("name a")
-    assert attempts.wait("name a") == 0
-    threads = [threading.Thread(target=attempts.failed, args=(f"name {n}",)) for n in range(20)]
+    assert begin("a") == 0
+    attempts.passed(Tried.of("a", "x", None))
+    assert [begin("a"), begin("a"), begin("a")] == [0, 0, 60]
+
+
+def test_an_attempt_that_passed_counts_for_nobody() -> None:
+    attempts = Attempts(few=2, many=3, clock=lambda: 0.0)
+    for _ in range(9):
+        tried = Tried.of("a", "x", None)
+        assert attempts.begin(tried) == 0
+        attempts.passed(tried)
+
+
+def test_a_network_of_ipv6_is_one_place() -> None:
+    assert Tried.of("a", "2001:db8::1", None) == Tried.of("a", "2001:db8::ffff:2", None)
+    assert Tried.of("a", "2001:db8::1", None) != Tried.of("a", "2001:db8:0:1::1", None)
+    assert Tried.of("a", "10.0.0.1", None) != Tried.of("a", "10.0.0.2", None)
+
+
+def test_attempts_at_the_same_moment_are_counted_one_by_one() -> None:
+    attempts, taken = Attempts(few=5, clock=lambda: 0.0), list[int]()
+    threads = [
+        threading.Thread(target=lambda: taken.append(attempts.begin(Tried.of("a", "x", None)))) for _ in range(20)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    assert taken.count(0) == 5
 
 
 def test_a_new_password_ends_the_sessions_of_the_old_one(sqlite_url: str) -> None:

@@ -16,7 +16,7 @@ from backburner.progress import printable
 from backburner.target import checked_path
 from backburner.web.dashboard.form import fields_of
 from backburner.web.dashboard.frame import Frame
-from backburner.web.login import COOKIE, FORM_COOKIE, SESSION_SECONDS, Login
+from backburner.web.login import BROWSER_COOKIE, BROWSER_SECONDS, COOKIE, FORM_COOKIE, SESSION_SECONDS, Login
 from backburner.web.problems import not_found
 from backburner.web.site import Site, root_of
 
@@ -56,27 +56,26 @@ class SignInPage:
             return self._page(
                 request, login, following, 403, "The page was open for too long. Please sign in once more."
             )
-        keys = (f"name {name}", f"from {request.client.host if request.client is not None else ''}")
-        if wait := login.attempts.wait(*keys):
+        tried = login.tried(request, name)
+        if wait := login.attempts.begin(tried):
             response = self._page(
                 request, login, following, 429, f"There were too many attempts. Wait {wait // 60 + 1} min."
             )
             response.headers["retry-after"] = str(wait)
             return response
-        # Counted before the guess: many at the same moment must not all pass.
-        login.attempts.failed(*keys)
         session = await run_in_threadpool(login.sign_in, name, given.get("password", ""))
         if session is None:
             log.warning("sign-in refused: %s", printable(name))
             return self._page(request, login, following, 403, "Name and password do not fit.", name)
-        login.attempts.passed(keys[0])
-        login.attempts.taken_back(keys[1])
+        login.attempts.passed(tried)
         log.info("signed in: %s", printable(name))
         response = RedirectResponse(_next(request, following), 303)
-        response.set_cookie(
-            COOKIE, session, max_age=SESSION_SECONDS, path=root_of(request) or "/", httponly=True, samesite="lax",
-            secure=_secure(request),
-        )  # fmt: skip
+        kept = ((COOKIE, session, SESSION_SECONDS), (BROWSER_COOKIE, login.browser(request, name), BROWSER_SECONDS))
+        for cookie, value, seconds in kept:
+            response.set_cookie(
+                cookie, value, max_age=seconds, path=root_of(request) or "/", httponly=True, samesite="lax",
+                secure=_secure(request),
+            )  # fmt: skip
         response.delete_cookie(FORM_COOKIE, path=root_of(request) or "/")
         return response
 
