@@ -16,7 +16,7 @@ from backburner.cli.opening import open_app
 from backburner.cli.text import note, say
 from backburner.errors import SettingsError
 from backburner.web.passwords import hash_password as hashed
-from backburner.web.server import check_rule
+from backburner.web.server import check_proxies, check_rule
 from backburner.worker.app import load_object
 
 _EPILOG = f"""\b
@@ -43,13 +43,21 @@ Exit codes:
     help="The app's rule: from the name of a route and its parameters to a path, for links of jobs to routes.",
 )
 @click.option(
+    "--trusted-proxy",
+    "proxies",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Address or network of a reverse proxy whose X-Forwarded-For is believed; may be said several times.",
+)
+@click.option(
     "--hash-password", is_flag=True, help="Ask for a password, print what the setting operators takes, and end."
 )
 @click.option("--dev", is_flag=True, help="For development on this machine only: everybody may see and do everything.")
 @click.pass_context
 def command(
-    context: click.Context, host: str, port: int, users: str | None, links: str | None, hash_password: bool, dev: bool
-) -> None:
+    context: click.Context, host: str, port: int, users: str | None, links: str | None, proxies: tuple[str, ...],
+    hash_password: bool, dev: bool,
+) -> None:  # fmt: skip
     """Serve the web pages and the HTTP API.
 
     Needs: pip install 'backburner[web]'. Operators sign in with the names and passwords of the setting operators
@@ -71,11 +79,14 @@ def command(
     rule = cast("web.ResolveUser | None", _rule("users", users))
     paths = cast("web.ResolveLink | None", _rule("links", links))
     check_rule(host, development=dev, known=rule is not None or bool(jobs.settings.operators))
+    check_proxies(proxies)
     note(f"Serving on http://{f'[{host}]' if ':' in host else host}:{port} (Ctrl-C stops)")
     for number in (signal.SIGTERM, signal.SIGINT):
         # The server closes its streams first, and then raises the signal once more: here.
         signal.signal(number, _stopped)
-    web.serve(jobs, host=host, port=port, development=dev, resolve_user=rule, resolve_link=paths)
+    web.serve(
+        jobs, host=host, port=port, development=dev, resolve_user=rule, resolve_link=paths, trusted_proxies=proxies
+    )  # fmt: skip
 
 
 def _rule(option: str, spec: str | None) -> object:

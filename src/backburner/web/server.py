@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 
 from backburner.backburner import Backburner
 from backburner.errors import MissingExtra, SettingsError
@@ -27,21 +28,27 @@ def serve(
     development: bool = False,
     resolve_user: ResolveUser | None = None,
     resolve_link: ResolveLink | None = None,
+    trusted_proxies: Sequence[str] = (),
 ) -> None:
     """Serve the web side until SIGINT or SIGTERM.
 
-    Raises `SettingsError` before it listens when nothing says who may see what: neither `resolve_user`, nor the
-    setting `operators`, nor `development`, which is for addresses of this machine only.
+    `trusted_proxies` are addresses or networks of reverse proxies: what they say in `X-Forwarded-For` and
+    `X-Forwarded-Proto` is believed, and by it the limit on attempts to sign in tells people apart.
+
+    Raises `SettingsError` before it listens when an address is none, and when nothing says who may see what: neither
+    `resolve_user`, nor the setting `operators`, nor `development`, which is for addresses of this machine only.
     """
     login = resolve_user is None and not development and bool(jobs.settings.operators)
     check_rule(host, development=development, known=login or resolve_user is not None)
+    check_proxies(trusted_proxies)
     app = web_app(jobs, resolve_user=resolve_user, resolve_link=resolve_link, development=development, login=login)
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
-        # Forwarded addresses are what a client makes them.
-        proxy_headers=False,
+        # Forwarded addresses are what a client makes them, where no proxy of ours does.
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
         server_header=False,
         access_log=False,
         log_level="warning",
@@ -67,6 +74,20 @@ def check_rule(host: str, *, development: bool, known: bool) -> None:
             "no rule says who may see which job",
             "Set operators (backburner web --hash-password), name a rule with --users, or use --dev on this machine",
         )
+
+
+def check_proxies(addresses: Sequence[str]) -> None:
+    """Raise `SettingsError` unless each is an address or a network."""
+    for one in addresses:
+        try:
+            ipaddress.ip_network(one)
+        except ValueError as error:
+            raise SettingsError(
+                "trusted_proxy",
+                one,
+                "is no address of a proxy",
+                "Give one like 10.0.0.7 or 10.0.0.0/24",
+            ) from error
 
 
 def _is_local(host: str) -> bool:
