@@ -35,14 +35,22 @@ class Passwords:
             if not name or found is None:
                 raise SettingsError("operators", f"{name}=...", "cannot be read", _REMEDY)
             self._hashes[name] = found
-        # For names that are unknown: a guess at them takes as long as one at a name that is there.
-        self._nobody = (N, R, P, secrets.token_bytes(_SALT_BYTES), secrets.token_bytes(_HASH_BYTES))
+        # One for each cost that a hash has, in the place of those of other names: a guess takes as long for a name
+        # that is unknown as for each that is there.
+        self._nobodies = {
+            (n, r, p): (secrets.token_bytes(_SALT_BYTES), secrets.token_bytes(_HASH_BYTES))
+            for n, r, p in dict.fromkeys(found[:3] for found in self._hashes.values()) or ((N, R, P),)
+        }
 
     def good(self, name: str, password: str) -> bool:
         """Whether that is the password of that name; takes as long whether the name is known or not."""
-        n, r, p, salt, stored = self._hashes.get(name, self._nobody)
-        same = hmac.compare_digest(_derived(password[:MOST_CHARACTERS], salt, n, r, p), stored)
-        return same and name in self._hashes
+        found, good = self._hashes.get(name), False
+        for cost, nobody in self._nobodies.items():
+            own = found is not None and found[:3] == cost
+            salt, stored = found[3:] if found is not None and own else nobody
+            same = hmac.compare_digest(_derived(password[:MOST_CHARACTERS], salt, *cost), stored)
+            good = good or (same and own)
+        return good
 
     def mark(self, name: str) -> str | None:
         """What changes with the password of a name; None when the name may not sign in (any more)."""

@@ -1,7 +1,10 @@
 """Signing in at the stand-alone server: passwords, sessions, and how often one may try."""
 
+import base64
+import hashlib
 import re
 import threading
+from typing import Any
 
 import httpx
 import pytest
@@ -205,6 +208,35 @@ def test_hashes_are_read_carefully() -> None:
         with pytest.raises(SettingsError, match="operators") as refused:
             Passwords([wrong])
         assert HASH not in str(refused.value)
+
+
+def costing(n: int, r: int, password: str) -> str:
+    """A hash as another version, or another tool, may have made it."""
+    salt = b"0123456789abcdef"
+    made = hashlib.scrypt(password.encode(), salt=salt, n=n, r=r, p=1, maxmem=256 * n * r, dklen=32)
+    salt_text, made_text = (base64.urlsafe_b64encode(one).decode().rstrip("=") for one in (salt, made))
+    return f"scrypt${n}${r}$1${salt_text}${made_text}"
+
+
+@pytest.mark.parametrize("costs", [((2**11, 8),), ((2**11, 8), (2**10, 16), (2**11, 8)), ()])
+def test_a_guess_costs_the_same_for_every_name(costs: tuple[tuple[int, int], ...], monkeypatch: Any) -> None:
+    known = Passwords([f"name{number}={costing(n, r, f'p{number}')}" for number, (n, r) in enumerate(costs)])
+    paid: list[tuple[int, int, int]] = []
+    scrypt = hashlib.scrypt
+
+    def counted(password: bytes, **given: Any) -> bytes:
+        paid.append((given["n"], given["r"], given["p"]))
+        return scrypt(password, **given)
+
+    monkeypatch.setattr(hashlib, "scrypt", counted)
+    bills = []
+    for name in ("unknown", *(f"name{number}" for number in range(len(costs)))):
+        for number in range(max(len(costs), 1)):
+            assert known.good(name, f"p{number}") is (name == f"name{number}")
+            bills.append(paid[:])
+            paid.clear()
+    assert bills[0] != []
+    assert bills == [bills[0]] * len(bills)
 
 
 def test_no_login_without_a_secret(sqlite_url: str) -> None:
