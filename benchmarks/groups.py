@@ -14,9 +14,10 @@ import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import timedelta
+from typing import NamedTuple
 
 from sqlalchemy import update
 
@@ -28,30 +29,39 @@ from benchmarks.drain import new_url, rate
 _ROWS = 5000
 
 
+class Amounts(NamedTuple):
+    """How many jobs are drained, wait in the long line, and are drained as one group."""
+
+    jobs: int
+    waiting: int
+    row: int
+
+
 def main() -> None:
     """Measure and print one line per database."""
     options = _options()
+    amounts = Amounts(options.jobs, options.waiting, options.row)
     for database in options.database or ("postgresql", "mariadb", "sqlite"):
-        processes = 1 if database == "sqlite" else 2
         with ExitStack() as stack:
             fresh = new_url(database, stack)
             found: dict[str, list[float]] = {name: [] for name in CASES}
             for _ in range(options.rounds):
-                for name, fill in CASES.items():
-                    found[name].append(_measured(fresh(), fill, options, processes))
+                for name in CASES:
+                    found[name].append(measured(fresh(), name, amounts))
         print(_report(database, found))
 
 
-def _measured(url: str, fill: Callable[[Store, argparse.Namespace], int], options: argparse.Namespace, n: int) -> float:
-    """Jobs per second, from the first start to the last end, of those that `fill` says should run."""
+def measured(url: str, case: str, amounts: Amounts) -> float:
+    """Jobs per second, from the first start to the last end, of those that should run in one of the `CASES`."""
     store = Store(url, auto_migrate=True)
     store.ready()
-    expected = fill(store, options)
+    expected = CASES[case](store, amounts)
+    processes = 1 if store.dialect.single_writer else 2
     if store.dialect.name == "postgresql":
         with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql(f"VACUUM ANALYZE {store.schema.qualified('jobs')}")
     worker = subprocess.run(
-        [sys.executable, "-m", "benchmarks.noop", url, str(n)], check=False, capture_output=True, text=True
+        [sys.executable, "-m", "benchmarks.noop", url, str(processes)], check=False, capture_output=True, text=True
     )
     if worker.returncode != 0:
         raise RuntimeError(f"the worker ended with {worker.returncode}: {worker.stderr[-2000:]}")
@@ -61,31 +71,31 @@ def _measured(url: str, fill: Callable[[Store, argparse.Namespace], int], option
         store.close()
 
 
-def _none(store: Store, options: argparse.Namespace) -> int:
-    _insert(store, (None for _ in range(options.jobs)))
-    return int(options.jobs)
+def _none(store: Store, amounts: Amounts) -> int:
+    _insert(store, (None for _ in range(amounts.jobs)))
+    return amounts.jobs
 
 
-def _parked(store: Store, options: argparse.Namespace) -> int:
+def _parked(store: Store, amounts: Amounts) -> int:
     _hold(store)
-    _insert(store, ("long" for _ in range(options.waiting)), blocked_on="group")
-    return _none(store, options)
+    _insert(store, ("long" for _ in range(amounts.waiting)), blocked_on="group")
+    return _none(store, amounts)
 
 
-def _arrived(store: Store, options: argparse.Namespace) -> int:
+def _arrived(store: Store, amounts: Amounts) -> int:
     _hold(store)
-    _insert(store, ("long" for _ in range(options.waiting)))
-    return _none(store, options)
+    _insert(store, ("long" for _ in range(amounts.waiting)))
+    return _none(store, amounts)
 
 
-def _tenth(store: Store, options: argparse.Namespace) -> int:
-    _insert(store, (f"g{n // 100}" if n % 10 == 0 else None for n in range(options.jobs)))
-    return int(options.jobs)
+def _tenth(store: Store, amounts: Amounts) -> int:
+    _insert(store, (f"g{n // 100}" if n % 10 == 0 else None for n in range(amounts.jobs)))
+    return amounts.jobs
 
 
-def _row(store: Store, options: argparse.Namespace) -> int:
-    _insert(store, ("row" for _ in range(options.row)))
-    return int(options.row)
+def _row(store: Store, amounts: Amounts) -> int:
+    _insert(store, ("row" for _ in range(amounts.row)))
+    return amounts.row
 
 
 CASES = {"none": _none, "parked": _parked, "arrived": _arrived, "tenth": _tenth, "row": _row}

@@ -57,39 +57,39 @@ def work(url: str, count: int) -> None:
         jobs.cancel(done=False)
 
 
-def measured(url: str, options: argparse.Namespace) -> dict[str, Any]:
-    """One database."""
+def measured(url: str, viewers: int, count: int, seconds: float) -> dict[str, Any]:
+    """One database: so many viewers of `count` running jobs, for so many seconds."""
     jobs = Backburner(url, auto_migrate=True)
     task = declared(jobs).options(visibility="public")
-    running = [task.enqueue() for _ in range(options.jobs)]
+    running = [task.enqueue() for _ in range(count)]
     queries = [0]
 
-    def count(*_: object) -> None:
+    def asked(*_: object) -> None:
         queries[0] += 1
 
     app = web_app(jobs, resolve_user=lambda request: User("viewer"))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run)
     worker = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.viewers", "--work", url, "--jobs", str(options.jobs)], stdin=subprocess.PIPE
+        [sys.executable, "-m", "benchmarks.viewers", "--work", url, "--jobs", str(count)], stdin=subprocess.PIPE
     )
     try:
         thread.start()
         while not server.started or not all(job.refresh().progress for job in running):
             time.sleep(0.05)
         port = server.servers[0].sockets[0].getsockname()[1]
-        event.listen(jobs.store.engine, "before_cursor_execute", count)
+        event.listen(jobs.store.engine, "before_cursor_execute", asked)
         opened: list[tuple[int, float]] = []
         ages = asyncio.run(
             watched(
-                port, running, options.viewers, options.seconds,
-                all_there=lambda: bool(app.state.feed.viewers >= options.viewers),
+                port, running, viewers, seconds,
+                all_there=lambda: bool(app.state.feed.viewers >= viewers),
                 begin=lambda: opened.append((queries[0], time.monotonic())),
             )
         )  # fmt: skip
         [(connecting, begun)] = opened
-        asked, seconds = queries[0] - connecting, time.monotonic() - begun
-        event.remove(jobs.store.engine, "before_cursor_execute", count)
+        while_watched, took = queries[0] - connecting, time.monotonic() - begun
+        event.remove(jobs.store.engine, "before_cursor_execute", asked)
     finally:
         app.state.shutdown.ask()
         server.should_exit = True
@@ -98,11 +98,11 @@ def measured(url: str, options: argparse.Namespace) -> dict[str, Any]:
         jobs.close()
     percentiles = statistics.quantiles(ages, n=20)
     return {
-        "viewers": options.viewers,
-        "jobs": options.jobs,
+        "viewers": viewers,
+        "jobs": count,
         "updates": len(ages),
-        "queries_per_second": round(asked / seconds, 1),
-        "queries_per_connection": round(connecting / options.viewers, 1),
+        "queries_per_second": round(while_watched / took, 1),
+        "queries_per_connection": round(connecting / viewers, 1),
         "age_p50": round(percentiles[9], 3),
         "age_p95": round(percentiles[18], 3),
     }
@@ -166,7 +166,8 @@ def main() -> None:
     for database in options.database or ("sqlite", "postgresql"):
         with ExitStack() as stack:
             url = new_url(database, stack)()
-            print(json.dumps({"database": database, **measured(url, options)}))
+            found = measured(url, options.viewers, options.jobs, options.seconds)
+            print(json.dumps({"database": database, **found}))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ def main() -> None:
         if asked(target.id) and (options.long or not target.long):
             print(f"{target.id}: {target.what}", flush=True)
             pair = target.run(size)
-            print(f"  {target.base} {median(pair.base):,.0f}, ours {median(pair.ours):,.0f} {target.unit}", flush=True)
+            beside = f", {target.base} {median(pair.base):,.0f}" if pair.base else ""
+            print(f"  {median(pair.ours):,.1f} {target.unit}{beside}", flush=True)
             targets.append((target, pair))
     systems = [system for system in SYSTEMS if asked(system.name)]
     if options.small and not wanted:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.suite.fleet import Idle, Stage
 from benchmarks.suite.results import Size
-from benchmarks.suite.servers import fresh
+from benchmarks.suite.servers import broker, fresh
 from benchmarks.suite.systems import Fleet, System
 
 LATENCIES, GAP_SECONDS = 300, 0.02
@@ -52,7 +52,7 @@ def _round(system: System, size: Size, figures: Figures, *, last: bool) -> None:
 
         def stage() -> Stage:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            made = Stage(system, new(), folder)
+            made = Stage(system, new(), folder, broker(system.broker, stack) if system.broker else None)
             made.ask("setup")
             return made
 

@@ -21,10 +21,11 @@ PATIENCE_SECONDS = 180.0
 
 
 class Stage:
-    """One system on one fresh server or database; `folder` is its own, and empty."""
+    """One system on one fresh server or database; `folder` is its own, and empty. `broker` is the URL of its bell."""
 
-    def __init__(self, system: System, url: str, folder: Path) -> None:
+    def __init__(self, system: System, url: str, folder: Path, broker: str | None = None) -> None:
         self.system, self.url, self.folder = system, self._for(system, url), folder
+        self._bell = {"BACKBURNER_BROKER": broker} if broker else {}
         self._started: list[subprocess.Popen[bytes]] = []
 
     @staticmethod
@@ -101,7 +102,7 @@ class Stage:
             time.sleep(LOOK_SECONDS)
 
     def _environ(self, fleet: Fleet | None) -> dict[str, str]:
-        return self.system.environ(self.url, self.folder, fleet.environ if fleet else {})
+        return self.system.environ(self.url, self.folder, self._bell | dict(fleet.environ if fleet else {}))
 
 
 class Idle(NamedTuple):

@@ -94,23 +94,27 @@ def _copied(store: Store, connection: Any, rows: Sequence[Row]) -> None:
             copy.write_row(row)
 
 
-def finished(url: str, count: int) -> None:
-    """Fill a migrated database with so many finished jobs, of the last 20 days, by statements of the database."""
+def finished(url: str, count: int, templates: Sequence[NewJob] = ()) -> None:
+    """Fill a database with so many finished jobs, of the last 20 days, by statements of the database.
+
+    They are alike, or like each of `templates` in turn, whose ids are not kept.
+    """
     store = Store(url, auto_migrate=True)
     with closing(store):
         store.ready()
         now = store.clock.now()
-        job = NewJob(Ids().new(), "noop", '{"number":0}', "json", "default", 50, now, now, owner="somebody")
-        store.jobs.insert([job])
-        # One row becomes all of them; each gets an id of its own.
+        plain = NewJob("", "noop", '{"number":0}', "json", "default", 50, now, now, owner="somebody")
+        ids = Ids()
+        store.jobs.insert([job._replace(id=ids.new()) for job in templates or (plain,)])
+        # Each row becomes many of them; each gets an id of its own.
         fill = {"postgresql": _fill_postgresql, "mysql": _fill_mysql, "sqlite": _fill_sqlite}[store.dialect.name]
-        store.run(lambda c: fill(c, store.schema.qualified("jobs"), count))
+        store.run(lambda c: fill(c, store.schema.qualified("jobs"), count // max(1, len(templates))))
         if make_url(url).get_backend_name() == "postgresql":
             with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 connection.exec_driver_sql(f"VACUUM ANALYZE {store.schema.qualified('jobs')}")
 
 
-_KEPT = "queue, priority, max_attempts, repeatable, task, args, codec, owner, visibility, options"
+_KEPT = "title, queue, priority, max_attempts, repeatable, task, args, codec, owner, visibility, options"
 
 
 def _fill_postgresql(connection: Any, jobs: str, count: int) -> None:

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 from tqdm import tqdm
@@ -17,6 +18,7 @@ from tqdm import tqdm
 from backburner import Backburner, Task, track
 from backburner.store.store import Store
 from backburner.worker import Worker
+from benchmarks import groups, pages, viewers
 from benchmarks.drain import backburner_drain, new_url, raw_drain
 from benchmarks.suite import limits
 from benchmarks.suite.results import Pair, Size
@@ -103,6 +105,36 @@ def fifth(store: Store, count: int, which: int) -> float:
     first, last = store.read(lambda c: [c.exec_driver_sql(query + str(place)).scalar_one() for place in places])
     seconds = (last - first) / 1e6 if isinstance(first, int) else (last - first).total_seconds()
     return part / float(seconds)
+
+
+def with_groups(case: str, database: str, size: Size) -> Pair:
+    """P9: jobs without a group, and one of the cases of `benchmarks.groups`."""
+    amounts = groups.Amounts(size.jobs(50_000), size.jobs(100_000), size.jobs(10_000))
+    with ExitStack() as stack:
+        fresh = new_url(database, stack)
+        return _alternately(
+            size, lambda: groups.measured(fresh(), "none", amounts), lambda: groups.measured(fresh(), case, amounts)
+        )
+
+
+def slowest_page(database: str, size: Size) -> Pair:
+    """P12: milliseconds of the 95th percentile of the slowest page, beside those of the page that says it lives."""
+    with ExitStack() as stack:
+        found = pages.measured(new_url(database, stack)(), size.jobs(1_000_000), 2 if size.small else 40)
+    return Pair([found[pages.NOTHING]], [max(found.values())])
+
+
+def watching(database: str, figure: str, size: Size) -> Pair:
+    """P13: queries per second, or the age of updates, with 200 viewers of 50 running jobs."""
+    return Pair([], [found[figure] for found in _watched(database, size)])
+
+
+@cache
+def _watched(database: str, size: Size) -> list[dict[str, float]]:
+    amounts = (12, 4, 2.0) if size.small else (200, 50, 20.0)
+    with ExitStack() as stack:
+        fresh = new_url(database, stack)
+        return [viewers.measured(fresh(), *amounts) for _ in range(size.rounds)]
 
 
 def tracking(size: Size) -> Pair:

@@ -12,11 +12,9 @@ from pathlib import Path
 from benchmarks.suite.compare import Figures
 from benchmarks.suite.results import Pair, Size, median, percentile, spread
 from benchmarks.suite.systems import ROOT, System
-from benchmarks.suite.targets import Target
+from benchmarks.suite.targets import COMPARISONS, Target
 
 RESULTS = ROOT / "benchmarks" / "RESULTS.md"
-OTHERS = {"pgqueuer": 1.0, "Procrastinate": 30.0, "Huey, sqlite": 8.0, "Huey, sqlite, not durable": 1.0}
-"""How many times as fast as the best of these Backburner is to drain, on their kind of database (P1, P2)."""
 
 
 def written(targets: list[tuple[Target, Pair]], systems: Mapping[System, Figures], size: Size) -> str:
@@ -55,9 +53,10 @@ def _targets(targets: list[tuple[Target, Pair]]) -> str:
         "|---|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     for target, pair in targets:
+        base, ours = spread(pair.base, target.digits), spread(pair.ours, target.digits)
         lines.append(
-            f"| {target.id} | {target.what} | {target.unit} | {target.base} | {spread(pair.base)} | "
-            f"{spread(pair.ours)} | {spread(pair.ratios, 2)} | {target.target} | {target.verdict(pair)} |"
+            f"| {target.id} | {target.what} | {target.unit} | {target.base} | {base} | {ours} | "
+            f"{spread(pair.ratios, 2)} | {target.target} | {target.verdict(pair)} |"
         )
     return "\n".join(lines)
 
@@ -96,24 +95,28 @@ def _latencies(systems: Mapping[System, Figures]) -> str:
 
 
 def _beside(systems: Mapping[System, Figures]) -> str:
-    """How many times as fast as others Backburner drains, each in its best configuration."""
-    best = {system.name: median(found.best) for system, found in systems.items() if found.best and not found.failed}
-    kinds = {system.name: system.server for system in systems}
+    """The targets that other systems decide."""
+    found = {system.name: figures for system, figures in systems.items() if figures.failed is None}
     lines = []
-    for name, least in OTHERS.items():
-        ours = best.get(f"Backburner, {kinds.get(name)}")
-        if ours is not None and name in best:
-            times = ours / best[name]
-            verdict = "holds" if times >= least else "**does not hold**"
-            lines.append(f"| {name} | {best[name]:,.0f} | {ours:,.0f} | {times:.1f} | at least {least:g} | {verdict} |")
+    for one in COMPARISONS:
+        if one.ours not in found or one.theirs not in found:
+            continue
+        ours, theirs = one.figure(found[one.ours]), one.figure(found[one.theirs])
+        if ours is None or theirs is None:
+            continue
+        verdict = "holds" if one.holds(ours, theirs) else "**does not hold**"
+        digits = 2 if ours < 100 else 0
+        lines.append(
+            f"| {one.id} | {one.what} | {one.ours} | {ours:,.{digits}f} | {one.theirs} | {theirs:,.{digits}f} | "
+            f"{ours / theirs:.2f} | {one.target} | {verdict} |"
+        )
     if not lines:
         return ""
     head = [
-        "## Beside the fastest",
-        "",
-        "| system | its best | Backburner | times | target | |",
-        "|---|---|---|---|---|---|",
-    ]
+        "## Targets beside others", "",
+        "| | measure | | figure | beside | its figure | ratio | target | |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]  # fmt: skip
     return "\n".join(head + lines)
 
 

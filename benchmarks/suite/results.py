@@ -26,7 +26,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Pair:
-    """Figures of a baseline and of Backburner, round by round."""
+    """Figures of a baseline and of Backburner, round by round; without a baseline its list is empty."""
 
     base: list[float]
     ours: list[float]
@@ -34,7 +34,7 @@ class Pair:
     @property
     def ratios(self) -> list[float]:
         """Ours by the baseline of the same round."""
-        return [ours / base for base, ours in zip(self.base, self.ours, strict=True)]
+        return [ours / base for base, ours in zip(self.base, self.ours, strict=True)] if self.base else []
 
 
 def median(figures: list[float]) -> float:
@@ -48,6 +48,8 @@ def spread(figures: list[float], digits: int = 0) -> str:
     def text(figure: float) -> str:
         return f"{figure:,.{digits}f}"
 
+    if not figures:
+        return ""
     if len(figures) == 1:
         return text(figures[0])
     return f"{text(median(figures))} ({text(min(figures))} to {text(max(figures))})"

@@ -28,6 +28,8 @@ class Fleet:
 class System:
     """One system on one server. `server` is sqlite, postgresql, mariadb, rabbitmq or redis; `says` what is not durable.
 
+    `broker` is what rings beside the database: rabbitmq or redis.
+
     `drained`, `asked` and `bulked` are how many jobs are drained, enqueued one at a time, and enqueued in bulk: each
     takes some seconds.
     """
@@ -42,6 +44,7 @@ class System:
     asked: int = 3_000
     bulked: int = 20_000
     says: str = ""
+    broker: str | None = None
 
     @property
     def programs(self) -> Path:
@@ -76,11 +79,12 @@ class System:
         return found.stdout.strip()
 
 
-def _backburner(server: str, processes: int, drained: int) -> System:
+def _backburner(server: str, processes: int, drained: int, broker: str | None = None) -> System:
     command = ("backburner", "--app", "backburner_app:jobs", "worker")
     best = Fleet((*command, "--processes", str(processes)))
+    name = f"Backburner, {server} and {broker}" if broker else f"Backburner, {server}"
     return System(
-        f"Backburner, {server}", "backburner_app", server, None, Fleet(command), best, drained, bulked=100_000
+        name, "backburner_app", server, None, Fleet(command), best, drained, bulked=100_000, broker=broker
     )  # fmt: skip
 
 
@@ -95,6 +99,7 @@ SYSTEMS = (
     _backburner("postgresql", 2, 100_000),
     _backburner("sqlite", 1, 100_000),
     _backburner("mariadb", 2, 40_000),
+    _backburner("postgresql", 2, 100_000, "rabbitmq"),
     System(
         "pgqueuer", "pgqueuer_app", "postgresql", "pgqueuer[asyncpg]", Fleet(_PGQ),
         Fleet((*_PGQ, "250"), 2), 60_000, bulked=100_000,

@@ -7,6 +7,8 @@ import sys
 from functools import cache
 from typing import Any
 
+import pytest
+
 import backburner
 from tests.architecture.sources import SOURCE
 
@@ -46,6 +48,7 @@ def own_faults(symbol: dict[str, Any]) -> list[str]:
     return [message for message in messages if "partially unknown" not in message]
 
 
+@pytest.mark.long
 def test_every_public_type_is_known() -> None:
     public = homes()
     incomplete = {

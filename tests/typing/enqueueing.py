@@ -3,6 +3,8 @@
 Both checkers are told to complain about a comment that hides nothing, so a line that became fine fails too.
 """
 
+# pyright: reportUnnecessaryTypeIgnoreComment=error
+
 from datetime import UTC, datetime
 from typing import assert_type
 
@@ -35,15 +37,15 @@ async def handler() -> Job:
     return await export_later.aenqueue("May")
 
 
-export.enqueue(7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-export.enqueue()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-export.enqueue("May", coppies=2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-export.enqueue("May", 1, 2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-export.options(queue="slow").enqueue(7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-export_later.enqueue(b"May")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-export.options(queu="slow")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-export.options(run_at="now")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+export.enqueue(7)  # type: ignore[arg-type]
+export.enqueue()  # type: ignore[call-arg]
+export.enqueue("May", coppies=2)  # type: ignore[call-arg]
+export.enqueue("May", 1, 2)  # type: ignore[call-arg]
+export.options(queue="slow").enqueue(7)  # type: ignore[arg-type]
+export_later.enqueue(b"May")  # type: ignore[arg-type]
+export.options(queu="slow")  # type: ignore[call-arg]
+export.options(run_at="now")  # type: ignore[arg-type]
 jobs.find(state="queued", created_after=datetime.now(UTC))
-jobs.find(stat="queued")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+jobs.find(stat="queued")  # type: ignore[call-arg]
 assert_type(jobs.cancel("id"), Job)
 assert_type(jobs.cancel(state="queued"), int)

@@ -1,22 +1,27 @@
-"""Both type checkers see the errors that the files beside this one expect, and no others."""
+"""Both type checkers see the errors that the files beside this one expect, and no others.
+
+In the gate that is shown by the step `types`, where both check these files: they complain about a comment that hides
+nothing. Here it is shown without those comments.
+"""
 
 import json
 import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-_COMMENTS = re.compile(r"  # (type|pyright): ignore.*")
+_COMMENTS = re.compile(r"  # type: ignore.*")
 
 
-def expected(calls: Path, kind: str) -> set[int]:
+def expected(calls: Path) -> set[int]:
     """The lines on which an error must be."""
-    return {n for n, line in enumerate(calls.read_text().splitlines(), 1) if f"# {kind}: ignore[" in line}
+    return {n for n, line in enumerate(calls.read_text().splitlines(), 1) if "# type: ignore[" in line}
 
 
 @pytest.fixture(params=[("enqueueing.py", 9), ("tracking.py", 5)], ids=lambda param: param[0])
@@ -61,17 +66,28 @@ def pyright(file: Path) -> dict[int, str]:
     }
 
 
+def test_both_complain_of_a_comment_that_hides_nothing(wrong: tuple[Path, int]) -> None:
+    calls, count = wrong
+    assert len(expected(calls)) == count
+    assert "# pyright: reportUnnecessaryTypeIgnoreComment=error" in calls.read_text().splitlines()
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    assert config["mypy"]["strict"] is True, "which warns of unused comments"
+    assert str(HERE.relative_to(ROOT)) in config["pyright"]["include"]
+
+
+@pytest.mark.long
 def test_mypy_sees_each_wrong_call_and_nothing_else(wrong: tuple[Path, int], tmp_path: Path) -> None:
     calls, count = wrong
     assert mypy(calls) == {}
     found = mypy(bare(calls, tmp_path))
-    assert found.keys() == expected(calls, "type")
+    assert found.keys() == expected(calls)
     assert len(found) == count
 
 
+@pytest.mark.long
 def test_pyright_sees_each_wrong_call_and_nothing_else(wrong: tuple[Path, int], tmp_path: Path) -> None:
     calls, count = wrong
     assert pyright(calls) == {}
     found = pyright(bare(calls, tmp_path))
-    assert found.keys() == expected(calls, "pyright")
+    assert found.keys() == expected(calls)
     assert len(found) == count
