@@ -80,7 +80,7 @@ def declared(jobs: Backburner) -> dict[str, Task[[int], None]]:
 
 def fill(url: str, count: int) -> None:
     """Store all that the pages show."""
-    logging.getLogger("backburner").setLevel(logging.ERROR)
+    logging.getLogger("backburner").setLevel(logging.CRITICAL)
     jobs = Backburner(url, auto_migrate=True)
     tasks = declared(jobs)
     now = jobs.store.clock.now()

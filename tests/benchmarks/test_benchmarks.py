@@ -18,7 +18,7 @@ def run(module: str, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("database", ["sqlite", "postgresql", "mariadb"])
+@pytest.mark.parametrize("database", ["sqlite", "postgresql", pytest.param("mariadb", marks=pytest.mark.long)])
 def test_the_drain_is_measured_beside_the_raw_loop(database: str) -> None:
     figures = json.loads(run("benchmarks.drain", "--small", "--database", database))
     assert figures["database"] == database
@@ -64,6 +64,21 @@ def test_the_cost_of_viewers_is_measured() -> None:
     assert (figures["database"], figures["viewers"], figures["jobs"]) == ("sqlite", 12, 4)
     assert figures["updates"] > 0
     assert figures["queries_per_second"] > 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("database", ["sqlite", "postgresql", "mariadb"])
+def test_the_pages_are_measured(database: str) -> None:
+    figures = json.loads(run("benchmarks.pages", "--small", "--database", database))
+    assert (figures["database"], figures["finished"]) == (database, 2_000)
+    assert figures["slowest"] == max(figures["p95"].values()) > 0
+
+
+def test_a_server_s_reach_is_computed() -> None:
+    text = run("benchmarks.scale", "--most", "2", "--seconds", "0.2")
+    fleets = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith(("| 1 ", "| 2 "))]
+    assert fleets == ["1", "2", "1", "2"]
+    assert not [line for line in text.splitlines() if "| 0 (" in line]
 
 
 def test_every_benchmark_is_run_here_or_by_hand() -> None:
