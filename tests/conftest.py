@@ -12,6 +12,7 @@ from tests.databases import Kind
 from tests.mutants import mark
 from tests.programs import find_chromium
 from tests.servers import MariaDBServer, PostgresServer, RabbitServer, RedisServer, ServerMissing
+from tests.turns import KINDS, take_turns
 
 os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("certificate.pem"))
 """Nobody here is trusted. To read all that a system trusts takes 20 ms, for each HTTP client and each connection to
@@ -115,9 +116,6 @@ def empty_mariadb_url(mariadb: MariaDBServer) -> Iterator[str]:
     mariadb.drop_database(url)
 
 
-KINDS = ["sqlite", "postgresql", "mariadb"]
-
-
 @pytest.fixture(params=KINDS)
 def empty_database_url(request: pytest.FixtureRequest) -> str:
     """URL of a fresh database without tables: the test runs once per kind of database."""
@@ -170,6 +168,12 @@ def chromium() -> Path:
     if found is None:
         _leave_out("Chromium is not installed. Type: sudo apt-get install chromium.")
     return found
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Before those marked `long` are left out."""
+    take_turns(items)
 
 
 @pytest.hookimpl(trylast=True)

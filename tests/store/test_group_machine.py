@@ -224,7 +224,7 @@ class Groups(RuleBasedStateMachine):
 def groups(request: pytest.FixtureRequest, tmp_path: Path) -> type[Groups]:
     kind: Kind = request.getfixturevalue(f"{request.param}_kind")
     # Fewer on a server, where a step costs several times as much.
-    examples = 20 if request.param == "sqlite" else 8
+    examples = 10 if request.param == "sqlite" else 4
     return type("ReadyGroups", (Groups,), {"kind": kind, "folder": tmp_path, "examples": examples})
 
 
@@ -235,4 +235,4 @@ def test_any_order_of_what_happens_to_groups(groups: type[Groups]) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_any_order_of_what_happens_to_groups_at_length(groups: type[Groups]) -> None:
-    shake(groups, 10 * groups.examples, 60, derandomize=False)
+    shake(groups, 20 * groups.examples, 60, derandomize=False)

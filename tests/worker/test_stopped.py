@@ -6,11 +6,14 @@ import sqlite3
 from contextlib import ExitStack, closing
 
 import psutil
+import pytest
 
 from backburner import JobState
 from backburner.states import JobState as State
 from tests.waiting import wait_until
 from tests.worker.world import Tree, World
+
+pytestmark = pytest.mark.every_database
 
 
 def _leases(world: World, tree: Tree) -> float:
