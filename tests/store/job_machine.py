@@ -340,7 +340,7 @@ class JobMachine(RuleBasedStateMachine):
             for job, model in self.jobs.items()
             if model.state in WAITING and model.expires_at is not None and model.expires_at <= now
         ]
-        assert self.store.upkeep.expire() == len(late)
+        assert self.store.upkeep.expire().count == len(late)
         for job in late:
             self.pass_over(job)
             self.jobs[job].end(S.SKIPPED, now)

@@ -241,7 +241,7 @@ def test_a_child_that_expired_stays_so(scene: Scene) -> None:
     first = scene.one()
     one = after(scene, first, expires_at=scene.clock.now() + timedelta(seconds=10))
     scene.clock.move(11)
-    assert scene.store.upkeep.expire() == 1
+    assert scene.store.upkeep.expire().count == 1
     finish(scene, first)
     join(scene, first)
     assert scene.state(one) is S.SKIPPED

@@ -358,7 +358,7 @@ def test_the_head_that_expires_lets_the_next_go_on(scene: Scene) -> None:
     ended(scene, worker, step(scene, worker).taken)
     scene.store.groups.advance(["g"])
     scene.clock.move(31)
-    assert scene.store.upkeep.expire() == 1
+    assert scene.store.upkeep.expire().count == 1
     assert states(scene, first, second, third) == [S.SUCCEEDED, S.SKIPPED, S.QUEUED]
 
 
@@ -503,6 +503,6 @@ def test_a_holder_that_expires_between_its_tries_gives_the_group_up(scene: Scene
     [running] = step(scene, worker).taken
     scene.settle(worker, end(running, S.RETRYING, run_at=scene.clock.now() + timedelta(seconds=60)))
     scene.clock.move(31)
-    assert scene.store.upkeep.expire() == 1
+    assert scene.store.upkeep.expire().count == 1
     assert states(scene, first, second) == [S.SKIPPED, S.QUEUED]
     assert scene.store.groups.holder("g") is None

@@ -39,7 +39,7 @@ def test_counters_start_afresh_and_the_old_end_is_gone(scene: Scene) -> None:
     assert (job.tries, job.crashes, job.losses, job.attempt) == (0, 0, 0, 1)
     assert (job.result_text, job.reason, job.error, job.finished_at, job.started_at) == (None,) * 5
     assert (job.cancel_requested, job.run_at, job.expires_at) == (False, now, None)
-    assert scene.store.upkeep.expire() == 0
+    assert scene.store.upkeep.expire().count == 0
 
 
 def test_the_old_outcome_is_kept_as_an_attempt(scene: Scene) -> None:

@@ -10,14 +10,16 @@ from sqlalchemy import select
 
 from backburner.errors import JobNotFound
 from backburner.files import open_files
-from backburner.job import JobFilter
+from backburner.job import JobFilter, Parent
 from backburner.notify.polling import PollingBell
+from backburner.relations import PARENTS
 from backburner.seams import Seams
 from backburner.settings import Settings
 from backburner.states import FINAL, JobState
+from backburner.store.dialects.base import ClaimOrder
 from backburner.store.single import LAUNCH_SECONDS
 from backburner.store.upkeep import BATCH, EXPIRED, UNKNOWN_TASK
-from backburner.worker.promoter import Promoter, Unholder
+from backburner.worker.promoter import Expirer, Promoter, Unholder
 from backburner.worker.pruner import Pruner
 from tests.store.scene import Scene, end
 from tests.store.test_delete import full_job, rows
@@ -78,20 +80,44 @@ def test_expire_skips_what_waits_too_long(scene: Scene) -> None:
     queued, later = scene.one(expires_at=at), scene.one(expires_at=at + timedelta(seconds=1))
     scheduled, never = scene.one(expires_at=at, run_at=at + timedelta(days=1)), scene.one()
     scene.clock.move(9.999999)
-    assert scene.store.upkeep.expire() == 0
+    assert scene.store.upkeep.expire().count == 0
     now = scene.clock.move(0.000001)
-    assert scene.store.upkeep.expire() == 3
+    assert scene.store.upkeep.expire().count == 3
     assert [scene.state(job) for job in (queued, scheduled, again.id)] == ["skipped"] * 3
     assert [scene.state(job) for job in (later, never)] == ["queued"] * 2
     assert [scene.state(job.id) for job in (running, done)] == ["running", "succeeded"]
     job = scene.get(queued)
     assert (job.reason, job.finished_at) == (EXPIRED, now)
-    assert scene.store.upkeep.expire() == 0
+    assert scene.store.upkeep.expire().count == 0
+
+
+def test_what_goes_on_behind_an_expired_job_is_rung_for(scene: Scene) -> None:
+    """The next of its group, and what comes after it: nobody waits for a poll."""
+    worker, at = scene.worker(), scene.clock.now() + timedelta(seconds=10)
+    holder = scene.one(group_name="g")
+    late, following = scene.one(group_name="g", expires_at=at), scene.one(group_name="g", queue="groups")
+    parent = scene.one(expires_at=at)
+    child = scene.job(
+        queue="children", blocked_on=PARENTS, parents_left=1, parents=(Parent(parent, policy="run"),)
+    )  # fmt: skip
+    scene.store.inserts.put([child], 1)
+    groups = scene.store.groups
+    step = groups.claim(ClaimOrder(worker, "default", 1, 0, (), scene.clock.now()), ["g"], lambda _: None)
+    assert [job.id for job in step.taken] == [holder]
+    scene.finish(worker, step.taken)
+    groups.advance(["g"])
+    assert scene.state(late) == "queued"
+    scene.clock.move(11)
+    bell, heard = PollingBell(), list[set[str]]()
+    bell.ring = lambda queues: heard.append(set(queues))  # type: ignore[method-assign]
+    assert Expirer(scene.store, bell).once() is None
+    assert heard == [{"groups", "children"}]
+    assert [scene.state(job) for job in (late, following, parent, child.id)] == ["skipped", "queued"] * 2
 
 
 def test_expire_in_batches(scene: Scene) -> None:
     scene.insert(BATCH + 7, expires_at=scene.clock.now())
-    assert [scene.store.upkeep.expire() for _ in range(3)] == [BATCH, 7, 0]
+    assert [scene.store.upkeep.expire().count for _ in range(3)] == [BATCH, 7, 0]
 
 
 def held(scene: Scene, task: str, blocked_on: str = UNKNOWN_TASK) -> str:

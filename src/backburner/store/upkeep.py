@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,14 @@ UNKNOWN_TASK = "unknown task"
 DAMAGED = "damaged row"
 SIGNATURE = "changed signature"
 CHANGED = "changed row"
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """How many jobs came too late, and the queues that got work by that."""
+
+    count: int
+    queues: set[str]
 
 
 class Upkeep:
@@ -63,26 +72,26 @@ class Upkeep:
         query = select(func.min(due_time(t))).where(waits_for_time(t))
         return self._store.read(lambda c: c.execute(query).scalar())
 
-    def expire(self) -> int:
-        """Skip waiting jobs whose `expires` has passed."""
+    def expire(self) -> Expired:
+        """Skip waiting jobs whose `expires` has passed, and let go on what waited for them."""
         t, now = self._t.c, self._store.clock.now()
         late = select(t.id).where(expired(t, now), t.state.in_(WAITING)).limit(BATCH).with_for_update(skip_locked=True)
         change = update(self._t).values(
             state=JobState.SKIPPED, finished_at=now, reason=EXPIRED, blocked_on=None, slot=None
         )
 
-        def work(connection: Connection) -> int:
+        def work(connection: Connection) -> Sequence[str]:
             ids = connection.execute(late).scalars().all()
             if ids:
                 in_groups = select(t.group_name).where(t.id.in_(ids), t.group_name.is_not(None))
                 groups.update(connection.execute(in_groups).scalars())
                 connection.execute(change.where(t.id.in_(ids)))
-            return len(ids)
+            return ids
 
         groups: set[str] = set()
-        count = self._store.run(work)
-        self._store.groups.advance(groups)
-        return count
+        ids = self._store.run(work)
+        queues = self._store.groups.advance(groups) | self._store.dependencies.follow(ids)
+        return Expired(len(ids), queues)
 
     def unhold(self, tasks: Sequence[str], reason: str = UNKNOWN_TASK) -> int:
         """Queue jobs of these tasks that were held for this reason, up to `BATCH`; how many."""

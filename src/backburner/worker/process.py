@@ -92,7 +92,7 @@ class WorkerProcess:
             [
                 Promoter(self._store, jobs.bell, options.poll, jobs.seams),
                 Scheduler(self._store, jobs.bell, jobs.ids.new, jobs.schedules, options.poll),
-                Expirer(self._store),
+                Expirer(self._store, jobs.bell),
                 Launches(self._store, jobs.bell),
                 Unholder(self._store, jobs.bell, lambda: list(jobs.registry.runnable())),
                 self.rescuer,

@@ -38,12 +38,15 @@ class Expirer:
 
     every = 5.0
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, bell: Bell) -> None:
+        self._store, self._bell = store, bell
 
     def once(self) -> float | None:
         """Expire a batch; at once again when there may be more."""
-        return 0.0 if self._store.upkeep.expire() == BATCH else None
+        found = self._store.upkeep.expire()
+        if found.queues:
+            self._bell.ring(found.queues)
+        return 0.0 if found.count == BATCH else None
 
 
 class Launches:
