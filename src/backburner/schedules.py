@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 from backburner.checked import checked_pause
 from backburner.cron import checked_cron, zone_of
 from backburner.database import Database
-from backburner.errors import BackburnerError, InvalidArgument, InvalidOption
+from backburner.enqueue import job_of
+from backburner.errors import BackburnerError, DuplicateJob, InvalidArgument, InvalidOption, JobNotFound
 from backburner.ids import Ids
 from backburner.job import Job, JobControl
 from backburner.recurrence import LATE, Missed, checked_every
@@ -112,11 +113,18 @@ class Schedules:
     def run(self, name: str) -> Job:
         """Enqueue a job of it now, besides its times, even while it is paused.
 
-        Raises `ScheduleNotFound`, and `DuplicateJob` where the task's options say so.
+        Raises `ScheduleNotFound`, and `DuplicateJob` where the task's options say so, or where it is unique for a
+        time that goes on and the job that has its key was cleaned away.
         """
-        job = self._control.get(self._database.store.schedules.fire_now(name, self._ids.new()))
-        self._database.bell.ring([job.queue])
-        return job
+        row, made = self._database.store.schedules.fire_now(name, self._ids.new())
+        self._database.bell.ring([row.queue])
+        try:
+            return self._control.get(made)
+        except JobNotFound as error:
+            if made != row.id:
+                raise DuplicateJob(", ".join(key.name for key in row.keys), made) from error
+            # It has run already, and is kept for no time.
+            return job_of(row, self._control, uncommitted=False)
 
     def remove(self, name: str) -> None:
         """Remove a schedule that was added at run time, or that the code has no longer.

@@ -139,7 +139,7 @@ def test_a_paused_one_does_not_fire_and_makes_up_for_nothing(scene: Scene) -> No
 def test_run_now_is_besides_its_times(scene: Scene) -> None:
     before = add(scene)
     scene.store.schedules.pause("nightly", None, None)
-    new = scene.store.schedules.fire_now("nightly", scene.ids.new())
+    _, new = scene.store.schedules.fire_now("nightly", scene.ids.new())
     assert scene.state(new) is JobState.QUEUED
     assert scene.store.schedules.get("nightly").next_at == before.next_at
     assert [one.job for one in scene.store.schedules.fires("nightly", 10)] == [new]

@@ -144,14 +144,14 @@ class Schedules:
             self._store.groups.advance(groups)
         return made
 
-    def fire_now(self, name: str, job_id: str) -> str:
-        """Enqueue a job of a schedule, besides its times; the id of the job that stands for it.
+    def fire_now(self, name: str, job_id: str) -> tuple[NewJob, str]:
+        """Enqueue a job of a schedule, besides its times; its row, and the id of the job that stands for it.
 
         Raises `ScheduleNotFound`, and `DuplicateJob` where its options say so.
         """
         schedule, now = self.get(name), self._store.clock.now()
-        stored = self._store.inserts.put([self._store.sealed(schedule.job(job_id, now, now))], 1)
-        made = stored.instead.get(job_id, job_id)
+        row = self._store.sealed(schedule.job(job_id, now, now))
+        made = self._store.inserts.put([row], 1).instead.get(job_id, job_id)
 
         def work(connection: Connection) -> None:
             at = now
@@ -160,7 +160,7 @@ class Schedules:
             self._take(connection, name, {at: made})
 
         self._store.run(work)
-        return made
+        return row, made
 
     def fires(self, name: str, limit: int) -> list[Fire]:
         """When a schedule fired and which jobs that made, the latest first."""
