@@ -241,7 +241,7 @@ class Backburner(Configuring):
     def cancel(self, job: Job | str | None = None, /, **chosen: Unpack[Selection]) -> Job | int:
         """Cancel a job (by id: the job as it then is), or all that match (how many).
 
-        Waiting jobs end at once; running ones are asked to stop. Raises `JobNotFound` and `WrongState`.
+        Waiting jobs end at once; running ones are asked to stop. Raises `JobNotFound`, `WrongState` and `JobBusy`.
         """
         if job is not None:
             return self.control.cancel(one_of(job, chosen))
@@ -291,7 +291,7 @@ class Backburner(Configuring):
     def delete(self, job: Job | str | None = None, /, **chosen: Unpack[Selection]) -> int | None:
         """Remove a job that is not running, or all such that match (how many), with all that is kept of them.
 
-        Raises `JobNotFound` and `WrongState`.
+        Raises `JobNotFound`, `WrongState` and `JobBusy`.
         """
         if job is not None:
             self.control.delete(one_of(job, chosen))

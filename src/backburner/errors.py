@@ -25,13 +25,7 @@ class SettingsError(BackburnerError):
     """A setting is unknown, has a wrong value, or contradicts another one."""
 
     def __init__(self, setting: str, value: object, problem: str, remedy: str, source: str = "argument") -> None:
-        self.setting, self.value, self.problem, self.remedy, self.source = (
-            setting,
-            value,
-            problem,
-            remedy,
-            source,
-        )
+        self.setting, self.value, self.problem, self.remedy, self.source = setting, value, problem, remedy, source
         super().__init__(f"setting {setting!r} = {shown(value)} (from {source}): {problem}. {remedy}")
 
 
@@ -184,10 +178,7 @@ class WaitInsideTransaction(StoreError):
 
     def __init__(self, job_id: str) -> None:
         self.job_id = job_id
-        super().__init__(
-            f"job {job_id} was enqueued in a transaction that is still open, no worker can see it yet. "
-            "Commit first, then wait"
-        )
+        super().__init__(f"job {job_id} was enqueued in a transaction that is still open. Commit first, then wait")
 
 
 class KeyBusy(StoreError):
@@ -200,6 +191,15 @@ class KeyBusy(StoreError):
             f"key {named} is wanted by a transaction that was still open after {seconds:g} s. Nothing was stored. "
             "Ask again; enqueue at the end of long transactions"
         )
+
+
+class JobBusy(StoreError):
+    """A transaction of an app that is still open holds the job; nothing was changed, and it may be asked again."""
+
+    def __init__(self, job_id: str, seconds: float) -> None:
+        self.job_id = job_id
+        remedy = "Ask again when it has ended; enqueue what replaces jobs at the end of long transactions"
+        super().__init__(f"job {job_id} is held by a transaction that was still open after {seconds:g} s. {remedy}")
 
 
 class DuplicateJob(BackburnerError):

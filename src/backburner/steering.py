@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from backburner.database import Database
-from backburner.errors import DuplicateJob, InvalidOption, WrongState
+from backburner.errors import DuplicateJob, InvalidOption, JobBusy, WrongState
 from backburner.job import JobFilter
 from backburner.states import FINAL, WAITING, JobState, allowed
 
@@ -96,14 +96,23 @@ class Steering:
         self._database.bell.ring(queues)
 
     def _each(self, ids: Sequence[str], act: Callable[[str], None]) -> Acted:
-        done = duplicate = moved = 0
-        for job_id in ids:
+        done = duplicate = 0
+        ahead = list(reversed(ids))
+        while ahead:
+            job_id = ahead.pop()
             # Others move jobs meanwhile: what no longer fits is left alone.
             try:
                 act(job_id)
                 done += 1
             except DuplicateJob:
                 duplicate += 1
+            except JobBusy:
+                store = self._database.store
+                if store.dialect.single_writer:
+                    # It has the whole file.
+                    raise
+                # A transaction of an app has it, and may have others: they are not waited for one by one.
+                ahead = store.jobs.free(ahead)
             except (WrongState, LookupError):
-                moved += 1
-        return Acted(done, duplicate, moved)
+                continue
+        return Acted(done, duplicate, len(ids) - done - duplicate)

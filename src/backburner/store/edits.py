@@ -12,6 +12,7 @@ from backburner.errors import WrongState
 from backburner.ids import is_id
 from backburner.job import Job
 from backburner.states import JobState
+from backburner.store.patience import run_patiently
 
 if TYPE_CHECKING:
     from backburner.store.store import Store
@@ -24,10 +25,14 @@ class Edits:
         self._store = store
 
     def arguments(self, job_id: str, args: str, codec: str, mac: str | None) -> bool:
-        """Other arguments for a job that is not running, with the row's new signature; False when it runs."""
+        """Other arguments for a job that is not running, with the row's new signature; False when it runs.
+
+        Raises `JobBusy`.
+        """
         t = self._store.schema.jobs
         change = update(t).where(t.c.id == job_id, t.c.state != JobState.RUNNING)
-        return self._store.run(lambda c: c.execute(change.values(args=args, codec=codec, mac=mac)).rowcount == 1)
+        told = change.values(args=args, codec=codec, mac=mac)
+        return run_patiently(self._store, job_id, lambda c: c.execute(told).rowcount == 1)
 
     def meta(self, job_id: str, change: Callable[[str | None], str]) -> None:
         """Other `meta` for a job in whatever state; nothing happens when it is gone. `change` may be called again."""

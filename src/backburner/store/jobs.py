@@ -17,7 +17,7 @@ from sqlalchemy import (
     update,
 )
 
-from backburner.errors import JobNotFound, WrongState
+from backburner.errors import JobBusy, JobNotFound, WrongState
 from backburner.ids import is_id
 from backburner.job import Job, JobFilter, NewJob
 from backburner.outcome import AttemptRecord, NoticeWrite
@@ -28,6 +28,7 @@ from backburner.store.choice import Choice
 from backburner.store.conditions import GROUP, queued_alone
 from backburner.store.dialects.base import INSERTED, first_state
 from backburner.store.job_rows import job_of, job_of_row, job_select
+from backburner.store.patience import run_patiently
 
 if TYPE_CHECKING:
     from backburner.store.store import Store
@@ -153,7 +154,8 @@ class Jobs:
     def cancel(self, job_id: str, reason: str) -> set[str]:
         """Cancel a waiting job at once, ask a running one to stop; the queues that got work by it.
 
-        A failed job that holds its group gives it up. Raises `JobNotFound`, and `WrongState` when the job is done.
+        A failed job that holds its group gives it up. Raises `JobNotFound`, `JobBusy`, and `WrongState` when the job
+        is done.
         """
         _check_id(job_id)
         t, now = self._t, self._store.clock.now()
@@ -172,7 +174,7 @@ class Jobs:
                 self._store.failures.forget_on(connection, job_id)
             return done
 
-        if not self._store.run(work):
+        if not run_patiently(self._store, job_id, work):
             raise WrongState(job_id, self.get(job_id).state, "cancel", "a job that is not done")
         group = self._store.read(lambda c: c.execute(select(t.c.group_name).where(t.c.id == job_id)).scalar())
         return set() if group is None else self._store.groups.advance([group])
@@ -222,7 +224,7 @@ class Jobs:
     def delete(self, job_id: str) -> set[str]:
         """Remove a job that is not running; the queues that got work by it.
 
-        Raises `JobNotFound` and `WrongState`.
+        Raises `JobNotFound`, `JobBusy` and `WrongState`.
         """
         _check_id(job_id)
         count, queues = self.delete_many([job_id])
@@ -231,12 +233,35 @@ class Jobs:
         return queues
 
     def delete_many(self, ids: Sequence[str]) -> tuple[int, set[str]]:
-        """Remove those of these jobs that are not running; how many, and the queues that got work by it."""
+        """Remove those of these jobs that are not running; how many, and the queues that got work by it.
+
+        Of several, those that a transaction of the caller's holds are left. Raises `JobBusy`.
+        """
         t = self._t.c
         names = select(t.group_name).where(t.id.in_(ids), t.group_name.is_not(None)).distinct()
         groups = self._store.read(lambda c: c.execute(names).scalars().all())
-        count = self._store.run(lambda c: self.delete_rows(c, ids, periods=True))
+        if not ids:
+            return 0, set()
+        try:
+            count = run_patiently(self._store, ids[0], lambda c: self.delete_rows(c, ids, periods=True))
+        except JobBusy:
+            if len(ids) == 1 or self._store.dialect.single_writer:
+                raise
+            count = run_patiently(
+                self._store, ids[0], lambda c: self.delete_rows(c, self.free_on(c, ids), periods=True)
+            )  # fmt: skip
         return count, self._store.groups.advance(groups)
+
+    def free(self, ids: Sequence[str]) -> list[str]:
+        """Those of these jobs that no transaction of anybody's holds at this moment, in their order."""
+        there = set(self._store.run(lambda c: self.free_on(c, ids)))
+        return [job_id for job_id in ids if job_id in there]
+
+    def free_on(self, connection: Connection, ids: Sequence[str]) -> Sequence[str]:
+        """Lock those of these jobs that nobody holds, by id; which."""
+        t = self._t.c
+        query = select(t.id).where(t.id.in_(ids)).order_by(t.id).with_for_update(skip_locked=True)
+        return connection.execute(query).scalars().all()
 
     def delete_rows(self, connection: Connection, ids: Sequence[str], *, periods: bool = False) -> int:
         """Delete these jobs but for running ones, with all that is kept of them; how many jobs went.

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, TypeVar
 
-from backburner.store.channel import Channel
-from backburner.store.dialects.base import Dialect
+from sqlalchemy import Connection
+
+from backburner.errors import JobBusy, StoreUnavailable
+from backburner.store.channel import Channel, CoreChannel
+from backburner.store.dialects.base import Dialect, Trouble
+
+if TYPE_CHECKING:
+    from backburner.store.store import Store
+
+T = TypeVar("T")
+
+WAIT = 5.0
+"""Seconds that what is done to a job waits for a transaction of the caller's that holds it."""
 
 
 class WaitedInVain(Exception):
@@ -32,3 +44,25 @@ def patiently(dialect: Dialect, channel: Channel, seconds: float, *, ours: bool)
         raise
     if restored is not None and (dialect.lock_wait_stays or not ours):
         channel.say(restored)
+
+
+def run_patiently(store: Store, job_id: str, work: Callable[[Connection], T]) -> T:
+    """`store.run(work)` for what changes a job, which a transaction of the caller's may hold: waits `WAIT` seconds.
+
+    On SQLite any transaction that has begun to write is in the way. Raises `JobBusy`.
+    """
+    dialect, seconds = store.dialect, WAIT
+
+    def patient(connection: Connection) -> T:
+        with patiently(dialect, CoreChannel(connection), seconds, ours=True):
+            return work(connection)
+
+    try:
+        return store.run(patient, patience=seconds)
+    except WaitedInVain as error:
+        raise JobBusy(job_id, seconds) from error
+    except StoreUnavailable as error:
+        cause = error.__cause__
+        if not dialect.single_writer or cause is None or dialect.trouble(cause) is not Trouble.BUSY:
+            raise
+        raise JobBusy(job_id, seconds) from error

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from backburner.backburner import Backburner
-from backburner.errors import DuplicateJob, InvalidOption, JobNotFound, StoreError, WrongState
+from backburner.errors import DuplicateJob, InvalidOption, JobBusy, JobNotFound, StoreError, WrongState
 from backburner.web.access import Access
 from backburner.web.acting import ActingRoutes
 from backburner.web.contract import methods_of
@@ -120,6 +120,11 @@ def _problem_of(error: Exception) -> Problem:
             return Problem(409, "duplicate", "An equal job is there already")
         case InvalidOption():
             return invalid(error.option, str(error))
+        case JobBusy():
+            return Problem(
+                409, "busy", "A transaction that is still open holds the job", "Ask again soon.",
+                headers={"Retry-After": "5"},
+            )  # fmt: skip
         case StoreError():
             return unavailable()
         case RequestValidationError():
