@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from backburner.checked import checked_moment, checked_pause, checked_queue
 from backburner.contradictions import ALL_QUEUES
 from backburner.database import Database
 from backburner.errors import InvalidOption
-from backburner.job import JobFilter
 from backburner.run_options import count_of
-from backburner.states import JobState
 
 _COUNTED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """How a queue stands. Times are UTC; `waiting` and `running` count no further than 10,000.
+    """How a queue stands. Times are UTC; `waiting` counts no further than 10,000, `running` than 5,000.
 
-    The name `*` speaks for all queues: then nothing is counted. `most` is how many of its jobs may run at once.
+    Where it is `capped` more jobs wait than were counted. The name `*` speaks for all queues: then nothing is counted.
+    `most` is how many of its jobs may run at once.
     """
 
     name: str
@@ -33,6 +33,16 @@ class QueueState:
     paused_by: str | None = None
     reason: str | None = None
     most: int | None = None
+    capped: bool = False
+
+
+class _Count(NamedTuple):
+    waiting: int
+    running: int
+    capped: bool
+
+
+_NOTHING = _Count(0, 0, capped=False)
 
 
 class Queues:
@@ -84,21 +94,23 @@ class Queues:
         now = store.clock.now()
         said = {row.name: row for row in store.queues.all()}
         names = set(said) | set(also) | set(store.queues.used()) | set(settings.queues or (settings.default_queue,))
+        counts = self._counts(names - {ALL_QUEUES}) if counted else {}
         found = []
         for name in sorted(names):
-            row, looked = said.get(name), counted and name != ALL_QUEUES
+            row, count = said.get(name), counts.get(name, _NOTHING)
             paused = row is not None and row.paused(now)
             found.append(
                 QueueState(
                     name,
-                    waiting=self._count(name, JobState.QUEUED, JobState.BLOCKED) if looked else 0,
-                    running=self._count(name, JobState.RUNNING) if looked else 0,
+                    waiting=count.waiting,
+                    running=count.running,
                     paused=paused,
                     paused_at=row.paused_at if row is not None and paused else None,
                     paused_until=row.paused_until if row is not None and paused else None,
                     paused_by=row.paused_by if row is not None and paused else None,
                     reason=row.reason if row is not None and paused else None,
                     most=row.most if row is not None else None,
+                    capped=count.capped,
                 )
             )
         return [one for one in found if one.name != ALL_QUEUES or one.paused]
@@ -111,8 +123,17 @@ class Queues:
         """Every queue with jobs, with something said about it, named in the settings, or in `also`; by name."""
         return self._all(also, counted=True)
 
-    def _count(self, queue: str, *states: JobState) -> int:
-        return self._database.store.jobs.count(JobFilter(states=frozenset(states), queue=queue), _COUNTED)
+    def _counts(self, names: Iterable[str]) -> dict[str, _Count]:
+        """Each look has a bound, and an index of unfinished jobs: however many there are, and finished ones."""
+        store = self._database.store
+        # The queued ones first: what is taken between two looks is counted twice, not never.
+        queued, running = store.reports.queued(names, _COUNTED), store.standing.running_by_queue()
+        blocked, all_of_them = store.standing.blocked_by_queue()
+        found = {}
+        for name, count in queued.items():
+            waiting = min(count + blocked.get(name, 0), _COUNTED)
+            found[name] = _Count(waiting, running.get(name, 0), waiting >= _COUNTED or not all_of_them)
+        return found
 
     def _name(self, queue: str | None) -> str:
         return ALL_QUEUES if queue is None else checked_queue(queue, self._database.settings)

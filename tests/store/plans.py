@@ -137,3 +137,20 @@ def plan_of(store: Store, door: Callable[[], object], after: int = 0) -> str:
         event.remove(store.engine, "before_cursor_execute", see)
     assert len(sent) > after, "the door sent nothing"
     return plan(store, *sent[after])
+
+
+def plans_of(store: Store, door: Callable[[], object], table: str) -> list[str]:
+    """The plans of all statements about a table that a door sends through the pool; they run."""
+    sent: list[tuple[str, Parameters]] = []
+
+    def see(connection: object, cursor: object, statement: str, parameters: Parameters, *rest: object) -> None:
+        if table in statement:
+            sent.append((statement, parameters))
+
+    event.listen(store.engine, "before_cursor_execute", see)
+    try:
+        door()
+    finally:
+        event.remove(store.engine, "before_cursor_execute", see)
+    assert sent, "the door sent nothing"
+    return [plan(store, *each) for each in sent]

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,14 +11,17 @@ import pytest
 from backburner.job import JobFilter
 from backburner.outcome import Settlement
 from backburner.progress import Progress, ProgressWrite
+from backburner.queues import Queues
+from backburner.settings import Settings
 from backburner.states import JobState
+from backburner.store import choice
 from backburner.store.dialects.base import ClaimOrder
 from backburner.store.lane import OTHER
 from backburner.store.store import Store
 from backburner.store.types import to_microseconds
 from backburner.store.upkeep import UNKNOWN_TASK
 from backburner.where import Where
-from tests.store.plans import Explainer, generic_plan, plan_of
+from tests.store.plans import Explainer, generic_plan, plan_of, plans_of
 from tests.store.scene import START, HandClock, Scene
 
 WORKERS = 8
@@ -322,6 +326,18 @@ def test_queues_with_ready_jobs(scene: Scene) -> None:
     for plan in explainer.plans():
         uses(plan, "ready")
         probes(plan)
+
+
+def test_jobs_of_queues_are_counted_by_indexes_of_unfinished_ones(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though many wait, and some queue has few: those before it are not walked through, nor are finished ones."""
+    monkeypatch.setattr(choice, "MOST_LIVE", 100)
+    database: Any = SimpleNamespace(store=scene.store, settings=Settings(queues=("default", "mail", "unused")))
+    found = {one.name: (one.waiting, one.running, one.capped) for one in Queues(database).list()}
+    assert found == {"default": (8_370, 90, False), "mail": (930, 10, False), "unused": (0, 0, False)}
+    for plan in plans_of(scene.store, Queues(database).list, "backburner_jobs"):
+        uses(plan)
 
 
 def probes(plan: str) -> None:

@@ -43,7 +43,9 @@ def list_(context: click.Context, json_: bool) -> None:
     if json_:
         say(as_json([asdict(queue) for queue in found]))
         return
-    rows = [(_shown(one.name), str(one.waiting), _running(one), _pause(one)) for one in found]
+    rows = [
+        (_shown(one.name), f"{one.waiting}{'+' if one.capped else ''}", _running(one), _pause(one)) for one in found
+    ]
     say(table(("QUEUE", "WAITING", "RUNNING", "PAUSED"), rows))
 
 
@@ -116,6 +118,10 @@ def _explained() -> Iterator[None]:
 
 def _shown(name: str) -> str:
     return "(all)" if name == ALL_QUEUES else one_line(name)
+
+
+def _waiting(queue: QueueState) -> str:
+    return f"{queue.waiting}+" if queue.capped else str(queue.waiting)
 
 
 def _running(queue: QueueState) -> str:

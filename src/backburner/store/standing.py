@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, func, select
 
+from backburner.states import JobState
+
 if TYPE_CHECKING:
     from backburner.store.store import Store
 
 MOST_RUNNING = 5_000
 """As many running jobs are looked at."""
+MOST_BLOCKED = 20_000
+"""As many blocked ones."""
 
 
 class Standing:
-    """Looks only at rows that workers own, by their index."""
+    """Looks only at rows that workers own, or that something blocks, each by their index."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -26,6 +30,15 @@ class Standing:
         rows = select(t.queue).where(t.worker.is_not(None)).limit(MOST_RUNNING).subquery().c
         query = select(rows.queue, func.count()).group_by(rows.queue)
         return {queue: int(count) for queue, count in self._store.read(lambda c: c.execute(query).all())}
+
+    def blocked_by_queue(self) -> tuple[dict[str, int], bool]:
+        """How many jobs are blocked in each queue; and whether that is all, or there are more than are looked at."""
+        t = self._store.schema.jobs.c
+        blocked = and_(t.blocked_on.is_not(None), t.state == JobState.BLOCKED)
+        rows = select(t.queue).where(blocked).limit(MOST_BLOCKED + 1).subquery().c
+        query = select(rows.queue, func.count()).group_by(rows.queue)
+        found = {queue: int(count) for queue, count in self._store.read(lambda c: c.execute(query).all())}
+        return found, sum(found.values()) <= MOST_BLOCKED
 
     def longest(self, limit: int) -> list[str]:
         """The ids of jobs that have been running longest."""

@@ -5,7 +5,8 @@ from html import unescape
 
 import pytest
 
-from backburner import Backburner, JobState
+from backburner import Backburner, JobState, queues
+from backburner.store import standing
 from backburner.web import Allow, web_app
 from backburner.worker import Worker
 from tests.web.shop import Caller, Shop, as_user, by_header
@@ -46,6 +47,20 @@ def test_queues(shop: Shop, boss: Caller) -> None:
         ("orders/pause", {"reason": "x" * 5_000}), ("x" * 300 + "/pause", {}),
     ):  # fmt: skip
         assert boss.post(f"/dashboard/queues/{path}", data=fields).status_code == 422, path
+
+
+def test_counts_of_queues_that_stop_say_so(shop: Shop, boss: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = shop.add.enqueue(1, 1)
+    for number in range(3):
+        shop.add.options(after=[first]).enqueue(number, 1)
+    shop.add.options(queue="mail").enqueue(1, 1)
+    assert '"Waiting">4<' in boss.get("/dashboard/queues").text
+    monkeypatch.setattr(queues, "_COUNTED", 3)
+    assert '"Waiting">3+<' in boss.get("/dashboard/queues").text
+    assert '"Waiting">1<' in boss.get("/dashboard/queues").text
+    # Which queues the other blocked ones are in is not known.
+    monkeypatch.setattr(standing, "MOST_BLOCKED", 1)
+    assert [(one.waiting, one.capped) for one in shop.jobs.queues.list()] == [(3, True), (1, True)]
 
 
 def test_queues_of_ones_own_only(shop: Shop) -> None:

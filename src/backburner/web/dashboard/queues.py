@@ -57,7 +57,7 @@ class Line:
     @property
     def waiting(self) -> str:
         """How many wait."""
-        return words.capped(self.queue.waiting, _COUNTED)
+        return words.number(self.queue.waiting) + ("+" if self.queue.capped else "")
 
     @property
     def share(self) -> float | None:
@@ -164,11 +164,12 @@ class QueuesPage:
                 yield state
                 continue
             which = seen_by(visitor, JobFilter(queue=state.name, states=_OPEN))
-            counts = self._site.control.tally(which, _COUNTED).states
-            running = counts.get(JobState.RUNNING, 0)
-            waiting = min(sum(counts.values()) - running, _COUNTED)
+            tally = self._site.control.tally(which, _COUNTED)
+            running = tally.states.get(JobState.RUNNING, 0)
+            waiting = min(sum(tally.states.values()) - running, _COUNTED)
             if waiting or running or knows_queue(visitor, state.name, self._site.jobs.registry):
-                yield replace(state, waiting=waiting, running=running)
+                capped = waiting >= _COUNTED or not tally.complete
+                yield replace(state, waiting=waiting, running=running, capped=capped)
 
 
 def _line(state: QueueState, workers: Sequence[WorkerState], oldest: float | None) -> Line:
