@@ -2,18 +2,21 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+import httpx
 import pytest
 
-from backburner import Backburner, Job
+from backburner import Backburner, Job, JobState
 from backburner.control import LOG_PIECES, Control
 from backburner.errors import StoreUnavailable
 from backburner.progress import LogLine
-from backburner.web.feed import MOST_PLACES, Feed, Viewer
+from backburner.web import web_app
+from backburner.web.feed import FRESH_SECONDS, MOST_PLACES, Feed, Viewer
 from backburner.web.shutdown import Shutdown
 from backburner.worker import Worker
 from tests.waiting import wait_until
-from tests.web.shop import Shop, store_output
+from tests.web.shop import Shop, by_header, events_of, store_output
 
 DEADLINE = 30
 
@@ -65,6 +68,68 @@ def test_one_look_serves_all_who_watch(jobs: Backburner, shop: Shop) -> None:
         assert len(control.looks) == looked
 
     asyncio.run(watch())
+
+
+def test_who_comes_to_what_is_watched_is_told_by_the_last_round(jobs: Backburner, shop: Shop) -> None:
+    watched, other = (shop.add.enqueue(1, n).id for n in range(2))
+    control, now = CountingControl(jobs._database, jobs.registry, jobs._watch), [100.0]
+    control.looks = []
+    # One round, and no other before the end.
+    feed = Feed(control, Shutdown(), seconds=3_600, clock=lambda: now[0])
+
+    async def come() -> None:
+        assert set(await feed.sights([watched])) == {watched}
+        with feed.watch([watched]) as viewer:
+            assert await viewer.news(DEADLINE) is not None
+            control.looks.clear()
+            assert set(await feed.sights([watched, other, "gone"])) == {watched, other}
+            assert control.looks == [[other, "gone"]]
+            assert set(await feed.sights([watched])) == {watched}
+            assert len(control.looks) == 1
+            # Who has seen the end of a job that runs again may not be told of that end once more.
+            feed._last[watched] = replace(
+                feed._last[watched], job=replace(feed._last[watched].job, state=JobState.FAILED)
+            )
+            assert (await feed.sights([watched]))[watched].job.state == "queued"
+            assert control.looks[1:] == [[watched]]
+            control.looks.clear()
+            now[0] += FRESH_SECONDS + 0.1
+            assert set(await feed.sights([watched, other])) == {watched, other}
+            assert control.looks == [[watched, other]]
+
+    asyncio.run(come())
+
+
+@pytest.mark.parametrize("path", ["/jobs/{}/events", "/jobs/feed?ids={}"])
+def test_a_stream_of_what_is_watched_asks_nothing_to_begin(
+    jobs: Backburner, shop: Shop, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr("backburner.web.events.LOOK_SECONDS", 0.01)
+    job, looks = shop.add.options(visibility="public").enqueue(1, 2), list[Sequence[str]]()
+    glance = jobs.control.glance
+
+    def seen(ids: Sequence[str]) -> dict[str, Job]:
+        looks.append(ids)
+        return glance(ids)
+
+    app = web_app(jobs, resolve_user=by_header)
+    feed: Feed = app.state.feed
+    feed._seconds = 3_600
+    monkeypatch.setattr(jobs.control, "glance", seen)
+
+    async def watch() -> str:
+        client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")
+        with feed.watch([job.id]) as viewer:
+            assert await viewer.news(DEADLINE) is not None
+            looks.clear()
+            stream = asyncio.create_task(client.get(path.format(job.id)))
+            while feed.viewers < 2:  # noqa: ASYNC110 (the loop of this test is where it comes true)
+                await asyncio.sleep(0)
+            app.state.shutdown.ask()
+            return (await stream).text
+
+    assert [kind for kind, *_ in events_of(asyncio.run(watch()))] == ["snapshot"]
+    assert looks == []
 
 
 def test_each_viewer_is_told_output_from_its_own_place(jobs: Backburner, shop: Shop, done: Job) -> None:

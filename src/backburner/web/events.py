@@ -10,15 +10,14 @@ from contextlib import aclosing, suppress
 from typing import Any
 
 from fastapi import APIRouter
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Send
 
 from backburner.clock import boot_seconds
 from backburner.web.feed import MOST_VIEWERS, News, Viewer
-from backburner.web.problems import Problem, invalid, not_found
-from backburner.web.sight import Sight, Wording, final_mark, look, moment, progress_of
+from backburner.web.problems import Problem, invalid
+from backburner.web.sight import Sight, Wording, final_mark, moment, progress_of
 from backburner.web.site import Site
 
 STREAM_SECONDS = 30.0
@@ -50,7 +49,10 @@ class EventRoutes:
 
     async def events(self, request: Request, job_id: str) -> Response:
         """One job: snapshot, then what changes, with live output unless `log=0`."""
-        visitor, job = await self._site.access.job(request, job_id)
+        visitor = await self._site.access.visitor(request)
+        sights = await self._site.feed.sights([job_id])
+        found = sights[job_id].job if job_id in sights else None
+        visitor, job = self._site.access.entitled(visitor, found, job_id)
         asked = request.query_params
         last = request.headers.get("last-event-id") or asked.get("last_event_id") or ""
         if job.done and last == final_mark(job):
@@ -58,9 +60,6 @@ class EventRoutes:
         self._refuse_too_many()
         position = _POSITION.fullmatch(last)
         at = (int(position[1]), int(position[2])) if position else (0, 0)
-        sights = await run_in_threadpool(look, self._site.control, [job_id])
-        if job_id not in sights:
-            raise not_found()
         wording, output = self._site.wording(request, visitor), asked.get("log") != "0"
         stream = Stream(self._site, wording, sights, output=output, at=at, brief=BRIEF in request.scope)
         return EventResponse(stream.events())
@@ -72,7 +71,7 @@ class EventRoutes:
             raise invalid("ids", f"Name 1 to {MOST_JOBS} ids of jobs, separated by commas.")
         visitor = await self._site.access.visitor(request)
         self._refuse_too_many()
-        found = await run_in_threadpool(look, self._site.control, ids)
+        found = await self._site.feed.sights(ids)
         sights = {}
         for job_id in ids:
             try:

@@ -8,25 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from starlette.concurrency import run_in_threadpool
 
+from backburner.clock import boot_seconds
 from backburner.control import LOG_PIECES, Control
 from backburner.errors import StoreError
 from backburner.job import Job
 from backburner.progress import LogLine, Message
 from backburner.states import JobState
 from backburner.web.shutdown import Shutdown
-from backburner.web.sight import Sight, seen
+from backburner.web.sight import Sight, look, seen
 
 log = logging.getLogger(__name__)
 
 ROUND_SECONDS = 0.25
 TROUBLE_SECONDS = 2.0
+FRESH_SECONDS = 1.0
+"""How old the look may be by which a stream begins; the next round tells it what is newer."""
 PLACES_SECONDS = 2.0
 """How old a place in line may be: counting it costs more than a look."""
 MOST_PLACES = 20
@@ -149,8 +153,13 @@ class Place(NamedTuple):
 class Feed:
     """Looks for all viewers of this process. `seconds` is the pause between two rounds."""
 
-    def __init__(self, control: Control, shutdown: Shutdown, seconds: float = ROUND_SECONDS) -> None:
-        self._control, self._shutdown, self._seconds = control, shutdown, seconds
+    def __init__(
+        self, control: Control, shutdown: Shutdown, seconds: float = ROUND_SECONDS,
+        clock: Callable[[], float] = boot_seconds,
+    ) -> None:  # fmt: skip
+        self._control, self._shutdown, self._seconds, self._clock = control, shutdown, seconds, clock
+        self._last: dict[str, Sight] = {}
+        self._last_at = -math.inf
         self._viewers: set[Viewer] = set()
         self._pulses: dict[str, object] = {}
         self._places: dict[str, Place] = {}
@@ -178,10 +187,22 @@ class Feed:
         finally:
             self._viewers.discard(viewer)
 
+    async def sights(self, ids: Sequence[str]) -> dict[str, Sight]:
+        """What there is to see of these jobs, for whoever comes to watch them: what the last round saw, if just now.
+
+        So many who come again to the same jobs, as streams do twice a minute, cost nothing.
+        """
+        fresh = self._clock() - self._last_at <= FRESH_SECONDS
+        last = self._last if fresh else {}
+        # Who is told of an end may stay away for good: not where somebody has just had the job run again.
+        known = {job_id: last[job_id] for job_id in ids if job_id in last and not last[job_id].job.done}
+        left = [job_id for job_id in ids if job_id not in known]
+        return known | await run_in_threadpool(look, self._control, left) if left else known
+
     async def _rounds(self) -> None:
         while self._viewers and not self.stopping:
             pause = self._seconds
-            viewers = list(self._viewers)
+            viewers, begun = list(self._viewers), self._clock()
             try:
                 found = await run_in_threadpool(self._look, viewers)
             except StoreError as error:
@@ -191,6 +212,7 @@ class Feed:
                 log.exception("a look at watched jobs failed")
                 pause = TROUBLE_SECONDS
             else:
+                self._last, self._last_at = found.sights, begun
                 for viewer in viewers:
                     viewer.tell(found)
             await asyncio.sleep(pause)
