@@ -137,12 +137,26 @@ class ReadingRoutes:
             return JSONResponse({"id": job.id, "state": job.state.value}, 202, {"retry-after": str(after)})
         if job.state is not JobState.SUCCEEDED:
             raise Problem(409, "no-result", "The job ended without a result", job.reason or "", state=job.state.value)
-        value = msgspec.json.decode(job.result_text) if job.result_text is not None else None
+        value = _value(job)
         files = [] if value is not None else (await run_in_threadpool(control.files_of, [job_id])).get(job_id, [])
         if len(files) == 1:
             file = self._site.wording(request, visitor).file(files[0])
             return Response(None, 303, {"location": file["href"]})
         return JSONResponse(value)
+
+
+def _value(job: Job) -> Any:
+    """What was stored. Raises a `Problem` where the row is damaged."""
+    try:
+        return None if job.result_text is None else msgspec.json.decode(job.result_text)
+    except (ValueError, RecursionError) as error:
+        raise Problem(
+            409,
+            "no-result",
+            "What is stored as the result cannot be read",
+            "Its row is damaged.",
+            state=job.state.value,
+        ) from error
 
 
 def _whole(request: Request, name: str, default: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter
@@ -45,7 +46,10 @@ class EditPage:
         """The form, filled with what the job has."""
         visitor = await self._site.access.allowed(request, Permission.JOBS_EDIT)
         job, task = await run_in_threadpool(self._editable, visitor, job_id)
-        form = CallForm.of(task, json.loads(job.args))
+        before = _stored(job)
+        form = CallForm.of(task, before)
+        if form is not None and before is None:
+            form = replace(form, problem="What is stored cannot be read: give all of it anew.")
         return self._page(request, visitor, job, form)
 
     async def save(self, request: Request, job_id: str) -> Response:
@@ -56,7 +60,7 @@ class EditPage:
 
     def _save(self, request: Request, visitor: Visitor, job_id: str, given: Mapping[str, str]) -> Response:
         job, task = self._editable(visitor, job_id)
-        before = json.loads(job.args)
+        before = _stored(job)
         form = CallForm.of(task, before)
         assert form is not None
         arguments = form.arguments(given, before)
@@ -97,3 +101,12 @@ class EditPage:
 
     def _page(self, request: Request, visitor: Visitor, job: Job, form: CallForm | None, status: int = 200) -> Response:
         return self._frame.page(request, visitor, "edit.html", status, title=title_of(job), job=job, form=form)
+
+
+def _stored(job: Job) -> dict[str, Any] | None:
+    """The arguments by name; None where the row is damaged, which is when they have to be given anew."""
+    try:
+        found = json.loads(job.args)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
