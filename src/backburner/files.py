@@ -6,6 +6,7 @@ escape from the root with.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import mimetypes
 import os
@@ -101,7 +102,13 @@ class FolderFiles(FileStore):
 
     def open(self, place: str) -> IO[bytes]:
         path = self._root / _checked(place)
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            # A link where a file of ours was: that one is not here any more.
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), place) from error
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise FileNotFoundError(place)

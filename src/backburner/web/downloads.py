@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from backburner.errors import InvalidOption
 from backburner.insight.operations import EXPORT
 from backburner.web.problems import Problem, gone, not_found
 from backburner.web.site import Site
@@ -45,7 +46,8 @@ class DownloadRoutes:
             raise gone("file")
         try:
             source = await run_in_threadpool(self._site.jobs.files.open, file.place)
-        except FileNotFoundError as error:
+        except (FileNotFoundError, InvalidOption) as error:
+            # Or its row says a place that is none, which is nobody's business who asks for the file.
             raise Problem(410, "gone", "The file is no longer there", "Its time is over.") from error
         headers = {
             "content-disposition": disposition(file.name),
