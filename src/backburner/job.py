@@ -33,7 +33,8 @@ class Job:
     """One stored call, as it was when it was read. Times are aware and in UTC.
 
     `attempt` counts claims and is never reset; `tries` counts failures of the task itself, `crashes` deaths
-    of the process proven to be its doing, `losses` deaths around it.
+    of the process proven to be its doing, `losses` deaths around it. Its `repr` has no values of the app: services
+    that collect errors keep what they find in variables.
     """
 
     id: str
@@ -43,7 +44,7 @@ class Job:
     priority: int
     created_at: datetime
     run_at: datetime
-    args: str = "{}"
+    args: str = field(default="{}", repr=False)
     codec: str = "json"
     position: int = 0
     attempt: int = 0
@@ -56,8 +57,8 @@ class Job:
     owner: str | None = None
     visibility: str = "owner"
     tags: tuple[str, ...] = ()
-    meta: str | None = None
-    context: str | None = None
+    meta: str | None = field(default=None, repr=False)
+    context: str | None = field(default=None, repr=False)
     options: str | None = None
     repeatable: bool = True
     expires_at: datetime | None = None
@@ -68,7 +69,7 @@ class Job:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     worker: str | None = None
-    result_text: str | None = None
+    result_text: str | None = field(default=None, repr=False)
     reason: str | None = None
     error: str | None = None
     blocked_on: str | None = None
@@ -184,6 +185,10 @@ class ClaimedJob(NamedTuple):
     waited: int = 0
     """Milliseconds from when it could run to when it was taken."""
 
+    def __repr__(self) -> str:
+        """Without arguments, which may be secret."""
+        return f"<ClaimedJob {self.id}, attempt {self.attempt}, of {self.task}>"
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -269,3 +274,7 @@ class NewJob(NamedTuple):
     def more(self) -> bool:
         """Whether something is written beside the row, behind it."""
         return bool(self.parents or self.files or self.cookies)
+
+    def __repr__(self) -> str:
+        """Without arguments, which may be secret."""
+        return f"<NewJob {self.id} of {self.task}>"

@@ -1,4 +1,4 @@
-"""One job with all that is kept of it, as text and as JSON."""
+"""One job with all that is kept of it, as text and as JSON. What is secret by its name is shown to nobody."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from backburner.backburner import Backburner
 from backburner.cli.text import bytes_text, duration, job_record, moment, safe, safe_lines
+from backburner.codec import readable
 from backburner.control import JobDetails
 from backburner.job import Dependency, Job
 from backburner.progress import LogLine, Progress
@@ -21,8 +22,8 @@ def as_record(jobs: Backburner, details: JobDetails, *, with_log: bool) -> dict[
     """Everything, for programs."""
     found = {
         **job_record(details.job),
-        "args": details.job.args,
-        "context": details.job.context,
+        "args": readable(details.job.args),
+        "context": readable(details.job.context) if details.job.context is not None else None,
         "why_not_running": list(details.why),
         "parents": [_parent(one) for one in details.parents],
         "milestones": details.milestones,
@@ -63,11 +64,11 @@ def _facts(details: JobDetails) -> Iterator[str]:
         for link in job.progress.links:
             yield from _fact("link", f"{link.text}: {link.href or f'route {link.route} {dict(link.params or {})}'}")
     yield from _fact("task", job.task)
-    yield from _fact("arguments", job.args)
+    yield from _fact("arguments", readable(job.args))
     yield from _fact("queue", f"{job.queue}, priority {job.priority}")
     for name in ("identifier", "owner", "context", "worker"):
-        if getattr(job, name):
-            yield from _fact(name, getattr(job, name))
+        if text := getattr(job, name):
+            yield from _fact(name, readable(text) if name == "context" else text)
     for one in details.parents[:SHOWN]:
         yield from _fact("after", f"{one.parent}, {'gone' if one.state is None else one.state}")
     yield from _more(len(details.parents))
@@ -89,7 +90,8 @@ def _facts(details: JobDetails) -> Iterator[str]:
     if job.error:
         yield from _fact("error", job.error)
     if job.result_text is not None:
-        yield from _fact("result", job.result_text if len(job.result_text) < 500 else "(long; see --json)")
+        text = readable(job.result_text)
+        yield from _fact("result", text if len(text) < 500 else "(long; see --json)")
 
 
 def _sections(details: JobDetails) -> Iterator[str]:

@@ -15,12 +15,15 @@ from typing import Any
 
 import click
 
+from backburner.codec import readable
 from backburner.job import Job
 from backburner.progress import printable
 
 # SQLAlchemy adds an address to its messages that explains SQLAlchemy.
 _BACKGROUND = re.compile(r"\s*\(Background on this error at: \S+\)")
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
+_STORED = frozenset({"result_text", "meta"})
+"""JSON text: shown without what is secret by its key."""
 _HIDDEN = frozenset({"control", "args", "codec", "context", "options", "position", "uncommitted"})
 
 
@@ -119,6 +122,8 @@ def as_json(value: Any) -> str:
 def job_record(job: Job) -> dict[str, Any]:
     """A job as lists show it in JSON: no arguments, they may be long or secret."""
     found = {name: getattr(job, name) for name in Job.__dataclass_fields__ if name not in _HIDDEN}
+    for name in _STORED & found.keys():
+        found[name] = readable(found[name]) if found[name] is not None else None
     found["progress"] = None if job.progress is None else {**asdict(job.progress), "share": job.progress.share}
     return found
 

@@ -12,7 +12,7 @@ from backburner.codec.pickled import PICKLE, Pickles
 from backburner.codec.plan import MAX_DEPTH
 from backburner.codec.result import MAX_RESULT_BYTES, decode_result, encode_result
 from backburner.codec.review import Fault, pointer, review
-from backburner.codec.sensitive import is_sensitive, without_secrets
+from backburner.codec.sensitive import is_sensitive, readable, without_secrets
 from backburner.codec.signature import hints_of
 from backburner.codec.text import deeper
 
@@ -34,6 +34,7 @@ __all__ = [
     "hints_of",
     "is_sensitive",
     "pointer",
+    "readable",
     "review",
     "without_secrets",
 ]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import IO, Any, Literal, Protocol
 
-from backburner.codec import CODEC, without_secrets
+from backburner.codec import readable
 from backburner.job import Job
 
 Format = Literal["csv", "json"]
@@ -67,19 +67,12 @@ class JsonWriter:
 
 def _value(job: Job, name: str) -> Any:
     value = job.result_text if name == "result" else getattr(job, name)
-    if name in PRIVATE and isinstance(value, str) and (name == "result" or job.codec == CODEC):
-        return _readable(value)
+    if name in PRIVATE and isinstance(value, str):
+        # A pickle is no JSON: hidden as a whole.
+        return readable(value)
     if isinstance(value, datetime):
         return value.isoformat()
     return list(value) if isinstance(value, tuple) else value
-
-
-def _readable(text: str) -> str:
-    """Stored JSON without what is secret by its key; what is damaged may hold anything."""
-    try:
-        return json.dumps(without_secrets(json.loads(text)), ensure_ascii=False)
-    except ValueError:
-        return "hidden"
 
 
 def _plain(value: Any) -> str:
