@@ -57,7 +57,7 @@ class Safety:
             await send(message)
 
         connection = HTTPConnection(scope)
-        problem = self._problem(connection, scope["method"])
+        problem = _unreadable(scope) or self._problem(connection, scope["method"])
         await (self._app if problem is None else problem.response())(scope, receive, careful)
 
     def _problem(self, connection: HTTPConnection, method: str) -> Problem | None:
@@ -77,6 +77,15 @@ class Safety:
             "Changes are accepted from our own pages only",
             "The request seems to come from another site (Sec-Fetch-Site, Origin).",
         )
+
+
+def _unreadable(scope: Scope) -> Problem | None:
+    """Servers pass bytes on as they come, and nothing behind this expects others than UTF-8 in an address."""
+    try:
+        scope.get("query_string", b"").decode()
+    except UnicodeDecodeError:
+        return Problem(400, "malformed", "The address cannot be read", "Its query is no UTF-8.")
+    return None
 
 
 def secure(headers: MutableHeaders) -> None:
