@@ -285,7 +285,7 @@ class Reporter:
             attempt=one.job.attempt,
             progress=reported,
             checkpoint=checkpoint or (earlier.checkpoint if earlier else None),
-            log=(*(earlier.log if earlier else ()), *self._log_line(one, lines)),
+            log=self._log(one, earlier.log if earlier else (), lines),
             messages=(*(earlier.messages if earlier else ()), *messages),
             failed_items=(*(earlier.failed_items if earlier else ()), *failed),
             anew=one.anew,
@@ -293,12 +293,15 @@ class Reporter:
         one.stored, one.unwritten = reported, write
         return write
 
-    def _log_line(self, one: Running, lines: list[Any]) -> list[LogLine]:
+    def _log(self, one: Running, earlier: tuple[LogLine, ...], lines: list[Any]) -> tuple[LogLine, ...]:
+        """Output to store: no more than the end that is kept anyway, however much was said in between."""
         if not lines or one.log_end is None:
-            return []
+            return earlier
         text = "".join(line for line, _ in lines)
-        start, one.log_end = one.log_end, one.log_end + len(text)
-        return [LogLine(start, text, lines[-1][1])]
+        one.log_end += len(text)
+        kept, first = text[-self._max_log :] if self._max_log else "", one.log_end - self._max_log
+        said = (*earlier, LogLine(one.log_end - len(kept), kept, lines[-1][1]))
+        return tuple(piece for piece in said if piece.text and piece.start + len(piece.text) > first)
 
     def _bring_cancels(self, running: Sequence[Running]) -> None:
         for job_id in self._store.claims.cancelled(self._worker()):
