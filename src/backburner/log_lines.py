@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 
-from backburner.cli.text import safe
+from backburner.progress import printable
 
 
 class LineFormatter(logging.Formatter):
@@ -17,9 +17,9 @@ class LineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(record.created))
-        line = f"{at}.{int(record.msecs):03}Z {record.levelname:<7} {safe(record.getMessage())}"
+        line = f"{at}.{int(record.msecs):03}Z {record.levelname:<7} {printable(record.getMessage())}"
         trace = "" if record.exc_info is None else self.formatException(record.exc_info)
-        return "\n".join([line, *(f"    {safe(part)}" for part in trace.splitlines())])
+        return "\n".join([line, *(f"    {printable(part)}" for part in trace.splitlines())])
 
 
 def log_to_stderr(verbose: bool) -> None:

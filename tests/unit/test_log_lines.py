@@ -3,7 +3,7 @@
 import logging
 import sys
 
-from backburner.cli.log import LineFormatter
+from backburner.log_lines import LineFormatter
 
 
 def line(message: str, *values: object, error: BaseException | None = None) -> str:

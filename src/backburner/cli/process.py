@@ -12,7 +12,6 @@ import click
 from backburner import store as stores
 from backburner.cli import codes
 from backburner.cli.call import call_of
-from backburner.cli.log import log_to_stderr
 from backburner.cli.opening import ask_settings
 from backburner.cli.text import note
 from backburner.cli.values import DURATION
@@ -20,6 +19,7 @@ from backburner.cli.working import Working, working_options
 from backburner.cron import CronTimes, zone_of
 from backburner.insight.runtime import effective
 from backburner.lock import Lock
+from backburner.log_lines import log_to_stderr
 from backburner.settings import Settings
 from backburner.store.store import Store
 from backburner.worker import Supervisor

@@ -10,11 +10,11 @@ from backburner import store as stores
 from backburner.cli import codes
 from backburner.cli.call import call_of
 from backburner.cli.failure import Failure
-from backburner.cli.log import log_to_stderr
 from backburner.cli.opening import ask_settings
 from backburner.cli.text import one_line, say
 from backburner.database import Database
 from backburner.job import Job
+from backburner.log_lines import log_to_stderr
 from backburner.registry import Registry
 from backburner.settings import Settings
 from backburner.states import JobState

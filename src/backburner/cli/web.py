@@ -11,10 +11,10 @@ import click
 from backburner import web
 from backburner.cli import codes
 from backburner.cli.call import call_of
-from backburner.cli.log import log_to_stderr
 from backburner.cli.opening import open_app
 from backburner.cli.text import note, say
 from backburner.errors import SettingsError
+from backburner.log_lines import log_to_stderr
 from backburner.web.passwords import hash_password as hashed
 from backburner.web.server import check_proxies, check_rule
 from backburner.worker.app import load_object

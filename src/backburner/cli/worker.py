@@ -8,10 +8,10 @@ import click
 
 from backburner.cli import codes
 from backburner.cli.call import call_of
-from backburner.cli.log import log_to_stderr
 from backburner.cli.opening import ask_settings
 from backburner.cli.values import TIME
 from backburner.cli.working import Working, working_options
+from backburner.log_lines import log_to_stderr
 from backburner.worker import Supervisor
 
 _EPILOG = f"""\b

@@ -15,6 +15,7 @@ import msgspec
 
 from backburner.errors import StoreError
 from backburner.job import ClaimedJob
+from backburner.log_lines import LineFormatter
 from backburner.outcome import Settlement
 from backburner.secrets import keep_secrets
 from backburner.worker.app import load_app
@@ -31,6 +32,9 @@ _PR_SET_PDEATHSIG = 1
 def main() -> None:
     """`python -m backburner.worker.isolated APP FD WORKER`."""
     app, number, worker = sys.argv[1:4]
+    if logging.lastResort is not None:
+        # For as long as the app has said nothing else.
+        logging.lastResort.setFormatter(LineFormatter())
     _die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sys
 
+from backburner.log_lines import log_to_stderr
 from backburner.secrets import keep_secrets
 from backburner.worker import exits
 from backburner.worker.options import WorkerOptions
@@ -21,7 +21,8 @@ def main() -> int:
     # What it leaves in files is its user's alone; and only forks of this process keep its place.
     os.umask(0o077)
     os.set_inheritable(place, False)  # noqa: FBT003 (it takes no name)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(process)d %(message)s")
+    # To a file, where text of a job is to forge no line either.
+    log_to_stderr(verbose=False)
     with os.fdopen(pipe, "rb") as reading:
         said = reading.read()
     if not said:
