@@ -89,6 +89,20 @@ async def act(site: Site, request: Request, job_id: str, verb: str) -> Visitor:
     return visitor
 
 
+async def act_by_form(site: Site, request: Request, job_id: str, verb: str) -> tuple[Visitor, bool]:
+    """`act` for a form of a page, and whether it was done: not when the job ended, or went on, while somebody looked.
+
+    Then there is nothing to refuse: the page says how it stands. Raises a `Problem` otherwise.
+    """
+    try:
+        return await act(site, request, job_id, verb), True
+    except Problem as problem:
+        if problem.status != 409:
+            raise
+    visitor, _ = await site.access.job(request, job_id)
+    return visitor, False
+
+
 def _act(site: Site, request: Request, visitor: Visitor, job: Job, verb: str) -> None:
     if verb in PERMISSIONS and visitor.allows(PERMISSIONS[verb], job):
         # Not as the owner, but as somebody with a permission: that is written down.

@@ -13,11 +13,11 @@ from starlette.responses import Response
 
 from backburner.destination import Destinations
 from backburner.web.access import RETRIED_BY_OWNERS, Visitor
-from backburner.web.acting import act
+from backburner.web.acting import act_by_form
 from backburner.web.bodies import JobBody
 from backburner.web.language import language_of
 from backburner.web.prefer import Preference
-from backburner.web.problems import Problem, not_found
+from backburner.web.problems import not_found
 from backburner.web.sight import Sight, look
 from backburner.web.site import Site
 from backburner.web.view import view_of
@@ -82,17 +82,9 @@ class HoldingRoutes:
         """A form's cancel, try again, or wish to be told; then back to the page."""
         if verb not in _VERBS:
             raise not_found()
-        told = verb == "tell"
-        try:
-            visitor = await act(self._site, request, job_id, verb)
-        except Problem as problem:
-            # It came to its end, or went on, while the page was looked at: the page says so.
-            if problem.status != 409:
-                raise
-            visitor, _ = await self._site.access.job(request, job_id)
-            told = False
+        visitor, done = await act_by_form(self._site, request, job_id, verb)
         place = self._site.wording(request, visitor).href(f"/jobs/{job_id}/wait")
-        if told:
+        if done and verb == "tell":
             place += f"{'&' if '?' in place else '?'}told=1"
         return Response(None, 303, {"location": place})
 

@@ -18,10 +18,10 @@ from backburner.control import COUNT_LIMIT
 from backburner.job import JobFilter
 from backburner.states import FINAL, JobState
 from backburner.web.access import RETRIED_BY_OWNERS, Visitor
-from backburner.web.acting import act
+from backburner.web.acting import act_by_form
 from backburner.web.bodies import JobBody
 from backburner.web.language import Language, language_of
-from backburner.web.problems import Problem, invalid, not_found
+from backburner.web.problems import invalid, not_found
 from backburner.web.query import Query
 from backburner.web.sight import Sight, Wording, look
 from backburner.web.site import Site
@@ -98,13 +98,7 @@ class MineRoutes:
         """A form's cancel, try again or dismiss; then back to the page."""
         if verb not in _VERBS:
             raise not_found()
-        try:
-            visitor = await act(self._site, request, job_id, verb)
-        except Problem as problem:
-            # It came to its end, or went on, while the page was looked at: the page says so.
-            if problem.status != 409:
-                raise
-            visitor, _ = await self._site.access.job(request, job_id)
+        visitor, _ = await act_by_form(self._site, request, job_id, verb)
         return Response(None, 303, {"location": self._site.wording(request, visitor).href("/mine")})
 
     def _part(self, request: Request, visitor: Visitor, user: User, show: str, before: str | None) -> Mine:

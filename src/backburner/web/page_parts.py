@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import quote
 
 from markupsafe import Markup
@@ -14,7 +15,7 @@ _LINK = Markup('<a href="{}">{}</a>')
 
 
 class PageParts:
-    """Markup for templates, all values escaped. `at` is where `web_app` is mounted.
+    """Markup for templates, all values escaped. `at` is where `web_app` is mounted, or says it for the request at hand.
 
     `job` is a `Job` or an id; a `token` of `job_token` opens it to people who are not signed in.
 
@@ -22,13 +23,13 @@ class PageParts:
         print(parts.head(), parts.bar(job, log=True))
     """
 
-    def __init__(self, at: str = "/backburner") -> None:
+    def __init__(self, at: str | Callable[[], str] = "/backburner") -> None:
         self._at = at
 
     @property
     def at(self) -> str:
         """Where `web_app` is mounted, without a slash at its end."""
-        return self._at.rstrip("/")
+        return (self._at if isinstance(self._at, str) else self._at()).rstrip("/")
 
     def head(self) -> Markup:
         """Sheet and script, once for each page that shows any of these."""

@@ -65,7 +65,7 @@ class FlaskBackburner:
         self._epoch_of, self._identity = epoch_of, identity
         self._route_options = {"sign_in": sign_in, **(routes or {})}
         self._app: Flask | None = None
-        self.parts: PageParts = _Parts(self)
+        self.parts: PageParts = PageParts(lambda: self.at)
         self.jobs.hooks.add(JobContexts(self._running_app))
         self.jobs.surroundings.add(owner=self._owner, connection=self._session)
         if app is not None:
@@ -154,16 +154,6 @@ class FlaskBackburner:
 
     def _session(self) -> object | None:
         return self._db.session if self._db is not None and self._here() else None
-
-
-class _Parts(PageParts):
-    def __init__(self, extension: FlaskBackburner) -> None:
-        super().__init__()
-        self._extension = extension
-
-    @property
-    def at(self) -> str:
-        return self._extension.at
 
 
 def _url_of(db: Any, app: Flask) -> str:

@@ -69,7 +69,7 @@ class StarletteBackburner:
         self._at = checked_path(at.rstrip("/"))
         self._worker, self._options = worker is not False, worker if isinstance(worker, WorkerOptions) else None
         self._templates, self._template = templates, holding_template
-        self.parts: PageParts = _Parts(self)
+        self.parts: PageParts = PageParts(lambda: self.at)
         self.web: FastAPI = web_app(
             jobs,
             resolve_user=self._resolved,
@@ -166,16 +166,6 @@ class StarletteBackburner:
         if not self._worker or current_job() is not None:
             return None
         return await asyncio.to_thread(Worker(self.jobs, self._options).start)
-
-
-class _Parts(PageParts):
-    def __init__(self, extension: StarletteBackburner) -> None:
-        super().__init__()
-        self._extension = extension
-
-    @property
-    def at(self) -> str:
-        return self._extension.at
 
 
 def _id_of(person: BaseUser) -> object:
