@@ -74,6 +74,13 @@ def test_the_pages_are_measured(database: str) -> None:
     assert figures["slowest"] == max(figures["p95"].values()) > 0
 
 
+@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
+def test_the_parts_of_a_job_s_life_are_measured(database: str) -> None:
+    text = run("benchmarks.life", "--database", database, "--jobs", "3000")
+    assert text.startswith(f"{database}: ")
+    assert {"claimer", "bodies", "finisher"} <= {line.strip("| ").split(":")[0] for line in text.splitlines()}
+
+
 def test_a_server_s_reach_is_computed() -> None:
     text = run("benchmarks.scale", "--most", "2", "--seconds", "0.2")
     fleets = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith(("| 1 ", "| 2 "))]
