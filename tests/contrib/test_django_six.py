@@ -18,6 +18,8 @@ NEEDED = (
     "aiosqlite",
     "asyncmy",
     "greenlet",
+    "gunicorn",
+    "playwright",
 )
 
 

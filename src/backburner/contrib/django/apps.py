@@ -5,14 +5,13 @@ from __future__ import annotations
 from importlib import import_module
 
 from django.apps import AppConfig, apps
-from django.conf import settings as project
 from django.core import checks
 from django.utils.module_loading import module_has_submodule
 
 from backburner.contrib.django.background import action_task
 from backburner.contrib.django.checks import check_database, check_project
 from backburner.contrib.django.configuration import configuration
-from backburner.contrib.django.mail import BACKEND, project_mails
+from backburner.contrib.django.mail import own_mailers, project_mails
 from backburner.contrib.django.project import project_jobs
 from backburner.contrib.django.route_jobs import DjangoRoutes
 from backburner.errors import SettingsError
@@ -41,9 +40,9 @@ class BackburnerConfig(AppConfig):
             DjangoRoutes(jobs, site=said.site, **said.route_jobs)
         if apps.is_installed("django.contrib.admin"):
             action_task(jobs)
-        if project.EMAIL_BACKEND == BACKEND:
+        for alias in own_mailers():
             # Workers must know the task, though they may send nothing themselves.
-            project_mails()
+            project_mails(alias)
         for app in apps.get_app_configs():
             if app is not self and module_has_submodule(app.module, TASKS):
                 import_module(f"{app.name}.{TASKS}")
