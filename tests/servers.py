@@ -24,6 +24,7 @@ from tests.programs import find_mariadb, find_postgresql, find_rabbitmq
 from tests.waiting import NeverHappened, wait_until
 
 __all__ = [
+    "MARIADB_DRIVER",
     "Account",
     "MariaDBServer",
     "PostgresServer",
@@ -33,6 +34,9 @@ __all__ = [
     "ServerMissing",
     "free_port",
 ]
+
+MARIADB_DRIVER = os.environ.get("MARIADB_DRIVER", "pymysql")
+"""What tests reach MariaDB with: `mysqldb` is mysqlclient, see `tests/contrib/test_mysqlclient.py`."""
 
 
 @dataclass
@@ -123,7 +127,7 @@ class MariaDBServer(PrivateServer):
 
     def url(self, database: str = "") -> str:
         """Return the SQLAlchemy URL of a database on this server."""
-        return f"mariadb+pymysql://root@127.0.0.1:{self.port}/{database}"
+        return f"mariadb+{MARIADB_DRIVER}://root@127.0.0.1:{self.port}/{database}"
 
     def create_database(self, name: str | None = None) -> str:
         """Create an empty database and return its URL (1 ms)."""

@@ -18,6 +18,7 @@ from django.views import View
 
 from backburner import current_job
 from backburner.route_jobs import background_route
+from tests.servers import MARIADB_DRIVER
 
 PASSWORDS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
@@ -72,8 +73,9 @@ def configure() -> None:
         LOGIN_URL="/login/",
         DEFAULT_AUTO_FIELD="django.db.models.AutoField",
     )
-    # As projects without mysqlclient do it.
-    pymysql.install_as_MySQLdb()
+    if MARIADB_DRIVER == "pymysql":
+        # As projects without mysqlclient do it.
+        pymysql.install_as_MySQLdb()
     django.setup()
 
 

@@ -191,7 +191,7 @@ def test_positions_go_on_after_a_retry(on_mariadb: Scene) -> None:
 )
 def test_what_an_error_means(on_mariadb: Scene, statement: str, trouble: Trouble) -> None:
     lane = on_mariadb.store.engine.raw_connection()
-    with pytest.raises(pymysql.Error) as caught, closing(lane.cursor()) as cursor:
+    with pytest.raises(on_mariadb.store.engine.dialect.loaded_dbapi.Error) as caught, closing(lane.cursor()) as cursor:
         cursor.execute(statement)
     assert on_mariadb.store.dialect.trouble(caught.value) is trouble
     lane.invalidate()
@@ -213,11 +213,15 @@ def test_schemes_that_lead_to_it(mariadb_url: str, opened: OpenStore, scheme: st
     assert (store.engine.driver, store.dialect.name) == ("pymysql", "mysql")
 
 
-@pytest.mark.parametrize(("scheme", "package"), [("mysql", "pymysql"), ("mysql+mysqldb", "MySQLdb")])
-def test_a_driver_that_is_missing(monkeypatch: pytest.MonkeyPatch, scheme: str, package: str) -> None:
-    monkeypatch.setitem(sys.modules, package, None)
+@pytest.mark.parametrize(
+    ("scheme", "module", "package"),
+    [("mysql", "pymysql", "pymysql"), ("mysql+mysqldb", "MySQLdb", "mysqlclient")],
+)
+def test_a_driver_that_is_missing(monkeypatch: pytest.MonkeyPatch, scheme: str, module: str, package: str) -> None:
+    extra = {"pymysql": "mysql"}.get(package, package)
+    monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(MissingExtra, match=rf"{package}.*backburner\[mysql\]"):
+    with pytest.raises(MissingExtra, match=rf"{package}.*backburner\[{extra}\]"):
         Store(f"{scheme}://root@127.0.0.1/x")
 
 

@@ -50,17 +50,17 @@ class Finding(NamedTuple):
 def driver(jobs: Backburner) -> Iterator[Finding]:
     """The driver is installed, the URL can be used."""
     try:
-        dialect = jobs.store.dialect
+        package = jobs.store.driver.distribution
     except BackburnerError as error:
         yield Finding(
             "driver", Verdict.PROBLEM, str(error), "Correct it; the other checks need the database", fatal=True
         )
         return
     try:
-        number = version(dialect.package)
+        number = version(package)
     except PackageNotFoundError:
         number = "of Python's own library"
-    yield Finding("driver", Verdict.OK, f"{dialect.package} {number}")
+    yield Finding("driver", Verdict.OK, f"{package} {number}")
 
 
 def database_file(jobs: Backburner) -> Iterator[Finding]:

@@ -25,7 +25,7 @@ from backburner.store.claims import Claims
 from backburner.store.commit_watch import CommitWatch
 from backburner.store.connections import Connections
 from backburner.store.dependencies import Dependencies
-from backburner.store.dialects.base import DriverConnection
+from backburner.store.dialects.base import Driver, DriverConnection
 from backburner.store.edits import Edits
 from backburner.store.failures import Failures
 from backburner.store.fork import forget_after_fork
@@ -75,12 +75,12 @@ class Store:
     ) -> None:
         self.url = _parse(url)
         kind = dialects.of(self.url)
-        driver, package = kind.driver_of(self.url)
-        _require(package, kind.extra, self.url)
+        self.driver = kind.driver_of(self.url)
+        _require(self.driver, self.url)
         self.schema = described(kind.name, schema, prefix)
         self.dialect = kind(self.schema)
         self.pooled = pooled
-        self.engine = self.dialect.engine(self.url.set(drivername=driver), pooled=pooled)
+        self.engine = self.dialect.engine(self.url.set(drivername=self.driver.scheme), pooled=pooled)
         self.clock = DatabaseClock()
         self._connections = Connections(self.engine, self.dialect, self.shown_url)
         self._auto_migrate = self.dialect.single_writer if auto_migrate is None else auto_migrate
@@ -267,6 +267,6 @@ def _parse(url: str) -> URL:
         ) from error
 
 
-def _require(package: str, extra: str | None, url: URL) -> None:
-    if extra is not None and importlib.util.find_spec(package) is None:
-        raise MissingExtra(package, extra, f"a {url.get_backend_name()} database")
+def _require(driver: Driver, url: URL) -> None:
+    if driver.extra is not None and importlib.util.find_spec(driver.module) is None:
+        raise MissingExtra(driver.distribution, driver.extra, f"a {url.get_backend_name()} database")

@@ -86,13 +86,23 @@ class Life(NamedTuple):
     forget: Callable[[], None]
 
 
+class Driver(NamedTuple):
+    """`scheme` is SQLAlchemy's name of it, `module` what is imported, `distribution` what is installed.
+
+    `extra` of ours brings it; None where Python has it.
+    """
+
+    scheme: str
+    module: str
+    distribution: str
+    extra: str | None = None
+
+
 class Dialect(ABC):
     """One database's way of doing things."""
 
     name: str
-    driver: str
-    package: str
-    extra: str | None = None
+    driver: Driver
     single_writer = False
     # The limit of a lock wait belongs to the session: the end of a transaction does not take it back.
     lock_wait_stays = False
@@ -110,9 +120,9 @@ class Dialect(ABC):
         self.schema = schema
 
     @classmethod
-    def driver_of(cls, url: URL) -> tuple[str, str]:
-        """SQLAlchemy's name of the driver that a URL asks for, and the package it comes from."""
-        return cls.driver, cls.package
+    def driver_of(cls, url: URL) -> Driver:
+        """The driver that a URL asks for."""
+        return cls.driver
 
     @abstractmethod
     def engine(self, url: URL, *, pooled: bool = False) -> Engine:

@@ -37,6 +37,7 @@ from backburner.store.dialects.base import (
     Change,
     ClaimOrder,
     Dialect,
+    Driver,
     DriverConnection,
     HandOver,
     Trouble,
@@ -70,6 +71,9 @@ _LOST = {
 }  # fmt: skip
 
 
+_MYSQLCLIENT = Driver("mysql+mysqldb", "MySQLdb", "mysqlclient", "mysqlclient")
+
+
 class TextTooLong(ValueError):
     """A text that no server of default settings accepts."""
 
@@ -78,9 +82,7 @@ class MySQL(Dialect):
     """MariaDB 10.6 and later, MySQL 8.0.17 and later; READ COMMITTED."""
 
     name = "mysql"
-    driver = "mysql+pymysql"
-    package = "pymysql"
-    extra = "mysql"
+    driver = Driver("mysql+pymysql", "pymysql", "pymysql", "mysql")
     # The conditions of its indexes are columns: see `columns.condition_columns`.
     lock_wait_stays = True
     snapshots = True
@@ -107,10 +109,8 @@ class MySQL(Dialect):
         self._settled = f"SELECT id, settled_attempt FROM {jobs} WHERE id IN %s AND settled_by = %s"
 
     @classmethod
-    def driver_of(cls, url: URL) -> tuple[str, str]:
-        if url.drivername.endswith("+mysqldb"):
-            return "mysql+mysqldb", "MySQLdb"
-        return cls.driver, cls.package
+    def driver_of(cls, url: URL) -> Driver:
+        return _MYSQLCLIENT if url.drivername.endswith("+mysqldb") else cls.driver
 
     def engine(self, url: URL, *, pooled: bool = False) -> Engine:
         return create_engine(
@@ -126,6 +126,8 @@ class MySQL(Dialect):
                 "write_timeout": _SILENCE_SECONDS,
                 # Before SQLAlchemy looks how the server quotes names.
                 "init_command": _SET_UP,
+                # Bytes as bytes, not as a text of the connection's characters: PyMySQL does it by itself.
+                **({"binary_prefix": True} if url.drivername == _MYSQLCLIENT.scheme else {}),
             },
         )
 

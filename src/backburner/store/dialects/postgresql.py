@@ -25,6 +25,7 @@ from backburner.store.dialects.base import (
     Change,
     ClaimOrder,
     Dialect,
+    Driver,
     DriverConnection,
     HandOver,
     Trouble,
@@ -46,9 +47,7 @@ class PostgreSQL(Dialect):
     """PostgreSQL 13 and later, READ COMMITTED."""
 
     name = "postgresql"
-    driver = "postgresql+psycopg"
-    package = "psycopg"
-    extra = "postgresql"
+    driver = Driver("postgresql+psycopg", "psycopg", "psycopg", "postgresql")
 
     def __init__(self, schema: Schema) -> None:
         super().__init__(schema)

@@ -24,6 +24,7 @@ from backburner.store.dialects.base import (
     Change,
     ClaimOrder,
     Dialect,
+    Driver,
     DriverConnection,
     HandOver,
     Life,
@@ -48,8 +49,7 @@ class SQLite(Dialect):
     """SQLite 3.35 and later, in WAL mode with synchronous FULL."""
 
     name = "sqlite"
-    driver = "sqlite+pysqlite"
-    package = "sqlite3"
+    driver = Driver("sqlite+pysqlite", "sqlite3", "sqlite3")
     single_writer = True
 
     def __init__(self, schema: Schema) -> None:
