@@ -124,12 +124,13 @@ class Connections:
 
     def forget(self) -> None:
         """In a forked child: leave the parent's connections alone and start with none."""
+        # Before any of them is forgotten, and with that closed.
+        self._dialect.forked()
         for lane in self._lanes:
             lane.forget()
         self._idle.clear()
         self._under_way.clear()
         self._gate = Gate() if self._dialect.single_writer else None
-        self._dialect.forked()
         self._engine.dispose(close=False)
 
     def _close_all(self) -> None:

@@ -7,7 +7,9 @@ of attempts is one statement, whose values travel as JSON: it costs one parse ho
 from __future__ import annotations
 
 import json
+import os
 import socket
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
@@ -22,6 +24,7 @@ from sqlalchemy import (
     Table,
     case,
     create_engine,
+    event,
     insert,
     select,
     update,
@@ -107,13 +110,15 @@ class MySQL(Dialect):
         )
         self._settle = statements.settle(schema)
         self._settled = f"SELECT id, settled_attempt FROM {jobs} WHERE id IN %s AND settled_by = %s"
+        # Of mysqlclient's connections, which do not tell while one thread waits in them.
+        self._sockets: weakref.WeakKeyDictionary[DriverConnection, int] = weakref.WeakKeyDictionary()
 
     @classmethod
     def driver_of(cls, url: URL) -> Driver:
         return _MYSQLCLIENT if url.drivername.endswith("+mysqldb") else cls.driver
 
     def engine(self, url: URL, *, pooled: bool = False) -> Engine:
-        return create_engine(
+        engine = create_engine(
             url.update_query_dict({"charset": "utf8mb4"}),
             isolation_level="READ COMMITTED",
             # As many as there are threads: a beat must not wait for the transactions of bodies.
@@ -130,6 +135,9 @@ class MySQL(Dialect):
                 **({"binary_prefix": True} if url.drivername == _MYSQLCLIENT.scheme else {}),
             },
         )
+        if url.drivername == _MYSQLCLIENT.scheme:
+            event.listen(engine, "connect", lambda made, _: self._sockets.update({made: made.fileno()}))
+        return engine
 
     def stored_time(self, moment: datetime) -> datetime:
         return to_naive(moment)
@@ -296,9 +304,23 @@ class MySQL(Dialect):
 
     def abandon(self, connection: DriverConnection) -> None:
         # Shutting the socket down wakes the thread that waits on it, whatever the server does; closing it stays
-        # the business of the connection's owner. mysqlclient keeps its socket to itself: its read time-out does it.
+        # the business of the connection's owner.
+        number = self._sockets.get(connection)
         with suppress(Exception):
-            connection._sock.shutdown(socket.SHUT_RDWR)
+            if number is None:
+                connection._sock.shutdown(socket.SHUT_RDWR)
+            elif connection.open:
+                with socket.socket(fileno=os.dup(number)) as theirs:
+                    theirs.shutdown(socket.SHUT_RDWR)
+
+    def forked(self) -> None:
+        # mysqlclient says goodbye to the server wherever a connection is forgotten: not over its parent's socket.
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for connection, number in list(self._sockets.items()):
+            if connection.open:
+                os.dup2(nowhere, number)
+        self._sockets.clear()
+        os.close(nowhere)
 
 
 def _any(names: Sequence[str]) -> Sequence[str]:
