@@ -47,15 +47,20 @@ class Running:
             raise
 
 
+def environ_of(folder: Path) -> dict[str, str]:
+    """What is around processes of an example whose data is below `folder`."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("BACKBURNER_", "FLASK_"))}
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "src"), str(folder)])
+    return kept | {"SHOP_FOLDER": str(folder / "shop"), "PYTHONPATH": paths}
+
+
 class Shop:
     """One of the example apps. `folder` has its database and all that its processes say."""
 
     def __init__(self, folder: Path, worker: Sequence[str], **environ: str) -> None:
         self.folder, self._worker, self.port = folder, worker, free_port()
         self.url = f"http://localhost:{self.port}"
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("BACKBURNER_", "FLASK_"))}
-        paths = os.pathsep.join([str(ROOT), str(ROOT / "src"), str(folder)])
-        self._environ = kept | {"SHOP_FOLDER": str(folder / "shop"), "PYTHONPATH": paths} | environ
+        self._environ = environ_of(folder) | environ
         self._started: list[Running] = []
 
     @contextmanager

@@ -1,6 +1,7 @@
 """The Django shop of the examples, in a real browser, behind gunicorn (WSGI) and uvicorn (ASGI)."""
 
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -10,11 +11,13 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.error import HTTPError
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from backburner import Backburner
+from backburner import Backburner, JobState
 from examples.django_shop.__main__ import ROOT, server
+from tests.route_jobs.test_secrets import dump, processes
 from tests.servers import free_port
 from tests.waiting import wait_until
 from tests.web.browsing import browsing
@@ -27,7 +30,7 @@ class DjangoShop:
     """Its folder with a database, and a worker."""
 
     def __init__(self, folder: Path) -> None:
-        self.database = folder / "shop.sqlite3"
+        self.folder, self.database = folder, folder / "shop.sqlite3"
         path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
         self.environ = os.environ | {
             "DJANGO_SHOP_FOLDER": str(folder), "DJANGO_SHOP_WAIT": "4", "PYTHONPATH": path, "COLUMNS": "200",
@@ -42,12 +45,17 @@ class DjangoShop:
 
     @contextmanager
     def running(self, command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
-        process = subprocess.Popen(command, env=self.environ, cwd=ROOT)
+        with (self.folder / f"{len(list(self.folder.glob('*.log')))}.log").open("wb") as log:
+            process = subprocess.Popen(command, env=self.environ, cwd=ROOT, stdout=log, stderr=log)
         try:
             yield process
         finally:
             process.terminate()
-            assert process.wait(30) in (0, -15), "it did not end well"
+            assert process.wait(30) in (0, -15), f"it did not end well: {self.said()}"
+
+    def said(self) -> list[str]:
+        """What its processes have said."""
+        return [log.read_text(errors="replace") for log in sorted(self.folder.glob("*.log"))]
 
     def hide(self) -> None:
         with closing(sqlite3.connect(self.database, timeout=20)) as connection:
@@ -192,3 +200,51 @@ def test_the_commands_of_the_project(shop: DjangoShop) -> None:
     assert "examples.django_shop.catalog.tasks.export" in shop.manage("backburner", "jobs", "list", "--json")
     assert "no problems" in shop.manage("backburner", "doctor")
     assert "no issues" in shop.manage("check", "--database", "default")
+
+
+SETTINGS = """
+from examples.django_shop.settings import *
+
+# Django keeps the key of a session in its own table, unless the cookie holds all of it.
+SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+"""
+PASSWORD = "canary-password-c4d8"
+
+
+@pytest.mark.long
+def test_no_login_is_left_behind(shop: DjangoShop, tmp_path: Path) -> None:
+    """Neither the cookie of a route job's user, nor a form's token, nor a password: in no file, log or process."""
+    (tmp_path / "canary_settings.py").write_text(SETTINGS)
+    shop.manage(
+        "shell",
+        "-c",
+        f"from django.contrib.auth.models import User; User.objects.create_user('eve', None, {PASSWORD!r})",
+    )
+    environ = {
+        "DJANGO_SETTINGS_MODULE": "canary_settings",
+        "PYTHONPATH": f"{tmp_path}{os.pathsep}{shop.environ['PYTHONPATH']}",
+    }
+    port = free_port()
+    shop.environ, usual = shop.environ | environ, shop.environ
+    eve = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=40)
+    tokens = []
+
+    def post(page: str, path: str, **fields: str) -> httpx.Response:
+        found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', eve.get(page).text)
+        assert found is not None
+        tokens.append(found[1])
+        return eve.post(path, data={"csrfmiddlewaretoken": found[1], **fields})
+
+    with shop.running(server(port, asgi=False)), shop.running([*MANAGE, "backburner", "worker", "--grace", "1s"]):
+        wait_until(lambda: answers(f"http://127.0.0.1:{port}/backburner/livez"), "the server answers")
+        assert post("/login/", "/login/", username="eve", password=PASSWORD).headers["location"] == "/"
+        page = post("/", "/report/start/").headers["location"]
+        job = shop.jobs.get(page.rstrip("/").rpartition("/")[2])
+        assert job.wait(110), "the report is built"
+        during = processes()
+    shop.environ = usual
+    everything = "\n".join([during, processes(), dump(shop.folder), "\n".join(shop.said())])
+    assert job.refresh().state is JobState.SUCCEEDED
+    assert all(part in everything for part in ("Month 12 for eve", job.id, "gunicorn")), "it shows what there is"
+    for canary in (PASSWORD, eve.cookies["sessionid"], eve.cookies["csrftoken"], *tokens):
+        assert canary not in everything
