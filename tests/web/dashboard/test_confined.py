@@ -132,6 +132,15 @@ def test_the_operators_page_of_a_public_job_is_for_operators_of_it(shop: Shop) -
     assert some.get(f"/dashboard/jobs/{job.id}").status_code == 404
 
 
+def test_the_navigation_leads_only_where_one_may_go(shop: Shop) -> None:
+    limited = (Allow(needs, tenant="acme") for needs in ("jobs.view", "audit.view", "settings.edit"))
+    some = somebody(shop, *limited)
+    shown = re.findall(r'href="(/dashboard/\w+)"', text_of(some, "/dashboard/jobs").partition("</nav>")[0])
+    assert "/dashboard/queues" in shown
+    assert all(some.get(path).status_code == 200 for path in shown)
+    assert not {"/dashboard/failures", "/dashboard/audit", "/dashboard/settings"} & set(shown)
+
+
 def test_counts_of_a_task_are_of_jobs_that_one_sees(shop: Shop) -> None:
     shop.add.options(tags=["tenant:acme"]).enqueue(1, 2)
     for number in range(7):

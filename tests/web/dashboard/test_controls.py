@@ -6,6 +6,8 @@ from html import unescape
 import pytest
 
 from backburner import Backburner, JobState, queues
+from backburner.histogram import BUCKETS, Histogram
+from backburner.rollup import Rollup, minute_of
 from backburner.store import standing
 from backburner.web import Allow, web_app
 from backburner.worker import Worker
@@ -132,6 +134,28 @@ def test_a_task_is_run_by_its_form(jobs: Backburner, shop: Shop, boss: Caller) -
     assert (job.args, job.owner) == ('{"customer":"Ada","count":2,"lines":["tea"]}', "boss")
     assert boss.get("/dashboard/tasks/os.system").status_code == 404
     assert boss.post("/dashboard/tasks/os.system/run", data={}).status_code == 404
+
+
+def test_tasks_show_how_they_did_in_the_last_day(jobs: Backburner, shop: Shop, boss: Caller) -> None:
+    @jobs.task(name="shop.order")
+    def order() -> None:
+        """Order something."""
+
+    minute = minute_of(jobs.store.clock.now())
+    runs = Histogram((*(0,) * 11, 4, *(0,) * (BUCKETS - 12)))
+    jobs.store.rollups.write([Rollup(minute, "default", "shop.order", (1200, 3, 2, 0, 0, 0), runs, runs)], None)
+    text = page(boss, "/dashboard/tasks")
+    assert "1,203" in text
+    assert "2 tried again" in text
+    assert "1.4 s" in text
+    assert "95 of 100 in 1.9 s" in text
+    assert 'href="/dashboard/jobs?q=state%3Afailed%20task%3Ashop.order"' in boss.get("/dashboard/tasks").text
+
+
+def test_settings_of_retention_are_in_days(boss: Caller) -> None:
+    text = page(boss, "/dashboard/settings")
+    assert "How long failed jobs are kept, days; 0: for ever" in text
+    assert "seconds;" not in text
 
 
 def test_a_failed_job_is_edited_and_retried(jobs: Backburner, shop: Shop, boss: Caller) -> None:

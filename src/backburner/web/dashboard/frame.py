@@ -44,6 +44,8 @@ _PAGES = (
     ("settings", "Settings", Permission.SETTINGS_EDIT),
 )
 """Path, name, and what is needed to see it."""
+_OF_EVERYTHING = frozenset({"failures", "audit", "settings"})
+"""Pages that nobody sees whose permission has limits."""
 _PRODUCTION = re.compile(r"prod|live", re.IGNORECASE)
 
 
@@ -85,7 +87,7 @@ class Frame:
             environment=named,
             alarming=named is not None and _PRODUCTION.search(named) is not None,
             visitor=visitor,
-            pages=[(path, name) for path, name, need in _PAGES if visitor is not None and visitor.allows(need)],
+            pages=[] if visitor is None else _pages(visitor),
             section=request.url.path.removeprefix(f"{root}/dashboard/").partition("/")[0],
             here=f"{request.url.path}{f'?{request.url.query}' if request.url.query else ''}",
             seconds=LIVE_SECONDS,
@@ -113,6 +115,15 @@ class Frame:
             text = quote(json.dumps([said.text[:_MOST_SAID], said.undo]))
             response.set_cookie(_SAID, text, max_age=60, path=root or "/", httponly=True, samesite="lax")
         return response
+
+
+def _pages(visitor: Visitor) -> list[tuple[str, str]]:
+    """Paths and names of the pages that are open to a visitor."""
+    return [
+        (path, name)
+        for path, name, need in _PAGES
+        if (visitor.rights.everywhere(need) if path in _OF_EVERYTHING else visitor.allows(need))
+    ]
 
 
 def origin_of(request: Request, default: str) -> str:

@@ -40,6 +40,11 @@ class Knob:
     problem: str = ""
 
     @property
+    def help(self) -> str:
+        """What it is for, in the unit of the field."""
+        return self.setting.help.replace(", seconds; 0:", ", days; 0:") if self.kind == "days" else self.setting.help
+
+    @property
     def said(self) -> bool:
         """Whether it was said here, and could be taken back."""
         return self.setting.source == "database"

@@ -64,7 +64,10 @@ class TasksPage:
         """All tasks that this process knows."""
         visitor = await self._site.access.allowed(request, Permission.JOBS_VIEW)
         known = [known_of(task) for task in self._site.jobs.registry if knows_task(visitor, task)]
-        return self._frame.page(request, visitor, "tasks.html", title="Tasks", tasks=known)
+        # Figures are of all jobs of a task: who may see some alone gets none.
+        whole = visitor.rights.everywhere(Permission.JOBS_VIEW)
+        figures = await run_in_threadpool(self._site.jobs.insight.charts.by_task, "24h") if whole else None
+        return self._frame.page(request, visitor, "tasks.html", title="Tasks", tasks=known, figures=figures)
 
     async def task(self, request: Request, name: str) -> Response:
         """One task: how its jobs stand, and the form."""
