@@ -10,6 +10,7 @@ from backburner.errors import UnknownParent
 from backburner.job import NewJob, Parent
 from backburner.states import JobState
 from backburner.store import dependencies as dependencies_module
+from backburner.store.dependencies import PAGE
 from tests.store.plans import plan_of
 from tests.store.scene import Crew, Scene, end
 
@@ -323,6 +324,29 @@ def test_a_child_that_somebody_has_locked_is_left_to_the_sweep(
         assert swept(scene) == set()
     assert swept(scene) == {"default"}
     assert scene.state(one) is S.QUEUED
+
+
+@pytest.mark.parametrize("patient", [True, False])
+def test_children_that_somebody_has_locked_hide_no_others(
+    on_server: Scene, monkeypatch: pytest.MonkeyPatch, patient: bool
+) -> None:
+    """More of them than one step takes."""
+    scene, jobs = on_server, on_server.store.schema.jobs
+    monkeypatch.setattr(dependencies_module, "PATIENCE", 0.1)
+    parent = scene.one()
+    children = put(scene, *(child(scene, parent) for _ in range(PAGE + 20)))
+    # MariaDB walks over the whole of a small table, and locks all of it.
+    scene.insert(1_000)
+    finish(scene, parent)
+    held = sorted(children)[:PAGE]
+    with scene.store.engine.connect() as callers:
+        callers.execute(select(jobs.c.id).where(jobs.c.id.in_(held)).with_for_update())
+        assert scene.store.dependencies.join([parent], patient=patient) == {"default"}
+        found = scene.store.jobs.states(children)
+        assert {found[one] for one in held} == {S.BLOCKED}
+        assert {found[one] for one in set(children) - set(held)} == {S.QUEUED}
+    assert swept(scene) == {"default"}
+    assert set(scene.store.jobs.states(children).values()) == {S.QUEUED}
 
 
 def test_an_end_between_look_and_lock_is_not_counted_twice(on_postgresql: Scene) -> None:

@@ -11,11 +11,16 @@ from sqlalchemy import Connection, event, select
 
 from backburner.errors import WrongState
 from backburner.job import ClaimedJob
+from backburner.notify.polling import PollingBell
 from backburner.outcome import Settlement
+from backburner.registry import Registry
+from backburner.seams import Seams
 from backburner.states import JobState
 from backburner.store import groups as groups_module
 from backburner.store.dialects.base import ALL_PRIORITIES, HandOver
-from backburner.store.groups import Groups, Step
+from backburner.store.groups import ARRIVALS, Groups, Step
+from backburner.worker import WorkerOptions
+from backburner.worker.lines import Lines
 from tests.store.scene import Crew, Scene, end, ids_of
 
 S = JobState
@@ -506,3 +511,22 @@ def test_a_holder_that_expires_between_its_tries_gives_the_group_up(scene: Scene
     assert scene.store.upkeep.expire().count == 1
     assert states(scene, first, second) == [S.SKIPPED, S.QUEUED]
     assert scene.store.groups.holder("g") is None
+
+
+def lines(scene: Scene) -> Lines:
+    return Lines(scene.store, PollingBell(), Registry(), WorkerOptions(), Seams())
+
+
+def test_heads_that_somebody_has_in_hand_hide_no_other_groups(on_server: Scene) -> None:
+    """As a transaction of the caller's has them that replaces jobs: more than one look takes, and long lines too."""
+    scene, worker, jobs = on_server, on_server.worker(), on_server.store.schema.jobs
+    held = [scene.one(group_name=f"held {number:02}") for number in range(ARRIVALS + 5)]
+    scene.insert(2 * ARRIVALS, group_name="held 00")
+    free = [scene.one(group_name=f"free {number}") for number in range(3)]
+    with scene.store.engine.connect() as callers:
+        callers.execute(select(jobs.c.id).where(jobs.c.id.in_(held)).with_for_update())
+        look = lines(scene).claim(scene.order(worker, 10))
+        assert (ids_of(look.taken), look.seen) == (free, True)
+        assert lines(scene).claim(scene.order(worker, 10)).taken == []
+    look = lines(scene).claim(scene.order(worker, 100))
+    assert ids_of(look.taken) == held[:ARRIVALS]

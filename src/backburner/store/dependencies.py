@@ -37,9 +37,9 @@ Owners = Callable[[Sequence[str]], Mapping[str, str | None]]
 
 
 class _Step(NamedTuple):
-    """What one transaction of the joiner brought."""
+    """What one transaction of the joiner brought, and the child up to which it has looked; "" at the last."""
 
-    looked: int
+    last: str
     queues: set[str]
     cancelled: list[str]
     groups: set[str]
@@ -113,28 +113,31 @@ class Dependencies:
         """Let go on what waits for these jobs as far as they are done; the queues that got something.
 
         What is cancelled by it takes along what waits for that. Children that somebody else has locked are left to
-        the sweep, at once or, `patient`, after `PATIENCE`.
+        the sweep, at once or, `patient`, after one wait of `PATIENCE`.
         """
         queues: set[str] = set()
         groups: set[str] = set()
         ahead = sorted(set(parents))
         while ahead:
             part, ahead = ahead[:PAGE], ahead[PAGE:]
-            looked = PAGE
-            while looked == PAGE:
-                step = self._joined(part, patient=patient)
-                looked = step.looked
+            more, last = True, ""
+            while more:
+                # On behind the last child: those that others have locked are not to hide the rest.
+                step, patient = self._joined(part, last, patient=patient)
                 queues |= step.queues
                 groups |= step.groups
                 ahead += step.cancelled
+                more, last = bool(step.last), step.last
         return queues | self._store.groups.advance(groups)
 
-    def _joined(self, parents: Sequence[str], *, patient: bool) -> _Step:
-        """One step. Others of ours have a child for milliseconds, a caller's transaction for as long as it likes."""
+    def _joined(self, parents: Sequence[str], after: str, *, patient: bool) -> tuple[_Step, bool]:
+        """One step, and whether another one may wait. Others of ours have a child for milliseconds, a caller's
+        transaction for as long as it likes.
+        """
         if patient:
             with suppress(WaitedInVain):
-                return self._store.run(lambda c: self._step(c, parents, patient=True), FINISH)
-        return self._store.run(lambda c: self._step(c, parents, patient=False), FINISH)
+                return self._store.run(lambda c: self._step(c, parents, after, patient=True), FINISH), True
+        return self._store.run(lambda c: self._step(c, parents, after, patient=False), FINISH), False
 
     def sweep(self, after: str) -> tuple[list[str], str]:
         """Of the parents of open dependencies from `after` on, those that are done; and where to look next.
@@ -168,12 +171,13 @@ class Dependencies:
         done = or_(p.c.id.is_(None), p.c.state.in_(sorted(FINAL)), m.c.job.is_not(None))
         return select(*columns).select_from(joined).where(d.c.met_at.is_(None), d.c.parent.in_(parents), done)
 
-    def _step(self, connection: Connection, parents: Sequence[str], *, patient: bool) -> _Step:
+    def _step(self, connection: Connection, parents: Sequence[str], after: str, *, patient: bool) -> _Step:
         d = self._d.c
-        query = self._due(parents, d.child).distinct().order_by(d.child).limit(PAGE)
+        query = self._due(parents, d.child).where(d.child > (after or _FIRST)).distinct().order_by(d.child).limit(PAGE)
         ids = list(connection.execute(query).scalars())
         if not ids:
-            return _Step(0, set(), [], set())
+            return _Step("", set(), [], set())
+        last = ids[-1] if len(ids) == PAGE else ""
         locked = self._locked(connection, ids, patient=patient)
         ids = [row.id for row in locked]
         # Looked at again under the locks: somebody else may have counted some of them meanwhile.
@@ -187,7 +191,7 @@ class Dependencies:
         for row in locked:
             if row.id in by_child:
                 moves.count(row, by_child[row.id])
-        return _Step(len(ids), *moves.make(connection))
+        return _Step(last, *moves.make(connection))
 
     def _locked(self, connection: Connection, ids: Sequence[str], *, patient: bool) -> Sequence[Row[Any]]:
         """These children as they are now, under locks. Raises `WaitedInVain`; without patience leaves some out."""

@@ -6,7 +6,7 @@ else is at it; what follows from an end does, for somebody else may have looked 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Row, and_, literal, or_, select, update
@@ -41,6 +41,7 @@ class Step(NamedTuple):
     """What a step brought: jobs taken for this worker, queues that got a head, how many others were parked.
 
     `full`: tasks whose heads were left, for no more of them may run. `missed`: groups whose head others had in hand.
+    `left`: groups that were left, for those and other reasons of this moment.
     """
 
     taken: list[ClaimedJob]
@@ -48,6 +49,7 @@ class Step(NamedTuple):
     parked: int
     full: frozenset[str] = frozenset()
     missed: frozenset[str] = frozenset()
+    left: frozenset[str] = frozenset()
 
 
 class Groups:
@@ -58,14 +60,15 @@ class Groups:
         self._t = store.schema.jobs
         self.rows: GroupRows = GroupRows(store)
 
-    def arrivals(self, order: ClaimOrder) -> list[str]:
-        """Groups with queued jobs that `order` may take, the best first; without any lock."""
+    def arrivals(self, order: ClaimOrder, but: Collection[str] = ()) -> list[str]:
+        """Groups with queued jobs that `order` may take, the best first, but for some; without any lock."""
         t = self._t.c
         query = (
             select(t.group_name)
             .where(
                 queued_in_group(t), t.queue == order.queue, t.priority.between(*order.priorities),
                 *([t.task.not_in(order.refused)] if order.refused else ()),
+                *([t.group_name.not_in(sorted(but))] if but else ()),
             )
             .order_by(t.priority, t.position)
             .limit(ARRIVALS)
@@ -89,7 +92,7 @@ class Groups:
             room = Room(self._store, connection, order.free, caps, paused_queues(self._store, connection))
             mine = self.rows.lock(connection, names, wait=False)
             step = self._step(connection, mine, order.worker, lambda row: serves(row) and room.admits(row))
-            return step._replace(full=frozenset(room.full))
+            return step._replace(full=frozenset(room.full), left=step.missed.union(set(names).difference(mine)))
 
         step = self._store.run(work, CLAIM)
         # A row may have been cleaned away since it was made: a worker that ends when it finds nothing must find it.

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.25
 """How often a worker that is busy with plain jobs looks for others."""
 _ROWS_KEPT = 1000
+_PASSED = 5_000
+"""Groups that one look goes past because others have them in hand."""
 ROW_SECONDS, ROW_MOST = 1.0, 50
 """How long, and how often in a row, the worker that ended a job of a group goes on with the next one."""
 
@@ -97,9 +99,12 @@ class Lines:
         return Look(taken, moved, seen)
 
     def _heads(self, order: ClaimOrder) -> Look:
-        """Take heads of groups; those of tasks that may not run now do not hide what comes behind them."""
+        """Take heads of groups. Those of tasks that may not run now, and groups that others have in hand, as a
+        caller's transaction may that replaces a head, do not hide what comes behind them.
+        """
         groups = self._store.groups
         taken: list[ClaimedJob] = []
+        passed: set[str] = set()
         names, moved = groups.arrivals(order), False
         seen = bool(names)
         while names and order.free > len(taken):
@@ -110,10 +115,13 @@ class Lines:
             moved = moved or step.parked > 0
             if step.queued:
                 self._bell.ring(step.queued)
-            if step.full.issubset(order.refused):
+            if step.full.issubset(order.refused) and step.left.issubset(passed):
                 break
             order = order._replace(refused=[*order.refused, *step.full])
-            names = groups.arrivals(order)
+            passed |= step.left
+            if len(passed) > _PASSED:
+                break
+            names = groups.arrivals(order, passed)
         return Look(taken, moved, seen)
 
     def follow(self, ended: Iterable[tuple[ClaimedJob, Settlement]]) -> None:
