@@ -2,10 +2,12 @@
 
 import threading
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from backburner.job import ClaimedJob
+from backburner.run_options import Cap
 from backburner.states import JobState
 from backburner.store.store import Store
 from tests.store.scene import Crew, HandClock, Scene, end, ids_of
@@ -232,3 +234,44 @@ def test_what_a_worker_owns(scene: Scene) -> None:
     scene.finish(worker, jobs)
     assert scene.store.claims.owned(worker) == []
     assert [job[0] for job in scene.store.claims.owned(colleague)] == ids[2:]
+
+
+def lost(scene: Scene, count: int, **changes: Any) -> list[str]:
+    """Jobs that were lost before: each is to run in a process of its own."""
+    ids, jobs = scene.insert(count, **changes), scene.store.schema.jobs
+    scene.store.run(lambda c: c.execute(jobs.update().where(jobs.c.id.in_(ids)).values(losses=1)))
+    return ids
+
+
+def lone_claim(scene: Scene, worker: str, free: int, lone: int) -> list[str]:
+    return ids_of(scene.store.claims.claim(scene.lane, scene.order(worker, free)._replace(lone=lone)))
+
+
+def test_of_those_that_were_lost_only_so_many_are_taken(scene: Scene) -> None:
+    worker = scene.worker()
+    suspects, plain = lost(scene, 6), scene.insert(3)
+    assert lone_claim(scene, worker, 5, 2) == suspects[:2]
+    assert lone_claim(scene, worker, 2, 0) == plain[:2], "and they hide nothing that comes behind them"
+    assert lone_claim(scene, worker, 9, 1) == [suspects[2], plain[2]]
+    assert lone_claim(scene, worker, 9, 0) == []
+    assert lone_claim(scene, worker, 9, 9) == suspects[3:]
+
+
+def test_a_crash_counts_like_a_loss(scene: Scene) -> None:
+    worker, jobs = scene.worker(), scene.store.schema.jobs
+    scene.insert(2)
+    scene.store.run(lambda c: c.execute(jobs.update().values(crashes=1)))
+    assert lone_claim(scene, worker, 5, 0) == []
+    assert len(lone_claim(scene, worker, 5, 1)) == 1
+
+
+def test_of_capped_ones_that_were_lost_only_so_many_are_taken(scene: Scene) -> None:
+    worker = scene.worker()
+    suspects, plain = lost(scene, 4, task="capped"), scene.insert(2, task="capped")
+
+    def claim(lone: int) -> list[str]:
+        order = scene.order(worker, 5)._replace(lone=lone)
+        return ids_of(scene.store.limits.claim(order, ["capped"], lambda name: Cap((name,), 100)))
+
+    assert claim(0) == plain
+    assert claim(3) == suspects[:3]

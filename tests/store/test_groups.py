@@ -530,3 +530,24 @@ def test_heads_that_somebody_has_in_hand_hide_no_other_groups(on_server: Scene) 
         assert lines(scene).claim(scene.order(worker, 10)).taken == []
     look = lines(scene).claim(scene.order(worker, 100))
     assert ids_of(look.taken) == held[:ARRIVALS]
+
+
+def test_heads_that_were_lost_are_taken_a_few_at_a_time_and_hide_nothing(scene: Scene) -> None:
+    worker, jobs = scene.worker(), scene.store.schema.jobs
+    suspects = [scene.one(group_name=f"lost {number:02}") for number in range(ARRIVALS)]
+    scene.store.run(lambda c: c.execute(jobs.update().values(losses=1)))
+    sound = scene.one(group_name="sound")
+    look = lines(scene).claim(scene.order(worker, 10)._replace(lone=2))
+    assert ids_of(look.taken) == [*suspects[:2], sound]
+    assert lines(scene).claim(scene.order(worker, 10)._replace(lone=0)).taken == []
+    assert ids_of(lines(scene).claim(scene.order(worker, 1)._replace(lone=2)).taken) == suspects[2:3]
+
+
+def test_one_that_was_lost_is_not_taken_over_with_the_end_before_it(scene: Scene) -> None:
+    worker, jobs = scene.worker(), scene.store.schema.jobs
+    first, second = scene.insert(2, group_name="g")
+    (running,) = step(scene, worker, free=1).taken
+    scene.store.run(lambda c: c.execute(jobs.update().where(jobs.c.id == second).values(crashes=1)))
+    assert hand_over(scene, worker, end(running)) == []
+    scene.store.groups.advance(["g"])
+    assert (running.id, scene.state(second)) == (first, S.QUEUED)

@@ -8,6 +8,7 @@ import pytest
 
 from backburner import JobState
 from backburner.clock import boot_seconds
+from backburner.worker.process import LONE
 from tests.waiting import wait_until
 from tests.worker.world import World
 
@@ -125,3 +126,25 @@ def _beats(world: World, pid: int) -> float:
 
 def _number(file: Path) -> int:
     return int(file.read_text() or 0) if file.exists() else 0
+
+
+def test_what_ran_on_a_host_that_died_comes_back_a_few_at_a_time(on_sqlite: World) -> None:
+    """Each in a process of its own, which loads the app: all at once they could be too much for this host, too."""
+    world, count = on_sqlite, 2 * LONE + 2
+    jobs = [world.enqueue("hold", "go on") for _ in range(count)]
+    first = world.start(concurrency=count)
+    for job in jobs:
+        world.begun(job)
+    first.end()
+    world.start(concurrency=count)
+
+    def again() -> int:
+        return sum(len(world.history.of(job.id)) > 1 for job in jobs)
+
+    wait_until(lambda: again() == LONE, "some of them run again")
+    # Others are taken meanwhile, and what is behind them all is looked at.
+    assert world.ends(world.enqueue("work", 1)).result() == 1
+    assert again() == LONE
+    world.say("go on")
+    for job in jobs:
+        assert world.ends(job).losses == 1

@@ -89,10 +89,12 @@ class Groups:
         def work(connection: Connection) -> Step:
             if not alive(self._store, connection, order.worker):
                 return Step([], set(), 0)
-            room = Room(self._store, connection, order.free, caps, paused_queues(self._store, connection))
+            paused = paused_queues(self._store, connection)
+            room = Room(self._store, connection, order.free, caps, paused, order.lone)
             mine = self.rows.lock(connection, names, wait=False)
             step = self._step(connection, mine, order.worker, lambda row: serves(row) and room.admits(row))
-            return step._replace(full=frozenset(room.full), left=step.missed.union(set(names).difference(mine)))
+            left = step.missed.union(room.lonely, set(names).difference(mine))
+            return step._replace(full=frozenset(room.full), left=left)
 
         step = self._store.run(work, CLAIM)
         # A row may have been cleaned away since it was made: a worker that ends when it finds nothing must find it.

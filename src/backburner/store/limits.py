@@ -23,17 +23,21 @@ LOOKED_AT = 1000
 
 
 class Room:
-    """How many jobs may still be taken in one transaction: free slots, and what the caps leave.
+    """How many jobs may still be taken in one transaction: free slots, what the caps leave, and how many of those
+    that need a process of their own.
 
     The row of a capped thing is locked when it is first met; whoever cannot lock it leaves its jobs alone. `full`
-    has the names of tasks that were turned away: their jobs are not to keep out what comes behind them.
+    has the names of tasks that were turned away: their jobs are not to keep out what comes behind them; `lonely` the
+    groups of jobs that were, for there are enough that need a process of their own.
     """
 
     def __init__(
-        self, store: Store, connection: Connection, free: int, caps: Callable[[str], Cap | None], paused: set[str]
-    ) -> None:
+        self, store: Store, connection: Connection, free: int, caps: Callable[[str], Cap | None], paused: set[str],
+        lone: int = 2**15 - 1,
+    ) -> None:  # fmt: skip
         self._store, self._connection, self._free, self._caps = store, connection, free, caps
-        self._paused = paused
+        self._paused, self._lone = paused, lone
+        self.lonely: set[str] = set()
         self._left: dict[str, int] = {}
         self.full: set[str] = set()
         queues = store.schema.queues.c
@@ -43,6 +47,10 @@ class Room:
     def admits(self, row: Row[Any]) -> bool:
         """Whether this job may be taken; if so its place is used up."""
         if self._free <= 0 or ALL_QUEUES in self._paused or row.queue in self._paused:
+            return False
+        lone = row.crashes > 0 or row.losses > 0
+        if lone and self._lone <= 0:
+            self.lonely.update({row.group_name} - {None})
             return False
         capped = []
         of_task, of_queue = self._caps(row.task), self._queue_caps.get(row.queue)
@@ -57,6 +65,7 @@ class Room:
         for kind, cap in capped:
             self._left[f"{kind}:{cap.names[0]}"] -= 1
         self._free -= 1
+        self._lone -= lone
         return True
 
     def _room(self, kind: str, cap: Cap) -> int:
@@ -132,7 +141,8 @@ class Limits:
         def work(connection: Connection) -> tuple[list[ClaimedJob], set[str]]:
             if not alive(self._store, connection, order.worker):
                 return [], set()
-            room = Room(self._store, connection, order.free, caps, paused_queues(self._store, connection))
+            paused = paused_queues(self._store, connection)
+            room = Room(self._store, connection, order.free, caps, paused, order.lone)
             ids = connection.execute(best.limit(max(100, 2 * order.free))).scalars().all()
             locked = select(t).where(t.c.id.in_(ids), queued_alone(t.c)).order_by(t.c.id)
             locked = locked.with_for_update(skip_locked=True)
@@ -150,9 +160,10 @@ class Limits:
 
     def _front(self, order: ClaimOrder, tasks: Sequence[str] | None) -> Select[Any]:
         t = self._store.schema.jobs.c
+        sound = [] if order.lone > 0 else [t.crashes == 0, t.losses == 0]
         front = (
             select(t.id, t.task, t.priority, t.position)
-            .where(queued_alone(t), t.queue == order.queue, t.priority.between(*order.priorities))
+            .where(queued_alone(t), t.queue == order.queue, t.priority.between(*order.priorities), *sound)
             .order_by(t.priority, t.position)
             .limit(LOOKED_AT)
             .subquery()

@@ -37,7 +37,9 @@ RECOVER_SECONDS = 60.0
 
 
 class Claimer:
-    """One thread and one connection; `short()` names the tasks that may be claimed ahead."""
+    """One thread and one connection; `short()` names the tasks that may be claimed ahead, `lone()` says how many more
+    jobs may be taken that need a process of their own, for they were lost or crashed before.
+    """
 
     def __init__(
         self,
@@ -55,11 +57,12 @@ class Claimer:
         lines: Lines,
         strangers: Strangers,
         bring_due: Callable[[], bool],
+        lone: Callable[[], int],
         seams: Seams,
     ) -> None:
         self._store, self._options, self._worker, self._pool, self._ear = store, options, worker, pool, ear
         self._short, self._wake, self._may_claim, self._claimed = short, wake, may_claim, claimed
-        self._recover, self._give_back, self._bring_due = recover, give_back, bring_due
+        self._recover, self._give_back, self._bring_due, self._lone = recover, give_back, bring_due, lone
         self._lines, self._strangers, self._seams = lines, strangers, seams
         self._lane = store.lane(CLAIM)
         self._turns = Turns(options, lambda: store.claims.ready_queues(self._lane))
@@ -205,7 +208,7 @@ class Claimer:
         refused = self._lines.capped_tasks + self._strangers.refused(queue)
         return ClaimOrder(
             self._worker(), queue, free, ahead, short, self._store.clock.now(),
-            priorities=self._options.priorities or ALL_PRIORITIES, refused=refused,
+            priorities=self._options.priorities or ALL_PRIORITIES, refused=refused, lone=self._lone(),
         )  # fmt: skip
 
     def _ask(self, order: ClaimOrder) -> list[ClaimedJob]:

@@ -46,6 +46,8 @@ log = logging.getLogger(__name__)
 
 HUNG_SECONDS = 20.0
 """A database call that takes longer is cut off: the lease would be over before it came back."""
+LONE = 4
+"""Jobs that were lost or crashed before, and run at the same time in one worker process, whatever its slots."""
 STOP_GRACE = 10.0
 """How long a job that was told to stop may take to notice, before it is ended or written off."""
 
@@ -60,6 +62,7 @@ class WorkerProcess:
         self.id, self.page, self.options = worker_id, page, options
         self._jobs, self._store = jobs, jobs.store
         self._held: dict[str, ClaimedJob] = {}
+        self._lone: set[str] = set()
         self._started = boot_seconds()
         self._quiet: str | None = None
         self.over = False
@@ -112,7 +115,7 @@ class WorkerProcess:
         return Claimer(
             self._store, self.options, self._my_id, self.pool, self._ear, self.bench.executor.short_tasks,
             self._to_wake, self._may_claim, self._hold, self._recover, self._give_back, self._lines,
-            self._strangers, self._bring_due, self._jobs.seams,
+            self._strangers, self._bring_due, self._room_for_lone, self._jobs.seams,
         )  # fmt: skip
 
     def prepare(self) -> None:
@@ -216,6 +219,7 @@ class WorkerProcess:
         """Others marked this worker dead: nothing it holds is its own any more; go on under a new id."""
         self.pool.take_back()
         self._held.clear()
+        self._lone.clear()
         self.id = new_id
 
     def _my_id(self) -> str:
@@ -245,6 +249,13 @@ class WorkerProcess:
 
     def _hold(self, jobs: list[ClaimedJob]) -> None:
         self._held.update((job.id, job) for job in jobs)
+        self._lone.update(job.id for job in jobs if job.losses or job.crashes)
+
+    def _room_for_lone(self) -> int:
+        """How many more jobs may be taken that were lost or crashed before. Each has a process of its own, which
+        loads the app anew: where a host has died with all that ran there, they come back a few at a time.
+        """
+        return max(0, LONE - len(self._lone))
 
     def _begin(self, job: ClaimedJob) -> bool:
         return self._store.claims.begin(job)
@@ -318,6 +329,10 @@ class WorkerProcess:
         held = self._held.get(job_id)
         if held is not None and held.attempt == attempt:
             del self._held[job_id]
+            if job_id in self._lone:
+                self._lone.discard(job_id)
+                # The next one of them may come.
+                self._ear.ring()
 
     def _give_back(self, jobs: list[ClaimedJob]) -> None:
         for job in jobs:

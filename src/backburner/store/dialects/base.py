@@ -50,7 +50,8 @@ class ClaimOrder(NamedTuple):
 
     Only priorities from `priorities[0]` to `priorities[1]`, and no job of the tasks in `refused`. `bound` is a
     (priority, position) before which nothing is to be found. `yielding`: nothing that has a worse priority than
-    a queued job of a group.
+    a queued job of a group. `lone`: how many may be jobs that were lost or crashed before, each of which runs in a
+    process of its own; those that are no more of the first so many are left.
     """
 
     worker: str
@@ -63,12 +64,14 @@ class ClaimOrder(NamedTuple):
     priorities: tuple[int, int] = ALL_PRIORITIES
     refused: Sequence[str] = ()
     yielding: bool = False
+    lone: int = 2**15 - 1
 
 
 class HandOver(NamedTuple):
     """Which next jobs of groups the worker that ended one may take in the same transaction.
 
-    Heads of `groups` in one of `queues` (None: of any), of a priority in `priorities`, of one of `tasks`.
+    Heads of `groups` in one of `queues` (None: of any), of a priority in `priorities`, of one of `tasks`. None that
+    was lost or crashed before: there may be only so many of those.
     """
 
     worker: str

@@ -35,7 +35,8 @@ def look(schema: Schema) -> tuple[str, str]:
     look = (
         f"SELECT id, {', '.join(CLAIMED)}, run_at, repeatable AND crashes = 0 AND losses = 0 FROM {jobs} "
         "WHERE ready = 0 AND queue = %s AND priority BETWEEN %s AND %s AND (priority > %s OR position >= %s) "
-        "AND task NOT IN %s {above_groups}ORDER BY priority, position LIMIT %s FOR UPDATE SKIP LOCKED"
+        "AND task NOT IN %s AND (%s > 0 OR (crashes = 0 AND losses = 0)) {above_groups}"
+        "ORDER BY priority, position LIMIT %s FOR UPDATE SKIP LOCKED"
     )
     above_groups = (
         f"AND priority <= coalesce((SELECT priority FROM {jobs} WHERE ready = 1 AND queue = %s AND priority >= %s "
@@ -99,6 +100,7 @@ def fitting(schema: Schema) -> str:
     return f"""
 SELECT j.id, {columns}, j.run_at FROM {jobs} AS j
 WHERE j.position IN %s AND j.in_line = 1 AND j.priority BETWEEN %s AND %s AND j.task IN %s AND j.threshold IS NULL
+  AND j.crashes = 0 AND j.losses = 0
   AND NOT EXISTS (
       SELECT 1 FROM {queues} AS q WHERE (q.name IN ('*', j.queue) AND q.paused_at IS NOT NULL
           AND (q.paused_until IS NULL OR q.paused_until > %s)) OR (q.name = j.queue AND q.most IS NOT NULL))

@@ -127,6 +127,7 @@ class PostgreSQL(Dialect):
                 "refused": list(order.refused),
                 "yielding": order.yielding,
                 "lowest": order.priorities[0],
+                "lone": order.lone,
             },
         ).fetchall()
         claimed = [ClaimedJob._make(row) for row in rows]
@@ -260,28 +261,27 @@ WITH alive AS MATERIALIZED (
         AND (paused_until IS NULL OR paused_until > %(now)s)
     ) AND NOT EXISTS (SELECT 1 FROM {queues} WHERE name = %(queue)s AND most IS NOT NULL) FOR KEY SHARE
 ), candidates AS MATERIALIZED (
-    SELECT id, task, repeatable AND crashes = 0 AND losses = 0 AS light
+    SELECT id, task, crashes = 0 AND losses = 0 AS sound, repeatable AND crashes = 0 AND losses = 0 AS light
     FROM {jobs}
     WHERE state = 'queued' AND group_name IS NULL AND queue = %(queue)s
       AND (priority, position) >= (%(low_priority)s::smallint, %(low_position)s::bigint)
       AND priority <= %(high_priority)s AND task <> ALL(%(refused)s::text[])
+      AND (%(lone)s > 0 OR (crashes = 0 AND losses = 0))
       AND priority <= CASE WHEN %(yielding)s THEN coalesce((
           SELECT priority FROM {jobs} WHERE state = 'queued' AND group_name IS NOT NULL AND queue = %(queue)s
           AND priority >= %(lowest)s AND task <> ALL(%(refused)s::text[])
           ORDER BY priority, position LIMIT 1), 32767) ELSE 32767 END
       AND EXISTS (SELECT 1 FROM alive)
-    ORDER BY priority, position
-    LIMIT %(limit)s
-    FOR UPDATE SKIP LOCKED
+    ORDER BY priority, position LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ), placed AS (
-    SELECT id, task, light, row_number() OVER () AS place FROM candidates
+    SELECT id, task, sound, light, row_number() OVER () AS place FROM candidates
 )
 UPDATE {jobs} AS j
 SET state = 'running', attempt = j.attempt + 1, worker = %(worker)s::uuid, started_at = %(now)s,
     began_at = NULL, reason = NULL
 WHERE j.id = ANY(ARRAY(
     SELECT id FROM placed
-    WHERE place <= %(free)s OR (light AND task = ANY(%(short)s::text[]))
+    WHERE (place <= %(free)s AND (sound OR place <= %(lone)s)) OR (light AND task = ANY(%(short)s::text[]))
 ))
 RETURNING j.id::text, {returned}"""
 
@@ -306,7 +306,7 @@ WITH alive AS MATERIALIZED (
     SELECT j.id FROM {jobs} AS j
     WHERE j.id = ANY(ARRAY(SELECT id FROM heads)) AND j.state IN ('queued', 'blocked')
       AND (%(any_queue)s OR j.queue = ANY(%(queues)s::text[])) AND j.priority BETWEEN %(low)s AND %(high)s
-      AND j.task = ANY(%(tasks)s::text[]) AND j.threshold IS NULL
+      AND j.task = ANY(%(tasks)s::text[]) AND j.threshold IS NULL AND j.crashes = 0 AND j.losses = 0
       AND NOT EXISTS (
           SELECT 1 FROM {queues} AS q WHERE (q.name IN ('*', j.queue) AND q.paused_at IS NOT NULL
               AND (q.paused_until IS NULL OR q.paused_until > %(now)s))

@@ -117,9 +117,9 @@ class SQLite(Dialect):
     def claim(self, connection: DriverConnection, order: ClaimOrder) -> list[ClaimedJob]:
         now, refused = to_microseconds(order.now), json.dumps(list(order.refused))
         values = (
-            order.worker, now, order.queue, *order.priorities, refused,
-            order.yielding, order.queue, order.priorities[0], refused,
-            order.free + order.ahead, order.free, json.dumps(list(order.short)), order.worker, order.queue, now,
+            order.worker, now, order.queue, *order.priorities, refused, order.lone,
+            order.yielding, order.queue, order.priorities[0], refused, order.free + order.ahead,
+            order.free, order.lone, json.dumps(list(order.short)), order.worker, order.queue, now,
         )  # fmt: skip
         rows = connection.execute(self._claim, values).fetchall()
         rows.sort(key=_best_first)

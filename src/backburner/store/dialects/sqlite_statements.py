@@ -22,18 +22,18 @@ UPDATE {jobs}
 SET state = 'running', attempt = attempt + 1, worker = ?, started_at = ?, began_at = NULL, reason = NULL
 WHERE position IN (
     SELECT position FROM (
-        SELECT position, task, repeatable AND crashes = 0 AND losses = 0 AS light,
+        SELECT position, task, crashes = 0 AND losses = 0 AS sound, repeatable AND crashes = 0 AND losses = 0 AS light,
                row_number() OVER (ORDER BY priority, position) AS place
         FROM (SELECT position, priority, task, repeatable, crashes, losses FROM {jobs}
               WHERE state = 'queued' AND group_name IS NULL AND queue = ? AND priority BETWEEN ? AND ?
-              AND task NOT IN (SELECT value FROM json_each(?))
+              AND task NOT IN (SELECT value FROM json_each(?)) AND (? > 0 OR (crashes = 0 AND losses = 0))
               AND (NOT ? OR priority <= coalesce((
                   SELECT priority FROM {jobs} WHERE state = 'queued' AND group_name IS NOT NULL AND queue = ?
                   AND priority >= ? AND task NOT IN (SELECT value FROM json_each(?))
                   ORDER BY priority, position LIMIT 1), 32767))
               ORDER BY priority, position LIMIT ?)
     )
-    WHERE place <= ? OR (light AND task IN (SELECT value FROM json_each(?)))
+    WHERE (place <= ? AND (sound OR place <= ?)) OR (light AND task IN (SELECT value FROM json_each(?)))
 ) AND EXISTS (SELECT 1 FROM {workers} WHERE id = ? AND dead_at IS NULL)
 AND NOT EXISTS (SELECT 1 FROM {queues} WHERE name IN ('*', ?) AND (most IS NOT NULL
                 OR (paused_at IS NOT NULL AND (paused_until IS NULL OR paused_until > ?))))
@@ -55,7 +55,7 @@ WHERE position IN (
     ) FROM json_each(:groups) AS g
     WHERE NOT EXISTS (SELECT 1 FROM {jobs} AS s WHERE s.slot = g.value)
 ) AND (:queues IS NULL OR queue IN (SELECT value FROM json_each(:queues))) AND priority BETWEEN :low AND :high
-  AND task IN (SELECT value FROM json_each(:tasks)) AND threshold IS NULL
+  AND task IN (SELECT value FROM json_each(:tasks)) AND threshold IS NULL AND crashes = 0 AND losses = 0
   AND EXISTS (SELECT 1 FROM {workers} WHERE id = :worker AND dead_at IS NULL)
   AND NOT EXISTS (
       SELECT 1 FROM {queues} AS q WHERE (q.name IN ('*', {jobs}.queue) AND q.paused_at IS NOT NULL
