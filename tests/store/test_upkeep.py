@@ -312,7 +312,7 @@ def test_a_time_of_cleaning_that_nobody_was_there_for_is_made_up_for(scene: Scen
 
     def left() -> list[str]:
         # Of a process that comes and goes before its round would be due.
-        Pruner(scene.store, files, settings).last()
+        Pruner(scene.store, files, settings, at_end=True).last()
         return scene.store.jobs.ids(JobFilter(), 10)
 
     till(18, 1, 59)

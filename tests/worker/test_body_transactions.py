@@ -112,3 +112,17 @@ def test_items_of_an_attempt_that_begins_anew_are_forgotten(jobs: Backburner) ->
         job = begin_anew.enqueue()  # type: ignore[call-arg]
         assert job.wait(30)
     assert [item.key for item in jobs.store.progress.failed_items(job.id)] == ["line 5"]
+
+
+def test_an_end_that_the_body_writes_itself_counts_as_any_other(jobs: Backburner) -> None:
+    @jobs.task(name="finish inside")
+    def finish_inside(job: JobContext) -> None:
+        with job.transaction():
+            job.finish(None)
+            if job.attempt == 1:
+                raise Retry(after=0)
+
+    with Worker(jobs):
+        assert finish_inside.enqueue().wait(30)  # type: ignore[call-arg]
+    counted = jobs.store.rollups.by_task(0)["finish inside"]
+    assert (counted.succeeded, counted.runs.total) == (1, 1 + counted.retried)

@@ -101,7 +101,7 @@ class WorkerProcess:
                 self.rescuer,
                 GroupKeeper(self._store, jobs.bell),
                 self._joiner,
-                Pruner(self._store, jobs.files, jobs.settings),
+                Pruner(self._store, jobs.files, jobs.settings, at_end=options.burst and options.only is None),
                 Bookkeeper(self._store, self.bench.executor.ledger, self._my_id),
             ]
         )

@@ -32,12 +32,14 @@ _OF_CLEANING = frozenset({"cleaning", "clean_cron", "cron_zone", *(f"keep_{state
 
 
 class Pruner:
-    """One bounded batch per state and round; at once again while there is more."""
+    """One bounded batch per state and round; at once again while there is more. `at_end`: there is a round at the end
+    of a process that was too short for any.
+    """
 
     every = 10.0
 
-    def __init__(self, store: Store, files: FileStore, settings: Settings) -> None:
-        self._store, self._files, self._own = store, files, settings
+    def __init__(self, store: Store, files: FileStore, settings: Settings, *, at_end: bool = False) -> None:
+        self._store, self._files, self._own, self._at_end = store, files, settings, at_end
         self._settings: Settings | None = None
         self._next_key = ""
         self._due: datetime | None = None
@@ -59,8 +61,8 @@ class Pruner:
         return None
 
     def last(self) -> None:
-        """Do a round at the end of a process that was too short for any."""
-        if self._settings is None:
+        """Do what is left to the end."""
+        if self._at_end and self._settings is None:
             self.once()
 
     def _time(self, settings: Settings, said: Mapping[str, RuntimeRow], now: datetime) -> datetime | None:
