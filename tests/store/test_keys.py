@@ -78,6 +78,21 @@ def test_the_second_one_is_the_first_one(scene: Scene) -> None:
     assert count(scene) == 2
 
 
+def test_a_key_that_nobody_has_is_not_read_again(scene: Scene) -> None:
+    """The database says how many rows it has inserted: that is the answer."""
+    asked: list[str] = []
+
+    def note(connection: object, cursor: object, statement: str, *rest: object) -> None:
+        if "backburner_keys" in statement:
+            asked.append(statement.split(maxsplit=1)[0])
+
+    put_one(scene, name="u:t:0")
+    event.listen(scene.store.engine, "before_cursor_execute", note)
+    put_one(scene)
+    event.remove(scene.store.engine, "before_cursor_execute", note)
+    assert asked == ["INSERT"]
+
+
 def test_a_key_is_free_when_its_job_is_done(scene: Scene) -> None:
     worker, first = scene.worker(), put_one(scene)
     (claimed,) = scene.claim(worker)

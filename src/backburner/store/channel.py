@@ -58,7 +58,8 @@ class CoreChannel:
         return [dict(row._mapping) for row in self._connection.execute(query)]
 
     def change(self, statement: Executable) -> int:
-        return self._connection.execute(statement).rowcount
+        # Of an INSERT SQLAlchemy keeps the number of rows only when it is told to.
+        return self._connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
 
     def many(self, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
         self._connection.execute(statement, list(rows))
