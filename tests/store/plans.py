@@ -10,6 +10,8 @@ from sqlalchemy import event
 from backburner.store.store import Store
 
 Parameters = Mapping[str, Any] | Sequence[Any]
+AROUND = ("BEGIN", "PRAGMA", "SELECT current_setting", "SELECT @@", "SET SESSION")
+"""How statements begin that look at no table: the transaction's beginning, and how long it waits for others."""
 EXPLAIN = {"postgresql": "EXPLAIN", "sqlite": "EXPLAIN QUERY PLAN", "mysql": "EXPLAIN"}
 
 
@@ -122,7 +124,7 @@ def plan_of(store: Store, door: Callable[[], object], after: int = 0) -> str:
     sent: list[tuple[str, Parameters]] = []
 
     def see(connection: object, cursor: object, statement: str, parameters: Parameters, *rest: object) -> None:
-        if statement.startswith("BEGIN"):
+        if statement.startswith(AROUND):
             return
         sent.append((statement, parameters))
         if len(sent) > after:
