@@ -193,7 +193,7 @@ class MySQL(Dialect):
             values: list[Any] = [order.queue, low[0], order.priorities[1], low[0], low[1], refused, order.lone]
             values += [order.queue, order.priorities[0], refused] if order.yielding else []
             rows = self.rows(connection, look, (*values, order.free + order.ahead))
-            chosen = list(_chosen(rows, order))
+            chosen = list(statements.chosen(rows, order))
             if chosen:
                 self.rows(connection, self._take, (worker, now, [row[1] for row in chosen]))
         return [_claimed(row, now) for row in chosen]
@@ -336,17 +336,6 @@ def _refuse_long(*texts: str | None) -> None:
         # No character takes more than four bytes: most texts need not be encoded to be measured.
         if one is not None and len(one) * 4 > _LONGEST and (size := len(one.encode())) > _LONGEST:
             raise TextTooLong(f"a text of {size:,} bytes cannot be stored: MariaDB and MySQL take {_LONGEST:,} at most")
-
-
-_TASK, _CRASHES, _LOSSES = (ClaimedJob._fields.index(name) for name in ("task", "crashes", "losses"))
-
-
-def _chosen(rows: Sequence[Any], order: ClaimOrder) -> Iterator[Any]:
-    short = set(order.short)
-    for place, row in enumerate(rows):
-        lone = row[_CRASHES] or row[_LOSSES]
-        if (place < order.free and (place < order.lone or not lone)) or (row[-1] and row[_TASK] in short):
-            yield row
 
 
 def _claimed(row: Sequence[Any], now: datetime) -> ClaimedJob:

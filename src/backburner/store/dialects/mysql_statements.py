@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+from backburner.job import ClaimedJob
 from backburner.outcome import Settlement
 from backburner.relations import PARENTS
-from backburner.store.dialects.base import CANCELLED_MEANWHILE, CLAIMED, INSERTED, KEEPS_SLOT
+from backburner.store.dialects.base import CANCELLED_MEANWHILE, CLAIMED, INSERTED, KEEPS_SLOT, ClaimOrder
 from backburner.store.schema import Schema
 from backburner.store.types import to_naive
 
@@ -43,6 +45,18 @@ def look(schema: Schema) -> tuple[str, str]:
         "AND task NOT IN %s ORDER BY priority, position LIMIT 1), 32767) "
     )
     return look, above_groups
+
+
+_TASK, _CRASHES, _LOSSES = (ClaimedJob._fields.index(name) for name in ("task", "crashes", "losses"))
+
+
+def chosen(rows: Sequence[Any], order: ClaimOrder) -> Iterator[Any]:
+    """Those of the candidates that `look` brought which a worker takes."""
+    short = set(order.short)
+    for place, row in enumerate(rows):
+        lone = row[_CRASHES] or row[_LOSSES]
+        if (place < order.free and (place < order.lone or not lone)) or (row[-1] and row[_TASK] in short):
+            yield row
 
 
 # Long even where the column is short: what is too long for a column of JSON_TABLE silently becomes NULL.
