@@ -93,6 +93,7 @@ from sqlalchemy import make_url  # noqa: E402
 
 from backburner.contrib.django.background import BackgroundActions  # noqa: E402
 from backburner.contrib.django.project import project_jobs  # noqa: E402
+from backburner.contrib.django.shortcuts import in_background  # noqa: E402
 
 
 def use_database(folder: Path) -> None:
@@ -179,6 +180,22 @@ def powers(request: Any) -> HttpResponse:
     return HttpResponse("may", content_type="text/plain")
 
 
+def _slow(request: Any) -> HttpResponse:
+    files = [file.read().decode() for file in request.FILES.getlist("rows")]
+    said = request.body.decode() if request.content_type == "application/json" else dict(request.POST.lists())
+    language = request.headers.get("Accept-Language")
+    text = f"{request.user.get_username()}: {said} {files} {dict(request.GET.lists())} {language}"
+    return HttpResponse(text, content_type="text/plain")
+
+
+slow = login_required(in_background(wait=0, then="/who/", title="Slow report")(_slow))
+
+
+@in_background(wait=0, methods=["GET"])
+async def asynchronously(request: Any) -> HttpResponse:
+    return HttpResponse(f"for {(await request.auser()).get_username()}", content_type="text/plain")
+
+
 def unmarked(request: Any) -> HttpResponse:
     return HttpResponse("unmarked")
 
@@ -228,6 +245,8 @@ urlpatterns = [
     path("start/", start),
     path("powers/", powers),
     path("unmarked/", unmarked),
+    path("slow/", slow),
+    path("asynchronously/", asynchronously),
     path("report/<int:number>/", Report.as_view(), name="report"),
     path("whole/", Whole.as_view()),
     path("backburner/", include("backburner.contrib.django.urls")),

@@ -140,9 +140,14 @@ def checked_headers(given: Mapping[str, str] | None) -> dict[str, str]:
     for name, value in found.items():
         if name not in HEADERS:
             raise InvalidOption("headers", name, "does not go along", f"Use {', '.join(sorted(HEADERS))}; see as_user=")
-        if not isinstance(value, str) or not _HEADER_VALUE.match(value):
+        if not isinstance(value, str) or not is_header_value(value):
             raise InvalidOption("headers", value, "is no value of a header", "Use ASCII in one line")
     return found
+
+
+def is_header_value(text: str) -> bool:
+    """Whether a header may have it."""
+    return _HEADER_VALUE.match(text) is not None
 
 
 def checked_keep(given: Iterable[str]) -> list[str]:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from typing import Any, Unpack
 
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.params import Depends as Dependency
 from starlette.templating import Jinja2Templates
 
 from backburner.backburner import Backburner
 from backburner.contrib.fastapi.asking import Asked
+from backburner.contrib.fastapi.taking import take
 from backburner.contrib.starlette.background import DurableTasks
 from backburner.contrib.starlette.extension import StarletteBackburner
 from backburner.contrib.starlette.surroundings import at_hand
 from backburner.errors import InvalidOption
-from backburner.route_jobs import Identity
+from backburner.options import CallOptions
+from backburner.route_jobs import Identity, granted
+from backburner.route_jobs.taking import WRITES
 from backburner.worker import WorkerOptions
 
 
@@ -85,6 +88,30 @@ class FastAPIBackburner(StarletteBackburner):
             await tasks.store()
 
         return Depends(background, scope="function")
+
+    def in_background(
+        self, *, wait: float = 0.5, then: str | None = None, failed: str | None = None,
+        methods: Collection[str] = WRITES, **options: Unpack[CallOptions],
+    ) -> Any:  # fmt: skip
+        """A dependency: a marked endpoint runs as a job of who asks, and `respond` answers, as a redirect.
+
+        Requests by other methods than `methods` are answered by the endpoint at once. `options` are those of every
+        job. Dependencies before it hold for the first request too, those behind it and parameters only for the job.
+
+            @app.post("/reports/build", dependencies=[Depends(current_user), backburner.in_background(then="/reports")])
+            @background_route
+            def build(...): ...
+        """
+
+        async def in_background(request: Request) -> None:
+            if request.method not in methods or granted(request.scope) is not None:
+                return
+            job = await take(self.jobs, request, await self.person(request), options)
+            reply = await self.respond(job, wait=wait, then=then, failed=failed)
+            # An endpoint that shall not run is not told so in another way.
+            raise HTTPException(reply.status_code, headers={"Location": reply.headers["location"]})
+
+        return Depends(in_background)
 
     def enlisted(self, session: Callable[..., Any] | Dependency) -> Any:
         """A dependency: the session of a dependency of the app's own, and in its transaction what is enqueued.

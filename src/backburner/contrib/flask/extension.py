@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
 
 from flask import Flask, current_app, flash, has_request_context, redirect, request
 
@@ -16,16 +17,21 @@ from backburner.contrib.flask.contexts import JobContexts
 from backburner.contrib.flask.links import path_rule
 from backburner.contrib.flask.route_jobs import FlaskRoutes, login_identity
 from backburner.contrib.flask.site import NAME, Site, prepare
+from backburner.contrib.flask.taking import take
 from backburner.contrib.flask.users import Users
 from backburner.errors import InvalidOption, StoreError
 from backburner.job import Job
-from backburner.route_jobs import Identity
+from backburner.options import CallOptions
+from backburner.route_jobs import Identity, background_route, granted
+from backburner.route_jobs.taking import WRITES
 from backburner.settings import Settings
 from backburner.web import respond
 from backburner.web.page_parts import PageParts
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response
+
+V = TypeVar("V", bound=Callable[..., Any])
 
 
 class FlaskBackburner:
@@ -113,6 +119,36 @@ class FlaskBackburner:
         """
         reply = respond(job, wait=wait, then=then, failed=failed, at=self.at, token=token)
         return redirect(reply.location, reply.status)
+
+    def in_background(
+        self, *, wait: float = 0.5, then: str | None = None, failed: str | None = None,
+        methods: Collection[str] = WRITES, **options: Unpack[CallOptions],
+    ) -> Callable[[V], V]:  # fmt: skip
+        """Have a view run as a job of who asks: the answer is `respond(job, wait=..., then=..., failed=...)`.
+
+        Requests by other methods than `methods` are answered by the view at once. `options` are those of every job.
+        Inside of other decorators, such as `login_required`, those hold for the first request and for the job.
+
+            @app.post("/reports/build")
+            @login_required
+            @backburner.in_background(then="/reports")
+            def build(): ...
+        """
+
+        def decorate(view: V) -> V:
+            @functools.wraps(view)
+            def answer(*args: Any, **kwargs: Any) -> Any:
+                if request.method not in methods or granted(request.environ) is not None:
+                    return current_app.ensure_sync(view)(*args, **kwargs)
+                job = take(self.jobs, self._users.person(), options)
+                if self._db is not None:
+                    # It is all that this request does, and nobody can wait for what is not committed.
+                    self._db.session.commit()
+                return self.respond(job, wait=wait, then=then, failed=failed)
+
+            return background_route(cast("V", answer))
+
+        return decorate
 
     def flash(self, job: Job, category: str = "message", *, token: str | None = None) -> None:
         """Flash the notice that the job runs in the background, with a link to it."""

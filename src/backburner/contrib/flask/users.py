@@ -28,13 +28,14 @@ class Users:
 
     def present(self) -> User | None:
         """Who makes the request at hand. Raises `SettingsError` for an answer that is of no use."""
-        return self._people.user(self._person())
+        return self._people.user(self.person())
 
     def rights(self) -> tuple[Allow, ...]:
         """What they may do on the operators' pages. Raises `InvalidOption`."""
-        return self._people.rights(self._person())
+        return self._people.rights(self.person())
 
-    def _person(self) -> Any:
+    def person(self) -> Any:
+        """The same, as the app itself has its users; None for nobody."""
         return _of_flask_login() if self._user is None else self._user()
 
 
