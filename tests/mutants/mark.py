@@ -1,15 +1,16 @@
-"""Which rule is switched off in this process, as the environment says; none as a rule."""
+"""What is switched off in this process, as the environment says; none as a rule."""
 
 import os
 
-VARIABLE = "BACKBURNER_TEST_MUTANT"
+VARIABLE = "MUTANT_OF_BACKBURNER"
+"""Not BACKBURNER_...: that would be a setting, and one that does not exist fails each test by itself."""
 
 
 def obey() -> None:
-    """Switch off the rule that the environment names, if it names one. To be called before anything is made."""
+    """Switch off what the environment names, if it names anything. To be called before anything is made."""
     name = os.environ.get(VARIABLE)
     if name:
-        # Only here: it imports the whole worker.
-        from tests.mutants.rules import switch_off
+        # Only here: it imports the whole worker and the web side.
+        from tests.mutants.every import switch_off
 
         switch_off(name)

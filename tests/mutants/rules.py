@@ -1,12 +1,9 @@
-"""Each rule that keeps jobs safe, switched off: what is put in its place, and the tests that must see it.
-
-A mutant is put over a function by its name, in the memory of the process and of what it forks; no file is changed.
-"""
+"""Each rule that keeps jobs safe, switched off: what is put in its place, and the tests that must see it."""
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import select
 
@@ -26,22 +23,10 @@ from backburner.worker import leases, rescuer
 from backburner.worker.process import WorkerProcess
 from backburner.worker.rescuer import Rescuer
 from backburner.worker.supervisor import Supervisor
+from tests.mutants.mutant import Mutant, put
 
 DIALECTS: tuple[type[Dialect], ...] = (SQLite, PostgreSQL, MySQL)
 OLD_SECONDS = 3.0
-
-
-class Mutant(NamedTuple):
-    """`switch_off` breaks the rule in this process; `tests` are what pytest is given, one of which must fail."""
-
-    rule: str
-    switch_off: Callable[[], None]
-    tests: Sequence[str]
-
-
-def _put(owner: Any, name: str, made: Any) -> None:
-    assert hasattr(owner, name), f"{owner} has no {name}: the mutant would change nothing"
-    setattr(owner, name, made)
 
 
 def _attempts(dialect: Dialect, connection: Any, ids: Sequence[str]) -> dict[str, tuple[int, str]]:
@@ -63,7 +48,7 @@ def _acknowledged_by_id() -> None:
             now = _attempts(self, connection, [one.id for one in settlements])
             return settle(self, connection, [s._replace(attempt=now.get(s.id, (0, ""))[0]) for s in settlements], *more)
 
-        _put(kind, "settle", by_id)
+        put(kind, "settle", by_id)
 
 
 def _own_commit_forgotten() -> None:
@@ -75,7 +60,7 @@ def _own_commit_forgotten() -> None:
             running = {job for job, (_, state) in before.items() if state == JobState.RUNNING}
             return settle(self, connection, settlements, *more) & running
 
-        _put(kind, "settle", forgetful)
+        put(kind, "settle", forgetful)
 
 
 def _rescue_by_age() -> None:
@@ -91,20 +76,20 @@ def _rescue_by_age() -> None:
         found = suspects(self)
         return found + [one for one in self.live() if one.id in owners and one not in found]
 
-    _put(Workers, "suspects", with_old_jobs)
-    _put(Workers, "rescue", lambda self, *more, certain: rescue(self, *more, certain=True))
+    put(Workers, "suspects", with_old_jobs)
+    put(Workers, "rescue", lambda self, *more, certain: rescue(self, *more, certain=True))
     once = Rescuer.once
 
     def sure(self: Rescuer) -> Any:
         self._page.good_since = 0.0
         return once(self)
 
-    _put(Rescuer, "once", sure)
+    put(Rescuer, "once", sure)
 
 
 def _no_self_fencing() -> None:
-    _put(WorkerProcess, "guarded_past_lease", property(lambda self: False))
-    _put(Supervisor, "_guarded_past_lease", lambda self, one: False)
+    put(WorkerProcess, "guarded_past_lease", property(lambda self: False))
+    put(Supervisor, "_guarded_past_lease", lambda self, one: False)
 
 
 def _unlocked_group() -> None:
@@ -112,20 +97,20 @@ def _unlocked_group() -> None:
         t = self._store.schema.groups.c
         return list(connection.execute(select(t.name).where(t.name.in_(names)).order_by(t.name)).scalars())
 
-    _put(groups.Groups, "_lock", unlocked)
+    put(groups.Groups, "_lock", unlocked)
 
 
 def _claims_without_locks() -> None:
     """Candidates are read and not locked."""
     text = postgresql._claim_statement
-    _put(postgresql, "_claim_statement", lambda schema: text(schema).replace("FOR UPDATE SKIP LOCKED", ""))
+    put(postgresql, "_claim_statement", lambda schema: text(schema).replace("FOR UPDATE SKIP LOCKED", ""))
     look = mysql_statements.look
 
     def unlocked(schema: Any) -> Any:
         query, above = look(schema)
         return query.replace("FOR UPDATE SKIP LOCKED", ""), above
 
-    _put(mysql_statements, "look", unlocked)
+    put(mysql_statements, "look", unlocked)
 
 
 def _death_unseen() -> None:
@@ -135,7 +120,7 @@ def _death_unseen() -> None:
         return True
 
     for module in (taking, groups, limits, single):
-        _put(module, "alive", alive)
+        put(module, "alive", alive)
     for kind in (PostgreSQL, SQLite):
         make = kind.__init__
 
@@ -143,14 +128,14 @@ def _death_unseen() -> None:
             make(self, schema)
             self._claim = self._claim.replace("AND dead_at IS NULL", "")
 
-        _put(kind, "__init__", without)
+        put(kind, "__init__", without)
     text = mysql_statements.alive
-    _put(mysql_statements, "alive", lambda schema: text(schema).replace("AND dead_at IS NULL", ""))
+    put(mysql_statements, "alive", lambda schema: text(schema).replace("AND dead_at IS NULL", ""))
 
 
 def _no_order_of_locks() -> None:
-    _put(postgresql, "_by_id", lambda settlement: random.random())
-    _put(mysql, "_by_position", lambda settlement: random.random())
+    put(postgresql, "_by_id", lambda settlement: random.random())
+    put(mysql, "_by_position", lambda settlement: random.random())
 
 
 def _dead_revive() -> None:
@@ -161,11 +146,11 @@ def _dead_revive() -> None:
         self._store.run(lambda c: c.execute(t.update().where(t.c.id.in_(ids)).values(dead_at=None)))
         return beat(self, ids, lease)
 
-    _put(Workers, "beat", revives)
+    put(Workers, "beat", revives)
 
 
 def _lease_not_asked() -> None:
-    _put(WorkerProcess, "may_start", lambda self: not self.finisher.full)
+    put(WorkerProcess, "may_start", lambda self: not self.finisher.full)
 
 
 def _all_are_blamed() -> None:
@@ -174,7 +159,7 @@ def _all_are_blamed() -> None:
         return judge(orphan, replace(death, begun=mine), *more)
 
     for module in (leases, rescuer):
-        _put(module, "judge", hard)
+        put(module, "judge", hard)
 
 
 def _unfenced_progress() -> None:
@@ -186,12 +171,12 @@ def _unfenced_progress() -> None:
         now = dict(connection.execute(select(t.id, t.attempt).where(t.id.in_(ids))).all())
         return write_on(self, connection, [replace(write, attempt=now.get(write.job, 0)) for write in writes])
 
-    _put(ProgressRows, "write_on", unfenced)
+    put(ProgressRows, "write_on", unfenced)
 
 
 def _fires_unguarded() -> None:
-    _put(Schedules, "_free", lambda self, connection, name, times: list(times))
-    _put(Schedules, "_take", lambda self, connection, name, stood: None)
+    put(Schedules, "_free", lambda self, connection, name, times: list(times))
+    put(Schedules, "_take", lambda self, connection, name, stood: None)
 
 
 def _green_rescuer() -> None:
@@ -202,7 +187,7 @@ def _green_rescuer() -> None:
         self._read_clock = lambda: None  # type: ignore[method-assign]
         return once(self)
 
-    _put(Rescuer, "once", at_once)
+    put(Rescuer, "once", at_once)
 
 
 MUTANTS: Mapping[str, Mutant] = {
@@ -281,8 +266,3 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
 }
 """By name; the numbers are those of the rules in `docs/internals.md`."""
-
-
-def switch_off(name: str) -> None:
-    """Break one rule in this process. Raises `KeyError`."""
-    MUTANTS[name].switch_off()
