@@ -1,4 +1,4 @@
-"""`Beside`: a server and what runs beside it, for the small example apps; both end together."""
+"""`Beside`: a server and what runs beside it, for the small shops; both end together."""
 
 from __future__ import annotations
 

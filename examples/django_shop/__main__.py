@@ -2,11 +2,11 @@
 
 import argparse
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
+
+from examples.beside import Beside
 
 ROOT = Path(__file__).parents[2]
 PEOPLE = "ada, a customer; olga, who runs the shop; sam, staff who may only see products. Each password is the name."
@@ -20,32 +20,17 @@ def main() -> int:
     parser.add_argument("--asgi", action="store_true", help="serve it by uvicorn, and not by gunicorn")
     given = parser.parse_args()
     given.data.mkdir(parents=True, exist_ok=True)
-    environ = os.environ | {
+    os.environ |= {
         "DJANGO_SHOP_FOLDER": str(given.data.absolute()),
         "DJANGO_SETTINGS_MODULE": "examples.django_shop.settings",
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
     }
     manage = [sys.executable, "-m", "examples.django_shop.manage"]
     for command in (["migrate", "--verbosity", "0"], ["fill"]):
-        subprocess.run([*manage, *command], env=environ, check=True)
-    # SIGTERM ends it as Ctrl-C does: by way of `finally`, which stops the others.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    started = [
-        subprocess.Popen(server(given.port, asgi=given.asgi), env=environ, start_new_session=True),
-        subprocess.Popen([*manage, "backburner", "worker", "--grace", "3s"], env=environ, start_new_session=True),
-    ]
+        subprocess.run([*manage, *command], check=True)
     print(f"The shop is at http://127.0.0.1:{given.port}. Sign in as {PEOPLE} Ctrl-C stops it.", flush=True)
-    try:
-        while all(process.poll() is None for process in started):
-            time.sleep(0.2)
-        return 1
-    except KeyboardInterrupt:
-        return 0
-    finally:
-        for process in started:
-            process.terminate()
-        for process in started:
-            process.wait()
+    worker = [*manage, "backburner", "worker", "--grace", "3s"]
+    return Beside(server(given.port, asgi=given.asgi), worker).run()
 
 
 def server(port: int, *, asgi: bool) -> list[str]:

@@ -36,7 +36,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 app = FastAPI(title="Kestrel Outdoor", lifespan=lifespan)
-app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+app.mount("/static", StaticFiles(directory=HERE.parent / "static"), name="static")
 templates = Jinja2Templates(HERE / "templates")
 
 

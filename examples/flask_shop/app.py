@@ -12,12 +12,15 @@ from examples.flask_shop.extensions import backburner, csrf, db, logins
 from examples.flask_shop.models import fill
 from examples.flask_shop.views import shop
 
+LOOKS = Path(__file__).parents[1] / "static"
+"""The sheet of the small shops."""
+
 
 def create_app(**config: Any) -> Flask:
     """The app. SHOP_FOLDER says where its database is."""
     folder = Path(os.environ.get("SHOP_FOLDER", "flask-shop")).absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    app = Flask("examples.flask_shop", instance_path=str(folder))
+    app = Flask("examples.flask_shop", instance_path=str(folder), static_folder=LOOKS)
     app.config.update(
         SECRET_KEY="only for trying things out",
         SQLALCHEMY_DATABASE_URI=f"sqlite:///{folder / 'shop.db'}",
