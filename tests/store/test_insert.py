@@ -43,7 +43,8 @@ def full(scene: Scene) -> NewJob:
 def expected(job: NewJob) -> Job:
     fields = job._asdict() | {"state": JobState.SCHEDULED, "tags": ("red", "a b"), "position": 1}
     fields["group"] = fields.pop("group_name")
-    del fields["keys"], fields["parents"], fields["parents_left"], fields["mac"]
+    for beside in ("keys", "parents", "parents_left", "files", "cookies", "mac"):
+        del fields[beside]
     return Job(**fields)
 
 
