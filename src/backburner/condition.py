@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 
 class Field(StrEnum):
@@ -58,3 +58,10 @@ class Condition:
     field: Field
     values: tuple[Value, ...]
     negated: bool = False
+
+
+class Order(NamedTuple):
+    """By a column of jobs: lowest or earliest first, or the other way round."""
+
+    column: str
+    descending: bool = False

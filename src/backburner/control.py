@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from backburner.checks import Check, Checks
 from backburner.codec import CODEC, decode_result
+from backburner.condition import Order
 from backburner.database import Database
 from backburner.destination import Destinations, in_meta, of_meta
 from backburner.errors import InvalidOption, JobFailed, NotFinished, WrongState
@@ -100,6 +101,14 @@ class Control:
     def search(self, which: JobFilter, limit: int) -> JobPage:
         """A page of jobs as `glance` reads them, at a bounded price however many jobs there are."""
         found = self._database.store.search.page(which, limit)
+        jobs = self.glance(found.ids)
+        return JobPage(tuple(jobs[one] for one in found.ids if one in jobs), found.next, found.complete)
+
+    def search_in_order(self, which: JobFilter, order: Order, limit: int, skip: int = 0) -> JobPage | None:
+        """The same by a column of jobs; None where too many match for any order but the newest first."""
+        found = self._database.store.search.in_order(which, order, limit, skip)
+        if found is None:
+            return None
         jobs = self.glance(found.ids)
         return JobPage(tuple(jobs[one] for one in found.ids if one in jobs), found.next, found.complete)
 

@@ -16,7 +16,7 @@ ROWS = (
     "fra_01",
 )
 
-MISSING = {"see_12", "see_13", "see_14", "see_15"}
+MISSING: set[str] = set()
 """Rows without a test so far. One that gets its test has to be taken off here."""
 
 EVERYWHERE = {

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, Subquery, func, select
 
-from backburner.condition import Condition, Exact, Field
+from backburner.condition import Condition, Exact, Field, Order
 from backburner.job import JobFilter
 from backburner.states import FINAL, JobState
 from backburner.store.asked import COLUMNS, asked, of_failures
@@ -109,6 +109,25 @@ class Search:
         if len(ids) > limit:
             return Found(tuple(ids[:limit]), ids[limit - 1], complete=True)
         return Found(tuple(ids), known, complete=known is None)
+
+    def in_order(self, which: JobFilter, order: Order, limit: int, skip: int = 0, among: int = AMONG) -> Found | None:
+        """A page of ids in another order; None where more jobs match than are looked at. `next` is how many to skip."""
+        which = self._store.failures.resolved(replace(which, before=None))
+        found: dict[str, Any] = {}
+        for rows in self._candidates(which, among):
+            if rows.end is not None:
+                return None
+            t, value = rows.rows.c, self._t.c[order.column]
+            query = select(self._t.c.id, value).join_from(rows.rows, self._t, t.id == self._t.c.id)
+            found |= {
+                row[0]: row[1] for row in self._store.read(partial(_all, query.where(*self._asked(t, rows.which))))
+            }
+        # Those without a value are the last ones either way.
+        with_value = [job for job, value in found.items() if value is not None]
+        ids = sorted(with_value, key=lambda job: (found[job], job), reverse=order.descending)
+        ids += sorted(found.keys() - {*with_value}, reverse=True)
+        more = str(skip + limit) if len(ids) > skip + limit else None
+        return Found(tuple(ids[skip : skip + limit]), more, complete=True)
 
     def tally(self, which: JobFilter, limit: int, among: int = AMONG) -> Tally:
         """How many match by state, counted no further than `limit` each."""

@@ -7,29 +7,37 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its name in addresses, and its title. `wide` ones are left out where there is little room."""
+    """One column: its name in addresses, and its title. `wide` ones are left out where there is little room.
+
+    `by` is the column of jobs that puts the list in its order; None where none does.
+    """
 
     name: str
     title: str
     wide: bool = False
+    by: str | None = None
 
 
 COLUMNS = (
-    Column("queue", "Queue"),
+    Column("queue", "Queue", by="queue"),
     Column("progress", "Progress"),
-    Column("attempt", "Attempt"),
-    Column("owner", "Owner", wide=True),
+    Column("attempt", "Attempt", by="attempt"),
+    Column("owner", "Owner", wide=True, by="owner"),
     Column("since", "In this state"),
     Column("message", "Last message"),
     Column("link", "Link", wide=True),
-    Column("priority", "Priority"),
-    Column("created", "Enqueued"),
+    Column("priority", "Priority", by="priority"),
+    Column("created", "Enqueued", by="created_at"),
+    Column("started", "Started", by="started_at"),
+    Column("finished", "Finished", by="finished_at"),
     Column("tags", "Tags"),
-    Column("identifier", "Identifier"),
+    Column("identifier", "Identifier", by="identifier"),
     Column("worker", "Worker"),
     Column("id", "Id"),
 )
 """State and job stand before them, always."""
+STATE, JOB = Column("state", "State", by="state"), Column("job", "Job", by="task")
+SORTED = {column.name: column for column in (STATE, JOB, *COLUMNS) if column.by is not None}
 USUAL = ("queue", "progress", "attempt", "owner", "since", "message", "link")
 
 

@@ -12,13 +12,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from backburner.checked import MAX_WHO
+from backburner.control import JobPage
 from backburner.ids import is_id
 from backburner.job import Job
 from backburner.progress import storable
 from backburner.states import JobState
 from backburner.view import View
 from backburner.web.access import Visitor
-from backburner.web.dashboard.columns import COLUMNS
+from backburner.web.dashboard.columns import COLUMNS, JOB, STATE
 from backburner.web.dashboard.frame import ORDER, Frame
 from backburner.web.dashboard.jobs_tools import address_of
 from backburner.web.dashboard.listing import Listing
@@ -75,7 +76,8 @@ class JobsPage:
     def _page(self, request: Request, visitor: Visitor, listing: Listing, shown: Sequence[str]) -> Response:
         control = self._site.control
         now = control.now()
-        page = control.search(seen_by(visitor, listing.filter(now)), listing.limit)
+        ordered = self._in_order(visitor, listing, now)
+        page = ordered or control.search(seen_by(visitor, listing.filter(now)), listing.limit)
         tally = control.tally(seen_by(visitor, listing.of_any_state(now)))
         counts = {state: tally.states.get(state, 0) for state in ORDER}
         return self._frame.page(
@@ -85,17 +87,29 @@ class JobsPage:
             status=422 if listing.wrong else 200,
             title="Jobs",
             listing=listing,
-            rows=self._rows(visitor, page.jobs, shown, now),
+            rows=self._rows(visitor, page.jobs, shown, now)
+            if ordered is None
+            else [row_of(job, now) for job in ordered.jobs],
+            ordered=ordered is not None,
             page=page,
             now=now,
             counts=counts,
             counted=tally.complete,
             matching=sum(counts[state] for state in listing.states or ORDER),
             able=_able(listing, counts),
-            older=listing.at(before=page.next) if page.next else None,
+            older=_following(listing, page, ordered=ordered is not None),
             columns=COLUMNS,
+            job_column=JOB,
+            state_column=STATE,
             views=self._views(visitor),
         )
+
+    def _in_order(self, visitor: Visitor, listing: Listing, now: datetime) -> JobPage | None:
+        """The page in the order that is asked for; None without one, and where too many jobs match for it."""
+        if listing.order is None:
+            return None
+        which = seen_by(visitor, listing.of_all(now))
+        return self._site.control.search_in_order(which, listing.order, listing.limit, listing.skip)
 
     def _views(self, visitor: Visitor) -> Sequence[SavedView]:
         """One's own views and shared ones."""
@@ -110,6 +124,13 @@ class JobsPage:
         kept = self._site.control.glance(left) if left else {}
         found |= {job_id: job for job_id, job in kept.items() if visitor.allows(Permission.JOBS_VIEW, job)}
         return [row_of(found[job_id], now) for job_id in sorted(found, reverse=True)]
+
+
+def _following(listing: Listing, page: JobPage, *, ordered: bool) -> str | None:
+    """The address of the next page."""
+    if page.next is None:
+        return None
+    return listing.at(skip=page.next) if ordered else listing.at(before=page.next)
 
 
 def _able(listing: Listing, counts: Mapping[JobState, int]) -> dict[str, int]:
