@@ -46,7 +46,7 @@ def ready(page: Page) -> None:
 
 
 def rows(page: Page) -> list[str]:
-    return page.locator(".grid .c-job a").all_inner_texts()
+    return page.locator(".grid td.c-job a").all_inner_texts()
 
 
 def test_the_list(jobs: Backburner, shop: Shop, worker: Worker, host: Host, watched: Watched) -> None:
