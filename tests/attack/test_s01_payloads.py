@@ -93,9 +93,11 @@ def test_s01_a_worker_runs_nothing_that_stands_in_arguments(
     nothing_ran(marker)
 
 
+@pytest.mark.parametrize("rounds", [3, pytest.param(len(HOSTILE), marks=pytest.mark.long)])
 def test_s01_whoever_reads_a_job_reads_texts(
-    jobs: Backburner, shop: Shop, marker: Path, monkeypatch: pytest.MonkeyPatch
+    jobs: Backburner, shop: Shop, marker: Path, monkeypatch: pytest.MonkeyPatch, rounds: int
 ) -> None:
+    """In each round another text in each column: after as many as there are texts, all have been in all."""
     job = shop.add.options(owner="lena", visibility="users").enqueue(1, 2)
     with Worker(jobs):
         assert job.wait(30)
@@ -112,13 +114,15 @@ def test_s01_whoever_reads_a_job_reads_texts(
         "the holding page": lambda: lena.get(f"/jobs/{job.id}/wait").status_code,
         "the command line": lambda: CliRunner().invoke(main, ["jobs", "show", job.id]).exit_code,
     }
-    found: dict[tuple[str, str], int] = {}
-    for name, text in hostile(marker).items():
-        change(jobs, job.id, **dict.fromkeys(READ, text[:500]))
+    found: dict[tuple[int, str], int] = {}
+    texts = list(hostile(marker).values())
+    for number in range(rounds):
+        put = {column: texts[(place + 3 * number) % len(texts)][:500] for place, column in enumerate(READ)}
+        change(jobs, job.id, **put)
         for reader, read in readers.items():
             status = read()
             if status >= 500 or status == 1:
-                found[name, reader] = status
+                found[number, reader] = status
         with suppress(BackburnerError):
             job.refresh().result()
     nothing_ran(marker)

@@ -85,7 +85,8 @@ def test_s10_reading_changes_nothing(app: App, estate: Estate) -> None:
     for route in reads:
         answer = app.ask("GET", estate.address(route), OPERATOR, {"sec-fetch-site": "cross-site"}, None)
         assert answer.status < 500, (route.path, answer.text[:200])
-    for route in WRITES:
+    # Which methods a path has is no matter of the app around it.
+    for route in WRITES if app.root == "" else ():
         if (route.path.partition("?")[0]) not in {read.path for read in reads}:
             answer = app.ask("GET", estate.address(route), OPERATOR, OURS, None)
             assert answer.status in (404, 405), (route.path, answer.status)
@@ -98,16 +99,17 @@ def test_s10_reading_changes_nothing(app: App, estate: Estate) -> None:
 def test_s08_the_walk_reaches_what_there_is(app: App, estate: Estate) -> None:
     """That strangers see nothing is worth something only if those who may do see it, and change something."""
     blind, idle = set(), set()
+    writes = WRITES if app.root == "" else [route for route in WRITES if route.path == "/jobs/{job_id}/cancel"]
     for route in CONTRACT:
         if route.method == "GET":
             answer = app.ask("GET", estate.address(route), OPERATOR, OURS, None)
             if CANARY not in answer.text:
                 blind.add(route.path)
-    for route in WRITES:
+    for route in writes:
         job = estate.another()
         before = estate.rows()
         answer = app.ask(route.method, estate.address(route, job), OPERATOR, OURS, form_of(estate, route))
         if estate.rows() == before:
             idle.add(f"{answer.status} {route.path}")
     assert blind == BLIND
-    assert idle == IDLE
+    assert idle == (IDLE if app.root == "" else set())

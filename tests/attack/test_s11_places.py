@@ -56,14 +56,14 @@ def test_s11_no_form_leads_elsewhere(app: App, estate: Estate) -> None:
 
 def test_s11_what_somebody_wrote_into_a_row_leads_nowhere_else(shop: Shop) -> None:
     """The holding page goes on to a path that is stored with the job: checked again when it is read."""
-    jobs, job = shop.jobs, shop.add.options(owner="lena").enqueue(1, 2)
+    jobs, lena, job = shop.jobs, as_user(shop, "lena"), shop.add.options(owner="lena").enqueue(1, 2)
     jobs.control.lead(job.id, Destinations("/thanks", None))
     stored = jobs.store.edits.meta_of(job.id)
     assert stored is not None
     for place in ELSEWHERE:
         meta = stored.replace('"/thanks"', '"' + place.replace("\\", "\\\\").replace("\r\n", "\\r\\n") + '"')
         change(jobs, job.id, state="succeeded", meta=meta.replace("\t", "\\t"))
-        answer = as_user(shop, "lena").get(f"/jobs/{job.id}/wait")
+        answer = lena.get(f"/jobs/{job.id}/wait")
         assert answer.status_code == 200, (place, answer.headers.get("location"))
         assert "evil.example" not in answer.text
 
