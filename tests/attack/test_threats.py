@@ -1,6 +1,8 @@
 """Each threat of the threat model has a test, here or elsewhere, and a mutant that such a test catches."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,28 @@ def test_what_holds_against_it_can_be_taken_away(threat: str) -> None:
     for mutant in of_it:
         for path in mutant.tests:
             assert (ROOT / path.partition("::")[0]).is_file(), path
+
+
+SWITCH_EACH_OFF = """
+import os, sys
+from tests.mutants.every import EVERY, switch_off
+for name in EVERY:
+    if (child := os.fork()) == 0:
+        try:
+            switch_off(name)
+        except BaseException as error:
+            print(f"{name}: {error}", flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+"""
+
+
+def test_each_mutant_still_has_something_to_take_the_place_of() -> None:
+    """What it is put over may have got another name since: then it would change nothing, or say nothing."""
+    tried = subprocess.run(
+        [sys.executable, "-c", SWITCH_EACH_OFF], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (tried.stdout, tried.returncode) == ("", 0), tried.stderr
 
 
 def test_tests_and_page_name_threats_that_exist() -> None:

@@ -16,6 +16,7 @@ from backburner.store.dialects.base import Dialect
 from backburner.store.dialects.mysql import MySQL
 from backburner.store.dialects.postgresql import PostgreSQL
 from backburner.store.dialects.sqlite import SQLite
+from backburner.store.group_rows import GroupRows
 from backburner.store.progress import ProgressRows
 from backburner.store.schedules import Schedules
 from backburner.store.workers import Workers
@@ -97,7 +98,7 @@ def _unlocked_group() -> None:
         t = self._store.schema.groups.c
         return list(connection.execute(select(t.name).where(t.name.in_(names)).order_by(t.name)).scalars())
 
-    put(groups.Groups, "_lock", unlocked)
+    put(GroupRows, "lock", unlocked)
 
 
 def _claims_without_locks() -> None:
