@@ -97,7 +97,7 @@ _SETTINGS = {
     "host": "EMAIL_HOST",
     "port": "EMAIL_PORT",
     "username": "EMAIL_HOST_USER",
-    "password": "EMAIL_HOST_PASSWORD",  # nosec B105 (the name of a setting)
+    "password": "EMAIL_HOST_PASSWORD",
     "use_tls": "EMAIL_USE_TLS",
     "use_ssl": "EMAIL_USE_SSL",
 }
