@@ -215,7 +215,7 @@ MUTANTS: Mapping[str, Mutant] = {
     "lease not asked before a start": Mutant(
         "without proof of lease nothing begins (2, 7)",
         _lease_not_asked,
-        ["tests/worker/test_outage.py", "tests/worker/test_stopped.py"],
+        ["tests/worker/test_claimer.py::test_nothing_begins_without_proof_of_lease"],
     ),
     "the dead revive": Mutant(
         "a beat revives only what nobody has marked dead (2)",

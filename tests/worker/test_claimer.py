@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from backburner import Backburner
+from backburner.clock import boot_seconds
 from backburner.seams import SeamName, Seams
 from backburner.states import JobState
 from backburner.worker import Worker, WorkerOptions
+from backburner.worker.process import WorkerProcess
 from tests.waiting import wait_until
 
 
@@ -124,3 +126,28 @@ def test_the_place_of_a_group_is_not_given_away_before_its_next_one_is_known(job
         seams.go_on.set()
         wait_until(lambda: not jobs.find(done=False), "all jobs end")
     assert began == [1, 2, 3]
+
+
+def test_nothing_begins_without_proof_of_lease(jobs: Backburner, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, began, may_claim = [0], list[float](), WorkerProcess._may_claim
+
+    def counted(process: WorkerProcess) -> bool:
+        asked[0] += 1
+        return may_claim(process)
+
+    monkeypatch.setattr(WorkerProcess, "_may_claim", counted)
+
+    @jobs.task(name="work")
+    def work() -> None:
+        began.append(page.lease_until)
+
+    with Worker(jobs, WorkerOptions(poll=0.02, beat=9.0)) as worker:
+        page = worker._page
+        page.lease_until = 0.0
+        assert worker._process is not None
+        assert not worker._process.may_start()
+        job, before = work.enqueue(), asked[0]
+        wait_until(lambda: asked[0] >= before + 50, "it has thought of a claim again and again")
+        page.lease_until = boot_seconds() + 30.0
+        assert job.wait(30)
+    assert min(began) > 0.0
