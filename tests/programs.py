@@ -68,12 +68,19 @@ def find_redis() -> Path | None:
     return Path(found) if found else None
 
 
+def find_mariadb_client() -> Path | None:
+    """Return the program that says how to build against MariaDB's client library, or None: for `--long` alone."""
+    found = shutil.which("mariadb_config") or shutil.which("mysql_config")
+    return Path(found) if found else None
+
+
 NEEDED: Mapping[str, Callable[[], Path | None]] = {
     "postgresql": find_postgresql,
     "mariadb-server-core": find_mariadb,
     "chromium": find_chromium,
     "rabbitmq-server": find_rabbitmq,
     "redis-server": find_redis,
+    "libmariadb-dev": find_mariadb_client,
 }
 
 

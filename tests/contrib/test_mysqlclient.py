@@ -1,7 +1,6 @@
 """MariaDB by mysqlclient, `mysql+mysqldb://` and what Django uses by itself: the tests that a driver can fail."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import IN_CI
+from tests.programs import find_mariadb_client
 
 ROOT = Path(__file__).parents[2]
 TESTS = [
@@ -22,7 +22,7 @@ TESTS = [
 @pytest.fixture(scope="module")
 def mysqlclient(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the driver, built here: there are no wheels of it."""
-    if shutil.which("mariadb_config") is None and shutil.which("mysql_config") is None:
+    if find_mariadb_client() is None:
         assert not IN_CI, "with CI=true nothing may be left out"
         pytest.skip("mysqlclient cannot be built. Type: sudo apt-get install libmariadb-dev.")
     folder = tmp_path_factory.mktemp("mysqlclient")
