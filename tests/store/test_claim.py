@@ -275,3 +275,14 @@ def test_of_capped_ones_that_were_lost_only_so_many_are_taken(scene: Scene) -> N
 
     assert claim(0) == plain
     assert claim(3) == suspects[:3]
+
+
+def test_the_look_behind_a_task_without_room_takes_no_more_that_were_lost(scene: Scene) -> None:
+    worker = scene.worker()
+    (running,) = scene.insert(1, task="full")
+    assert lone_claim(scene, worker, 1, 0) == [running]
+    suspects, _ = lost(scene, 4, task="capped"), scene.insert(1, task="full")
+    order = scene.order(worker, 9)._replace(lone=2)
+    room = {"full": 1, "capped": 100}
+    taken = scene.store.limits.claim(order, list(room), lambda name: Cap((name,), room[name]))
+    assert ids_of(taken) == suspects[:2]

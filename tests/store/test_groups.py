@@ -543,6 +543,24 @@ def test_heads_that_were_lost_are_taken_a_few_at_a_time_and_hide_nothing(scene: 
     assert ids_of(lines(scene).claim(scene.order(worker, 1)._replace(lone=2)).taken) == suspects[2:3]
 
 
+def test_no_more_heads_that_were_lost_are_taken_however_far_a_look_goes(scene: Scene) -> None:
+    worker, jobs = scene.worker(), scene.store.schema.jobs
+    suspects = [scene.one(group_name=f"lost {number:02}") for number in range(ARRIVALS + 10)]
+    scene.store.run(lambda c: c.execute(jobs.update().values(losses=1)))
+    look = lines(scene).claim(scene.order(worker, 100)._replace(lone=2))
+    assert ids_of(look.taken) == suspects[:2]
+
+
+def test_heads_and_capped_ones_that_were_lost_are_counted_together(scene: Scene) -> None:
+    worker, jobs = scene.worker(), scene.store.schema.jobs
+    heads = [scene.one(group_name=f"lost {number}") for number in range(2)]
+    plain = scene.insert(3)
+    scene.store.run(lambda c: c.execute(jobs.update().values(losses=1)))
+    scene.store.queues.limit("default", 50)
+    look = lines(scene).claim(scene.order(worker, 10)._replace(lone=3))
+    assert ids_of(look.taken) == [*heads, plain[0]]
+
+
 def test_one_that_was_lost_is_not_taken_over_with_the_end_before_it(scene: Scene) -> None:
     worker, jobs = scene.worker(), scene.store.schema.jobs
     first, second = scene.insert(2, group_name="g")

@@ -124,7 +124,7 @@ class Limits:
         self.make([f"queue:{order.queue}", *(f"task:{name}" for name in tasks or ())])
         taken: list[ClaimedJob] = []
         while order.free > len(taken) and self.best_priority(order, tasks) is not None:
-            some, full = self._step(order._replace(free=order.free - len(taken)), tasks, caps)
+            some, full = self._step(order.left(taken), tasks, caps)
             taken += some
             if full.issubset(order.refused):
                 break

@@ -90,8 +90,8 @@ class Lines:
         self._looked[order.queue] = boot_seconds()
         taken, moved, seen = self._heads(order)
         if self._wants_capped(order.queue) and order.free > len(taken):
-            less = order._replace(free=order.free - len(taken))
-            taken = taken + self._store.limits.claim(less, self._only(order.queue), self._registry.cap_of)
+            capped = self._store.limits.claim(order.left(taken), self._only(order.queue), self._registry.cap_of)
+            taken = taken + capped
         if taken or moved:
             self._busy.add(order.queue)
         else:
@@ -109,7 +109,7 @@ class Lines:
         seen = bool(names)
         while names and order.free > len(taken):
             self._seams.reach("before park")
-            step = groups.claim(order._replace(free=order.free - len(taken)), names, self._registry.cap_of)
+            step = groups.claim(order.left(taken), names, self._registry.cap_of)
             self._seams.reach("after park")
             taken += step.taken
             moved = moved or step.parked > 0

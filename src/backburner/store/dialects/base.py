@@ -7,7 +7,7 @@ fast as through SQLAlchemy on SQLite. All else is SQLAlchemy Core and the same f
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from enum import Enum, auto
@@ -65,6 +65,13 @@ class ClaimOrder(NamedTuple):
     refused: Sequence[str] = ()
     yielding: bool = False
     lone: int = 2**15 - 1
+
+    def left(self, taken: Iterable[ClaimedJob]) -> ClaimOrder:
+        """The same for what may still be taken beside these."""
+        free, lone = self.free, self.lone
+        for job in taken:
+            free, lone = free - 1, lone - (job.crashes > 0 or job.losses > 0)
+        return self._replace(free=max(0, free), lone=max(0, lone))
 
 
 class HandOver(NamedTuple):
