@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from backburner import Backburner, JobState
-from backburner.errors import InvalidOption, SettingsError, TooLarge
+from backburner.errors import InvalidOption, SettingsError, StoreUnavailable, TooLarge
 from backburner.job import Job
 from backburner.route_jobs import Identity, RouteJobs
 from backburner.testing import JobsTesting
@@ -241,6 +241,24 @@ def test_files_come_with_a_job_that_is_stored_later(jobs: Backburner, testing: J
         assert jobs.store.attachments.of_job(job.id) == []
     testing.drain(raises=True)
     assert job.refresh().state is JobState.SUCCEEDED
+
+
+@pytest.mark.parametrize("kind", ["wsgi"], indirect=True)
+def test_one_that_may_have_been_stored_keeps_its_files(
+    jobs: Backburner, testing: JobsTesting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here the database goes away behind the commit: who asked is told that it is away, and the job is there."""
+
+    def away(*_: object) -> None:
+        raise StoreUnavailable("the server ends")
+
+    parent = jobs.route("GET", "/build")
+    monkeypatch.setattr(jobs.store.dependencies, "join", away)
+    with pytest.raises(StoreUnavailable):
+        jobs.route("POST", "/build", files={"f": io.BytesIO(b"data")}, after=[parent])
+    monkeypatch.undo()
+    testing.drain()
+    assert [job.state for job in jobs.find()] == [JobState.SUCCEEDED, JobState.SUCCEEDED]
 
 
 @pytest.mark.parametrize("kind", ["wsgi"], indirect=True)

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from backburner.attachment import Attachment
 from backburner.context import JobContext, current_job
-from backburner.errors import InvalidOption, SettingsError
+from backburner.errors import InvalidOption, SettingsError, StoreUnavailable
 from backburner.grant import HEADER, Grant, GrantKeys, Request
 from backburner.hooks import Hook, JobProcess
 from backburner.job import Job, SealedCookies
@@ -159,12 +159,12 @@ class RouteJobs:
         """Store a request with what has places of its own; when the job is not stored, neither is that.
 
         In a transaction of the caller's, and in a bulk, the bytes of files are there before the job is: those of
-        a job that is rolled back stay behind, with nothing that leads to them.
+        a job that is rolled back stay behind, with nothing that leads to them. So do those of a job of which the
+        database did not say whether it was stored: if it was, it needs them.
         """
         jobs, job_id = self._jobs, self._jobs._enqueuer.new_id()
         kept: list[Attachment] = []
         sealed = None
-        stored: Job | None = None
         try:
             for one in files:
                 file = jobs.files.keep(job_id, one.name, one.file, one.media_type, jobs.store.clock.now())
@@ -176,11 +176,18 @@ class RouteJobs:
             stored = jobs._enqueuer.enqueue_with(
                 job_id, self._named(task, request, given), (request,), kept, sealed
             )  # fmt: skip
-            return stored
-        finally:
-            if stored is None or stored.id != job_id:
-                for file in kept:
-                    jobs.files.delete(file.place)
+        except StoreUnavailable:
+            raise
+        except Exception:
+            self._discard(kept)
+            raise
+        if stored.id != job_id:
+            self._discard(kept)
+        return stored
+
+    def _discard(self, kept: Iterable[Attachment]) -> None:
+        for file in kept:
+            self._jobs.files.delete(file.place)
 
     def _named(self, task: Task[..., Any], request: StoredRequest, given: Mapping[str, Any]) -> Task[..., Any]:
         """The task, with what makes equal requests equal: not their ids of files, nor their borders."""
