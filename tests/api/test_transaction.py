@@ -219,6 +219,28 @@ def test_a_request_comes_and_goes_with_its_files_and_cookies(
         assert stored.read() == b"rows"
 
 
+def test_a_connection_that_commits_by_itself_has_all_of_a_job_or_nothing(
+    jobs: Backburner, work: Task[[int], None], database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs.configure(secret="a secret of this test alone")
+    RouteJobs(jobs, marked=["POST /build"], cookies=["session"])
+    engine = create_engine(database_url, isolation_level="AUTOCOMMIT")
+
+    def broken(*_: object) -> None:
+        raise OSError("the network is gone")
+
+    with engine.connect() as connection:
+        monkeypatch.setattr(jobs.store.grants, "write", broken)
+        with pytest.raises(OSError, match="network"):
+            jobs.route("POST", "/build", with_cookies={"session": "s-1"}, connection=connection)
+        assert jobs.find() == []
+        monkeypatch.undo()
+        job = jobs.route("POST", "/build", with_cookies={"session": "s-1"}, connection=connection)
+    engine.dispose()
+    assert [found.id for found in jobs.find()] == [job.id]
+    assert jobs.store.grants.cookies(job.id) is not None
+
+
 @pytest.mark.parametrize("open_it", ALL)
 def test_another_database_is_refused(
     jobs: Backburner,

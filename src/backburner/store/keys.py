@@ -98,14 +98,15 @@ class Keys:
         It waits `wait` seconds for others who want the same keys, `WAIT` unless said.
         """
         dialect = self._store.dialect
-        if not any(job.keys for job in jobs):
+        if not any(job.keys or job.more for job in jobs):
             insert_all(jobs)
             return Stored(jobs)
-        with (
-            savepoint(channel, single_writer=dialect.single_writer, probed=dialect.name == "mysql"),
-            self._patiently(channel, _names(jobs), ours=False, wait=wait),
-        ):
-            return self._write(channel, jobs, insert_all, frozenset(), ours=False)
+        with savepoint(channel, single_writer=dialect.single_writer, probed=dialect.name == "mysql"):
+            if not any(job.keys for job in jobs):
+                insert_all(jobs)
+                return Stored(jobs)
+            with self._patiently(channel, _names(jobs), ours=False, wait=wait):
+                return self._write(channel, jobs, insert_all, frozenset(), ours=False)
 
     def retake(self, connection: Connection, job_id: str) -> None:
         """Give a job that is to run again its key again. Raises `DuplicateJob` and `KeyBusy`."""
