@@ -96,8 +96,8 @@ class Steering:
         self._database.bell.ring(queues)
 
     def _each(self, ids: Sequence[str], act: Callable[[str], None]) -> Acted:
-        done = duplicate = 0
-        ahead = list(reversed(ids))
+        store, done, duplicate = self._database.store, 0, 0
+        ahead, held, again = list(reversed(ids)), list[str](), True
         while ahead:
             job_id = ahead.pop()
             # Others move jobs meanwhile: what no longer fits is left alone.
@@ -107,12 +107,16 @@ class Steering:
             except DuplicateJob:
                 duplicate += 1
             except JobBusy:
-                store = self._database.store
                 if store.dialect.single_writer:
                     # It has the whole file.
                     raise
                 # A transaction of an app has it, and may have others: they are not waited for one by one.
-                ahead = store.jobs.free(ahead)
+                free = store.jobs.free(ahead)
+                held += set(ahead).difference(free)
+                ahead = free
             except (WrongState, LookupError):
-                continue
+                pass
+            if not ahead and held and again:
+                # Some were in hand for a moment only, as what runs is while it reports.
+                ahead, again = store.jobs.free(held), False
         return Acted(done, duplicate, len(ids) - done - duplicate)

@@ -1,10 +1,10 @@
 """Jobs that a transaction of the caller's holds: what is done to them waits for its end, but not for ever."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, create_engine, select
 
 from backburner import Backburner, Job, JobState, Task
 from backburner.errors import JobBusy
@@ -69,3 +69,26 @@ def test_of_many_those_that_are_held_are_left(jobs: Backburner, work: Task[[int]
         assert jobs.delete(task=work.name) == 3
     assert [job.id for job in jobs.find(task=work.name)] == [mine[1].id]
     assert mine[1].refresh().state is JobState.QUEUED
+
+
+@pytest.mark.parametrize("database_url", ["postgresql", "mariadb"], indirect=True)
+def test_what_was_in_hand_for_a_moment_is_not_left(
+    jobs: Backburner, work: Task[[int], None], database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a running job is while it reports: here until a first look has left it out."""
+    mine = [work.options(unique="live").enqueue(number) for number in range(3)]
+    store, asked = jobs.store, list[int]()
+    free, t = store.jobs.free, store.schema.jobs.c
+    with holding(database_url, work, 2), store.engine.connect() as moment:
+        moment.execute(select(t.id).where(t.id == mine[0].id).with_for_update(read=True))
+
+        def look(ids: Sequence[str]) -> list[str]:
+            found = free(ids)
+            asked.append(len(found))
+            moment.rollback()
+            return found
+
+        monkeypatch.setattr(store.jobs, "free", look)
+        assert jobs.cancel(task=work.name) == 2
+    assert asked[0] == 1
+    assert [job.refresh().state for job in mine] == [JobState.CANCELLED, JobState.CANCELLED, JobState.QUEUED]
