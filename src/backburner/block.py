@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import Protocol
 
+from backburner.errors import InvalidOption
 from backburner.job import NewJob
 
 STATEMENT_ROWS = 1_000
@@ -30,16 +31,22 @@ class Block:
         self.destination, self.named, self._connection = destination, named, connection
         self.over = False
         self._outside: Block | None = None
+        self._token: Token[Block | None] | None = None
 
     def enter(self, current: ContextVar[Block | None]) -> None:
-        """Begin, inside the block that is current."""
+        """Begin, inside the block that is current. Raises `InvalidOption` where it has begun already."""
+        if self._token is not None:
+            # It would be around itself.
+            raise InvalidOption("block", self.destination, "is entered already", "Make one for each `with`")
         self._outside, self.over = around(current), False
         self._token = current.set(self)
 
     def leave(self, current: ContextVar[Block | None]) -> None:
         """End, for whoever has a copy of the context too."""
+        token, self._token = self._token, None
         self.over = True
-        current.reset(self._token)
+        if token is not None:
+            current.reset(token)
 
     def holds(self, connection: object | None) -> bool:
         """Whether it holds for what is enqueued while this transaction is open, None where there is none."""

@@ -142,6 +142,15 @@ def test_a_context_of_a_block_that_is_over_goes_with_the_one_around(jobs: Backbu
     assert numbers(jobs) == [2]
 
 
+def test_a_block_is_entered_once_at_a_time(jobs: Backburner, work: Task[[int], None]) -> None:
+    block = jobs.bulk()
+    with block, pytest.raises(InvalidOption, match="entered already"), block:
+        work.enqueue(1)
+    with block:
+        work.enqueue(2)
+    assert numbers(jobs) == [2]
+
+
 @pytest.mark.parametrize("size", [0, -1, True, "7", 10**9])
 def test_a_wrong_size_is_refused(jobs: Backburner, size: int) -> None:
     with pytest.raises(InvalidOption, match="size"):
