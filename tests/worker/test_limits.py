@@ -254,6 +254,25 @@ def test_an_isolated_process_that_never_comes_up_is_a_loss(on_sqlite: World, mon
     assert len(world.history.of(job.id)) == 1
 
 
+def test_an_isolated_attempt_that_was_taken_over_counts_for_nothing(on_sqlite: World) -> None:
+    """It finds that by itself, and has nothing to say: as one does that has ended in a transaction of its own."""
+    world, slow, store = on_sqlite, on_sqlite.folder / SLOW, on_sqlite.jobs.store
+    t = store.schema.jobs
+    store.run(lambda c: c.exec_driver_sql("CREATE TABLE imported (number INTEGER)"))
+    slow.touch()
+    with Worker(world.jobs, WorkerOptions(concurrency=2, poll=0.05)):
+        job = world.enqueue("import_rows", 1, 1, isolate=True)
+        wait_until(lambda: world.job(job).state is JobState.RUNNING, "its process is started")
+        store.run(lambda c: c.execute(t.update().where(t.c.id == job.id).values(attempt=t.c.attempt + 1)))
+        slow.unlink()
+        wait_until(lambda: bool(world.history.of(job.id, "end")), "its body is over")
+        # Behind it, in the same process.
+        other = world.enqueue("import_rows", 1, 1, isolate=True)
+        world.ends(other)
+    assert store.rollups.by_task(0)["import_rows"].succeeded == 1
+    assert store.read(lambda c: c.exec_driver_sql("SELECT count(*) FROM imported").scalar()) == 2
+
+
 def test_an_isolated_process_that_cannot_load_the_app_is_no_crash_of_its_job(
     on_sqlite: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ import msgspec
 
 from backburner.blame import Death, Limits, Orphan, judge
 from backburner.clock import Clock, boot_seconds
+from backburner.errors import LeaseLost
 from backburner.outcome import Settlement
 from backburner.secrets import launch_secrets
 from backburner.worker.app import IMPORT_SECONDS
@@ -24,7 +25,8 @@ SILENT = b","
 """A line the process sends while its job gives none."""
 _LOOK_SECONDS = 0.1
 
-_settlement = msgspec.json.Decoder(Settlement | None)
+_verdict = msgspec.json.Decoder(Settlement | bool)
+"""How it ended; or, where there is nothing to write, whether it ended with a transaction of its own."""
 
 
 class Isolation:
@@ -66,10 +68,11 @@ class Isolation:
                     process.wait()
         if verdict is not None:
             with suppress(msgspec.MsgspecError):
-                settlement: Settlement | None = _settlement.decode(verdict)
-                # It ended with a transaction of its own, or it lost its lease.
-                running.context._finished = settlement is None
-                return settlement
+                ended: Settlement | bool = _verdict.decode(verdict)
+                if not isinstance(ended, bool):
+                    return ended
+                running.context._finished = ended
+                return None if ended else LeaseLost(running.job.id, running.job.attempt)
         why = running.context._stop
         if why is not None:
             return why
