@@ -65,9 +65,10 @@ class Endings:
             raise InvalidOption("by", unknown[0] if unknown else names, "tells nobody", f"Those who tell are {known}")
         title = job.title or readable(job.task)
         for name in names:
+            # A call that runs has read which end it tells: what is asked for meanwhile comes after it.
             task = self._tasks[name].options(
-                after=[job], after_failed="run", unique="live", identifier=job.id, queue=job.queue,
-                priority=job.priority, title=f"Tell that {title} is done"[:200],
+                after=[job], after_failed="run", unique="live", on_conflict="debounce", identifier=job.id,
+                queue=job.queue, priority=job.priority, title=f"Tell that {title} is done"[:200],
             )  # fmt: skip
             # Nobody's: it stands in no list of a user's own jobs.
             call = task.new_job(self._enqueuer.new_id(), self._control.now(), (job.id,), {}, captures=False)

@@ -73,6 +73,31 @@ def test_each_end_of_a_job_that_runs_again_is_told_once(world: World, told: list
     assert [(ending.job, ending.attempt) for ending in told] == [(job.id, 1), (job.id, 2)]
 
 
+def test_an_end_that_is_asked_for_while_the_one_before_is_told_is_told_too(world: World) -> None:
+    jobs = world.jobs
+    told: list[int] = []
+    telling, go_on = threading.Event(), threading.Event()
+
+    def slow(ending: Ending) -> None:
+        telling.set()
+        assert go_on.wait(30)
+        told.append(ending.attempt)
+
+    jobs.task(name="shop.export_orders")(work)
+    jobs.endings.add(slow, "list")
+    job = jobs.registry.require("shop.export_orders").enqueue("well")
+    jobs.endings.tell(job)
+    with Worker(jobs, EMBEDDED):
+        wait_until(telling.is_set, "the first end is being told")
+        again = jobs.retry(job)
+        jobs.endings.tell(again)
+        jobs.endings.tell(again)
+        wait_until(lambda: job.refresh().done and job.refresh().attempt == 2, "it has a second end")
+        go_on.set()
+        wait_until(lambda: jobs.control.count(_open()) == 0, "nothing more is to come")
+    assert told == [1, 2]
+
+
 def _open() -> JobFilter:
     return JobFilter(states=frozenset(JobState) - FINAL)
 
