@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from backburner.database import Database
-from backburner.errors import DuplicateJob, InvalidOption, JobBusy, WrongState
+from backburner.errors import DuplicateJob, InvalidOption, JobBusy, KeyBusy, WrongState
 from backburner.job import JobFilter
 from backburner.states import FINAL, WAITING, JobState, allowed
 
@@ -106,11 +106,11 @@ class Steering:
                 done += 1
             except DuplicateJob:
                 duplicate += 1
-            except JobBusy:
+            except (JobBusy, KeyBusy):
                 if store.dialect.single_writer:
                     # It has the whole file.
                     raise
-                # A transaction of an app has it, and may have others: they are not waited for one by one.
+                # A transaction of an app has it, or its key, and may have others: they are not waited for one by one.
                 free = store.jobs.free(ahead)
                 held += set(ahead).difference(free)
                 ahead = free

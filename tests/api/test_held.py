@@ -8,7 +8,7 @@ from sqlalchemy import Connection, create_engine, select
 
 from backburner import Backburner, Job, JobState, Task
 from backburner.errors import JobBusy
-from backburner.store import patience
+from backburner.store import keys, patience
 
 
 @pytest.fixture
@@ -92,3 +92,25 @@ def test_what_was_in_hand_for_a_moment_is_not_left(
         assert jobs.cancel(task=work.name) == 2
     assert asked[0] == 1
     assert [job.refresh().state for job in mine] == [JobState.CANCELLED, JobState.CANCELLED, JobState.QUEUED]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql", "mariadb"], indirect=True)
+def test_of_many_that_are_retried_those_whose_keys_are_held_are_left(
+    jobs: Backburner, work: Task[[int], None], database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "WAIT", 0.2)
+    mine = [work.options(unique="live").enqueue(number) for number in range(4)]
+    jobs.cancel(task=work.name)
+    asked: list[str] = []
+    retake = jobs.store.keys.retake
+
+    def noted(connection: Connection, job_id: str) -> None:
+        asked.append(job_id)
+        retake(connection, job_id)
+
+    monkeypatch.setattr(jobs.store.keys, "retake", noted)
+    with holding(database_url, work, 3) as connection:
+        work.options(unique="live", connection=connection).enqueue(2)
+        assert jobs.retry(task=work.name) == 2
+    assert mine[2].id not in asked, "one wait is enough"
+    assert [job.refresh().state for job in mine] == [JobState.QUEUED] * 2 + [JobState.CANCELLED] * 2

@@ -253,8 +253,16 @@ class Jobs:
         return count, self._store.groups.advance(groups)
 
     def free(self, ids: Sequence[str]) -> list[str]:
-        """Those of these jobs that no transaction of anybody's holds at this moment, in their order."""
-        there = set(self._store.run(lambda c: self.free_on(c, ids)))
+        """Those of these jobs that no transaction of anybody's holds at this moment, nor their keys, in their order."""
+        t = self._t.c
+
+        def look(connection: Connection) -> set[str]:
+            there = self.free_on(connection, ids)
+            found = connection.execute(select(t.id, t.unique_key).where(t.id.in_(there))).all()
+            held = self._store.keys.held_on(connection, [row.unique_key for row in found if row.unique_key is not None])
+            return {row.id for row in found if row.unique_key not in held}
+
+        there = self._store.run(look)
         return [job_id for job_id in ids if job_id in there]
 
     def free_on(self, connection: Connection, ids: Sequence[str]) -> Sequence[str]:

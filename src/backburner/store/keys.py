@@ -90,6 +90,12 @@ class Keys:
 
         return self._store.read(look)
 
+    def held_on(self, connection: Connection, names: Sequence[str]) -> set[str]:
+        """Those of these keys that somebody has locked at this moment; the others are locked."""
+        wanted = select(self._k.c.name).where(self._k.c.name.in_(names)).order_by(self._k.c.name)
+        there = connection.execute(wanted).scalars().all()
+        return set(there).difference(connection.execute(wanted.with_for_update(skip_locked=True)).scalars())
+
     def insert_on(
         self, channel: Channel, jobs: Sequence[NewJob], insert_all: Insert, wait: float | None = None
     ) -> Stored:
