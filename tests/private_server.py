@@ -4,6 +4,7 @@ Nothing here ever touches a server that happens to run on the machine.
 """
 
 import atexit
+import fcntl
 import grp
 import os
 import pwd
@@ -69,20 +70,41 @@ class Account:
         raise ServerMissing("no account 'postgres' or 'nobody' to run servers as. Run the tests as a normal user")
 
 
+_OWN_PORTS: dict[int, IO[bytes]] = {}
+"""The marks of this process's ports: locked as long as it lives."""
+
+
 def free_port() -> int:
     """Return a TCP port on loopback that nobody listens on.
 
     It lies below the range that outgoing connections take theirs from, so that a stopped server finds it free
-    again.
+    again. It is this process's alone as long as that lives: other processes of a run take other ones, though it may
+    be seconds until somebody listens there.
     """
     while True:
         port = random.randrange(20_000, 32_000)
+        if port in _OWN_PORTS or not _reserved(port):
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
             return port
+
+
+def _reserved(port: int) -> bool:
+    """True when no process of ours has this port; from now on this one has."""
+    folder = Path(tempfile.gettempdir()) / f"backburner-ports-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    mark = (folder / str(port)).open("wb")
+    try:
+        fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        mark.close()
+        return False
+    _OWN_PORTS[port] = mark
+    return True
 
 
 @dataclass

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import pytest
 
 KINDS = ("sqlite", "postgresql", "mariadb")
-FOLDERS = frozenset({"worker", "cli", "testing"})
+FOLDERS = frozenset({"api", "chaos", "cli", "testing", "worker"})
 
 
 def take_turns(items: Iterable[pytest.Item]) -> None:

@@ -27,14 +27,16 @@ def test_the_drain_is_measured_beside_the_raw_loop(database: str) -> None:
     assert figures["backburner"] > 0
 
 
-@pytest.mark.parametrize("broker", [pytest.param("rabbitmq", marks=pytest.mark.long), "redis"])
+@pytest.mark.long
+@pytest.mark.parametrize("broker", ["rabbitmq", "redis"])
 def test_the_drain_is_measured_with_a_broker(broker: str) -> None:
     figures = json.loads(run("benchmarks.drain", "--small", "--database", "postgresql", "--broker", broker))
     assert (figures["broker"], figures["jobs"]) == (broker, 2_000)
     assert figures["backburner"] > 0
 
 
-@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_the_layouts_are_compared(database: str) -> None:
     table = run("benchmarks.layout", "--rows", "2000", "--jobs", "1000", "--rounds", "1", "--database", database)
     assert "| one | " in table

@@ -18,6 +18,9 @@ from tests.parity.running import done, states
 from tests.servers import RabbitServer, RedisServer
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.xdist_group("brokers")
+"""One process has them: a RabbitMQ takes seconds to start."""
+
 LONG = 60.0
 """Seconds between looks. A worker with this poll runs in time only what it was rung for."""
 

@@ -382,6 +382,10 @@ class JobMachine(RuleBasedStateMachine):
                 assert not any(self.leads_to(parent, job) for parent, _ in model.open), f"{job} waits for itself"
 
 
+MACHINES = ("sqlite", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("postgresql", "mariadb")))
+"""In the gate on SQLite, where a step costs a tenth."""
+
+
 def on_database(machine: type[M], request: pytest.FixtureRequest, folder: Path) -> type[M]:
     """The machine for the kind of database that is the fixture's parameter."""
     kind = request.getfixturevalue(f"{request.param}_kind")

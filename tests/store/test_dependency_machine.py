@@ -16,7 +16,7 @@ from backburner.job import Parent
 from backburner.outcome import WaitsFor
 from backburner.states import JobState
 from backburner.worker.meetings import Meetings
-from tests.store.job_machine import MOST, TOLD, JobMachine, Model, Wait, on_database
+from tests.store.job_machine import MACHINES, MOST, TOLD, JobMachine, Model, Wait, on_database
 from tests.store.shaking import shake
 from tests.store.test_dependencies import after
 from tests.store.test_waits import waits
@@ -152,7 +152,7 @@ class Dependencies(JobMachine):
         self.asked.clear()
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+@pytest.fixture(params=MACHINES)
 def dependencies(request: pytest.FixtureRequest, tmp_path: Path) -> type[Dependencies]:
     return on_database(Dependencies, request, tmp_path)
 

@@ -19,6 +19,7 @@ from backburner.states import FINAL, WAITING, JobState, allowed
 from backburner.store.dialects.base import ALL_PRIORITIES, HandOver
 from backburner.store.store import Store
 from tests.databases import Kind
+from tests.store.job_machine import MACHINES
 from tests.store.scene import HandClock, Scene, end
 from tests.store.shaking import shake
 from tests.store.test_dependencies import swept
@@ -355,7 +356,7 @@ def wanted(model: Model) -> tuple[Any, ...]:
     return (model.group, model.state, model.run_at, model.expires_at, model.holds, model.cancel)
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+@pytest.fixture(params=MACHINES)
 def groups(request: pytest.FixtureRequest, tmp_path: Path) -> type[Groups]:
     kind: Kind = request.getfixturevalue(f"{request.param}_kind")
     # Fewer on a server, where a step costs several times as much.

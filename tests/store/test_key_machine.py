@@ -17,7 +17,7 @@ from sqlalchemy import select
 from backburner.errors import DuplicateJob, IdempotencyMismatch
 from backburner.job import Key, NewJob
 from backburner.states import WAITING, JobState, allowed
-from tests.store.job_machine import KEEP, MOST, JobMachine, Model, Wait, on_database
+from tests.store.job_machine import KEEP, MACHINES, MOST, JobMachine, Model, Wait, on_database
 from tests.store.shaking import shake
 from tests.store.test_keys import unique
 
@@ -203,7 +203,7 @@ class Keys(JobMachine):
         assert self.loosened or len(running) <= 1
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+@pytest.fixture(params=MACHINES)
 def keys(request: pytest.FixtureRequest, tmp_path: Path) -> type[Keys]:
     return on_database(Keys, request, tmp_path)
 

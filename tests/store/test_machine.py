@@ -16,6 +16,7 @@ from backburner.states import FINAL, WAITING, JobState, allowed
 from backburner.store.store import Store
 from tests.databases import Kind
 from tests.faulty import HARMLESS, Faults, under_fire
+from tests.store.job_machine import MACHINES
 from tests.store.scene import LEASE, HandClock, Scene, end
 
 S = JobState
@@ -216,7 +217,7 @@ class Machine(RuleBasedStateMachine):
         assert {worker.id for worker in self.scene.store.workers.suspects()} == over
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+@pytest.fixture(params=MACHINES)
 def machine(request: pytest.FixtureRequest) -> type[Machine]:
     kind: Kind = request.getfixturevalue(f"{request.param}_kind")
     # Short on a server, where a step costs ten times as much.
