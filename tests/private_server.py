@@ -308,6 +308,15 @@ class PrivateServer(ABC):
             guard.communicate(b"dismissed\n", timeout=30)
 
 
+def frozen(pid: int) -> bool:
+    """True when no thread of a process runs any more: a stop reaches them one by one, when each is next to run."""
+    tasks = list(Path(f"/proc/{pid}/task").glob("*/stat"))
+    try:
+        return all(task.read_text().rpartition(")")[2].split()[0] in "Tt" for task in tasks)
+    except OSError:
+        return False
+
+
 def _tell(process: psutil.Process, order: signal.Signals) -> None:
     try:
         process.send_signal(order)

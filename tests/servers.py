@@ -15,11 +15,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psutil
 import psycopg
 import pymysql
 from psycopg import sql
 
-from tests.private_server import Account, PrivateServer, ServerFailed, ServerMissing, free_port
+from tests.private_server import Account, PrivateServer, ServerFailed, ServerMissing, free_port, frozen
 from tests.programs import find_mariadb, find_postgresql, find_rabbitmq
 from tests.waiting import NeverHappened, wait_until
 
@@ -282,6 +283,11 @@ class _BrokerServer:
     def pause(self) -> None:
         """Freeze all its processes: clients stay connected and get no answer until `resume`."""
         self._tell_all(signal.SIGSTOP)
+        if self._process is not None:
+            group = self._process.pid
+            children = psutil.Process(group).children(recursive=True)
+            family = [group, *(child.pid for child in children if os.getpgid(child.pid) == group)]
+            wait_until(lambda: all(frozen(pid) for pid in family), "all of the broker is frozen")
 
     def resume(self) -> None:
         """Let a paused server go on."""
