@@ -185,12 +185,14 @@ class Stream:
         old, job = before.job, now.job
         changes: list[tuple[str, dict[str, Any]]] = []
         if job.progress != old.progress:
-            changes.append(("progress", {"id": job.id, "progress": progress_of(job.progress)}))
             known = self._wording.links(old.progress)
             new = [link for link in self._wording.links(job.progress) if link not in known]
             changes += [("link", {"id": job.id, "link": link.body}) for link in new]
         if _standing(before) != _standing(now):
             changes.append(("state", {"id": job.id, "job": self._wording.job(now)}))
+        # Behind the state: who hears of progress finds the job running that makes it.
+        if job.progress != old.progress:
+            changes.append(("progress", {"id": job.id, "progress": progress_of(job.progress)}))
         return changes
 
     def _snapshot(self, sight: Sight) -> str:
