@@ -20,6 +20,7 @@ from backburner.web.problems import Problem, invalid
 from backburner.web.sight import Sight, Wording, final_mark, moment, progress_of
 from backburner.web.site import Site
 
+_Change = tuple[str, dict[str, Any]]
 STREAM_SECONDS = 30.0
 BEAT_SECONDS = 10.0
 LOOK_SECONDS = 1.0
@@ -181,19 +182,18 @@ class Stream:
         self._open.discard(job_id)
         return [_event("done", {"id": job_id, "job": self._wording.job(sight)}, final_mark(sight.job))]
 
-    def _changes(self, before: Sight, now: Sight) -> list[tuple[str, dict[str, Any]]]:
+    def _changes(self, before: Sight, now: Sight) -> list[_Change]:
         old, job = before.job, now.job
-        changes: list[tuple[str, dict[str, Any]]] = []
+        progress, links, state = list[_Change](), list[_Change](), list[_Change]()
         if job.progress != old.progress:
+            progress = [("progress", {"id": job.id, "progress": progress_of(job.progress)})]
             known = self._wording.links(old.progress)
             new = [link for link in self._wording.links(job.progress) if link not in known]
-            changes += [("link", {"id": job.id, "link": link.body}) for link in new]
+            links = [("link", {"id": job.id, "link": link.body}) for link in new]
         if _standing(before) != _standing(now):
-            changes.append(("state", {"id": job.id, "job": self._wording.job(now)}))
-        # Behind the state: who hears of progress finds the job running that makes it.
-        if job.progress != old.progress:
-            changes.append(("progress", {"id": job.id, "progress": progress_of(job.progress)}))
-        return changes
+            state = [("state", {"id": job.id, "job": self._wording.job(now)})]
+        # Whoever hears of progress finds a job that is running: it comes behind the start, and before the end.
+        return [*progress, *links, *state] if job.done else [*links, *state, *progress]
 
     def _snapshot(self, sight: Sight) -> str:
         body = {
