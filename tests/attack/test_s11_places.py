@@ -1,17 +1,15 @@
 """S11: wherever a page sends a browser, it stays on this site; whatever a file is called, it comes from its folder."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from sqlalchemy import update
 from starlette.testclient import TestClient
 
 from backburner.destination import Destinations
 from backburner.web import web_app
 from backburner.web.contract import CONTRACT
-from tests.attack.apps import OPERATOR, OURS, App, opened
-from tests.attack.estate import Estate, form_of, furnish
+from tests.attack.apps import OPERATOR, OURS, App
+from tests.attack.estate import Estate, form_of
 from tests.attack.test_s01_payloads import change
 from tests.web.shop import Shop, as_user, by_header
 
@@ -21,17 +19,6 @@ ELSEWHERE = (
     "javascript:alert(1)", "data:text/html,x", "/dashboard/jobs\r\nSet-Cookie: a=b", "/dashboard/%0d%0aX: y",
     "///evil.example", "/%5cevil.example", " //evil.example", "\t//evil.example",
 )  # fmt: skip
-
-
-@pytest.fixture
-def app(sqlite_url: str, tmp_path: Path) -> Iterator[App]:
-    with opened("alone", tmp_path, sqlite_url) as made:
-        yield made
-
-
-@pytest.fixture
-def estate(app: App) -> Estate:
-    return furnish(app.jobs, "x", app.owner)
 
 
 def stays(place: str) -> bool:

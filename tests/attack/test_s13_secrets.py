@@ -4,8 +4,6 @@ It is stored as any argument is: see the threat model. The canaries are looked f
 """
 
 import logging
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,19 +16,13 @@ from backburner.job import ClaimedJob
 from backburner.web.contract import CONTRACT
 from backburner.where import Where
 from backburner.worker import Worker
-from tests.attack.apps import OURS, OWNER, App, opened
+from tests.attack.apps import OURS, OWNER, App
 from tests.attack.estate import Estate
 
 CANARY = "canary-93ac"
 GIVEN = {"/jobs/{job_id}/result", "/jobs/{job_id}/events", "/jobs/feed"}
 """What a job returned is given whole to whoever may have it; streams send what JSON sends, until their end."""
 SECRET_NAMES = ("password", "api_token", "secret", "credentials", "private_key", "apiKey", "db_passwd", "passphrase")
-
-
-@pytest.fixture
-def app(sqlite_url: str, tmp_path: Path) -> Iterator[App]:
-    with opened("alone", tmp_path, sqlite_url) as made:
-        yield made
 
 
 @pytest.fixture

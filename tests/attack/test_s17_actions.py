@@ -1,28 +1,12 @@
 """S17: what an operator does is written down, with who it was; and it makes nobody else of whoever asked first."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from backburner.web.contract import CONTRACT
 from backburner.web.dashboard.routes import DASHBOARD
-from tests.attack.apps import OPERATOR, OURS, App, opened
-from tests.attack.estate import Estate, form_of, furnish
+from tests.attack.apps import OPERATOR, OURS, App
+from tests.attack.estate import Estate, form_of
 
 BESIDE = {"/dashboard/views/{view_id}/remove"}
 """Its view is somebody else's, so that nothing is done."""
-
-
-@pytest.fixture
-def app(sqlite_url: str, tmp_path: Path) -> Iterator[App]:
-    with opened("alone", tmp_path, sqlite_url) as made:
-        yield made
-
-
-@pytest.fixture
-def estate(app: App) -> Estate:
-    return furnish(app.jobs, "x", app.owner)
 
 
 def test_s17_whatever_an_operator_changes_is_in_the_audit(app: App, estate: Estate) -> None:
