@@ -3,6 +3,7 @@
 import re
 
 from tests.chaos.checker import RULES
+from tests.docs.mutant_tables import assert_listed
 from tests.docs.pages import ROOT
 from tests.docs.test_links import defines
 from tests.mutants.rules import MUTANTS
@@ -24,13 +25,7 @@ def test_each_promise_is_one_sentence_with_a_test() -> None:
 
 
 def test_every_mutant_is_listed_with_the_test_that_caught_it() -> None:
-    rows = re.findall(r"^\| ([\w -]+) \| (.+?) \| \[`(test_\w+)`\]\(\.\./(tests/[\w/]+\.py)\) \|$", PAGE, re.MULTILINE)
-    listed = {name: (rule, test, path) for name, rule, test, path in rows if name in MUTANTS}
-    assert listed.keys() == MUTANTS.keys()
-    for name, (rule, test, path) in listed.items():
-        assert rule == MUTANTS[name].rule
-        assert defines(ROOT / path, test)
-        assert any(target.startswith(path) for target in MUTANTS[name].tests), f"{name} is not tried with {path}"
+    assert_listed(PAGE, MUTANTS)
 
 
 def test_every_rule_of_the_chaos_runs_is_in_their_table() -> None:
