@@ -84,6 +84,6 @@ def _believed(value: object) -> str | None:
 def _object(meta: str | None) -> dict[str, Any]:
     try:
         found = json.loads(meta or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -61,8 +61,11 @@ def dumped(links: Iterable[Link]) -> str | None:
 
 
 def loaded(text: str | None) -> tuple[Link, ...]:
-    """What `dumped` gave."""
-    return tuple(Link(*parts) for parts in json.loads(text or "[]"))
+    """What `dumped` gave; none of a row that is damaged."""
+    try:
+        return tuple(Link(*parts) for parts in json.loads(text or "[]"))
+    except (ValueError, TypeError, RecursionError):
+        return ()
 
 
 def is_safe_link(href: str) -> bool:
