@@ -40,9 +40,10 @@ class Costs(NamedTuple):
     commit: float
 
 
-COSTS = Costs(empty=90e-6, claim=160e-6, claimed=12e-6, finish=120e-6, finished=14e-6, commit=1e-3)
-PYTHON = 60e-6
-"""Seconds of a worker process per job beside its body."""
+COSTS = Costs(empty=195e-6, claim=240e-6, claimed=10e-6, finish=202e-6, finished=12e-6, commit=300e-6)
+"""`--measure` of 2026-11-30: PostgreSQL 15 on a shared machine with two cores, the middle of two runs."""
+PYTHON = 30e-6
+"""Seconds of a worker process per job beside its body: `python -m benchmarks.life`, PostgreSQL, of the same day."""
 SLOTS = 10
 POLL, RING_PAUSE, RING_TAKES, GATHER, AHEAD_SECONDS, AHEAD_MOST, BATCH = 1.0, 0.005, 0.0003, 0.005, 0.05, 500, 500
 """As in `backburner.worker` and `backburner.notify`."""

@@ -24,13 +24,13 @@ class Block:
 
     A copied context may outlive the block: then it is `over`, and counts no more. `named`: the block itself names a
     transaction. Else it holds for what is enqueued beside `connection`, the transaction that was open around it; one
-    that began inside has what is enqueued in it.
+    that began inside has what is enqueued in it. `outside` is the block around it.
     """
 
     def __init__(self, destination: Destination, connection: object | None, *, named: bool) -> None:
         self.destination, self.named, self._connection = destination, named, connection
         self.over = False
-        self._outside: Block | None = None
+        self.outside: Block | None = None
         self._token: Token[Block | None] | None = None
 
     def enter(self, current: ContextVar[Block | None]) -> None:
@@ -38,7 +38,7 @@ class Block:
         if self._token is not None:
             # It would be around itself.
             raise InvalidOption("block", self.destination, "is entered already", "Make one for each `with`")
-        self._outside, self.over = around(current), False
+        self.outside, self.over = around(current), False
         self._token = current.set(self)
 
     def leave(self, current: ContextVar[Block | None]) -> None:
@@ -51,11 +51,6 @@ class Block:
     def holds(self, connection: object | None) -> bool:
         """Whether it holds for what is enqueued while this transaction is open, None where there is none."""
         return self.named or connection is None or connection == self._connection
-
-    @property
-    def outside(self) -> Block | None:
-        """The block around it."""
-        return self._outside
 
 
 def around(current: ContextVar[Block | None]) -> Block | None:
