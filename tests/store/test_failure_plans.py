@@ -7,12 +7,11 @@ from datetime import timedelta
 import pytest
 
 from backburner.rollup import time_of
-from backburner.store.lane import OTHER
-from backburner.store.store import Store
 from backburner.where import Where
+from tests.store.many_rows import filled
 from tests.store.plans import plan_of
-from tests.store.scene import HandClock, Scene
-from tests.store.test_plans import MARIADB_WALK, SERIES, SQLITE_WALK, run, unsorted, values
+from tests.store.scene import Scene
+from tests.store.test_plans import MARIADB_WALK, SQLITE_WALK, unsorted
 
 KIND = "CASE n % 3 WHEN 0 THEN 'aaaa' WHEN 1 THEN 'bbbb' ELSE 'cccc' END"
 FILL = [
@@ -29,24 +28,7 @@ FILL = [
 @pytest.fixture(scope="module", params=["sqlite", "postgresql", "mariadb"])
 def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """Read by all these tests and changed by none."""
-    servers = {"postgresql": "postgres", "mariadb": "mariadb"}
-    server = request.getfixturevalue(servers[request.param]) if request.param in servers else None
-    url = server.create_database() if server else f"sqlite:///{tmp_path_factory.mktemp('plans') / 'jobs.db'}"
-    store, clock = Store(url, auto_migrate=True), HandClock()
-    store.clock = clock
-    store.ready()
-    lane, name = store.lane(OTHER), store.dialect.name
-    for statement in FILL:
-        text = statement.format(series=SERIES[name], **values(name))
-        lane.run(lambda connection, text=text: run(store, connection, text))  # type: ignore[misc]
-    for table in ("failures", "failure_groups", "failure_hours"):
-        look = {"mysql": f"ANALYZE TABLE backburner_{table}", "postgresql": f"VACUUM ANALYZE backburner_{table}"}
-        if name in look:
-            lane.run(lambda connection, text=look[name]: run(store, connection, text), atomic=False)  # type: ignore[misc]
-    yield Scene(store, clock)
-    store.close()
-    if server:
-        server.drop_database(url)
+    yield from filled(request, tmp_path_factory, FILL, ["failures", "failure_groups", "failure_hours"])
 
 
 def walks_nowhere(plan: str, table: str) -> None:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,22 +15,15 @@ from backburner.settings import Settings
 from backburner.states import JobState
 from backburner.store import choice
 from backburner.store.dialects.base import ClaimOrder
-from backburner.store.lane import OTHER
-from backburner.store.store import Store
-from backburner.store.types import to_microseconds
 from backburner.store.upkeep import UNKNOWN_TASK
 from backburner.where import Where
+from tests.store.many_rows import filled
 from tests.store.plans import Explainer, generic_plan, plan_of, plans_of
-from tests.store.scene import START, HandClock, Scene
+from tests.store.scene import Scene
 
 WORKERS = 8
 WORKER = "01900000-0000-7000-8000-00000000000{}"
 
-SERIES = {
-    "postgresql": "SELECT n FROM generate_series(1, 50000) AS s(n)",
-    "mysql": "SELECT seq AS n FROM seq_1_to_50000",
-    "sqlite": "WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s LIMIT 50000) SELECT n FROM s",
-}
 FILL = """
 INSERT INTO backburner_jobs (
     id, state, queue, priority, run_at, expires_at, attempt, worker, task, args, codec, visibility,
@@ -52,67 +44,12 @@ FROM (
 """
 
 
-def values(dialect: str) -> dict[str, str]:
-    """The database's own words for what `FILL` leaves open."""
-    worker, day = "'01900000-0000-7000-8000-00000000000' || (n % 8)", START + timedelta(days=1)
-    words = {"task": "'task' || (n % 7)", "thing": "'thing:' || n", "user": "'user:' || (n % 1000)"}
-    if dialect == "mysql":
-        return {
-            "id": "UNHEX(CONCAT('01900000000070009000', LPAD(n, 12, '0')))",
-            "worker": "UNHEX(CONCAT('0190000000007000800000000000000', n % 8))",
-            "now": f"TIMESTAMP'{START.replace(tzinfo=None)}'",
-            "later": f"TIMESTAMP'{day.replace(tzinfo=None)}'",
-            "task": "CONCAT('task', n % 7)",
-            "thing": "CONCAT('thing:', n)",
-            "user": "CONCAT('user:', n % 1000)",
-        }
-    if dialect == "postgresql":
-        return words | {
-            "id": "CAST('01900000-0000-7000-9000-' || lpad(n::text, 12, '0') AS uuid)",
-            "worker": f"CAST({worker} AS uuid)",
-            "now": f"TIMESTAMPTZ '{START.isoformat()}'",
-            "later": f"TIMESTAMPTZ '{day.isoformat()}'",
-        }
-    return words | {
-        "id": "printf('01900000-0000-7000-9000-%012d', n)",
-        "worker": worker,
-        "now": str(to_microseconds(START)),
-        "later": str(to_microseconds(day)),
-    }
-
-
-def run(store: Store, connection: Any, statement: str) -> None:
-    if store.dialect.name == "mysql":
-        store.dialect.rows(connection, statement)
-    else:
-        connection.execute(statement)
-
-
-def fill(store: Store) -> None:
-    name = store.dialect.name
-    statement = FILL.format(series=SERIES[name], **values(name))
-    store.lane(OTHER).run(lambda connection: run(store, connection, statement))
-    if name == "mysql":
-        store.lane(OTHER).run(lambda connection: run(store, connection, "ANALYZE TABLE backburner_jobs"), atomic=False)
-    if name == "postgresql":
-        store.lane(OTHER).run(lambda c: c.execute("VACUUM ANALYZE backburner_jobs"), atomic=False)
-
-
 @pytest.fixture(scope="module", params=["sqlite", "postgresql", "mariadb"])
 def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """50,000 rows, read by all these tests and changed by none."""
-    servers = {"postgresql": "postgres", "mariadb": "mariadb"}
-    server = request.getfixturevalue(servers[request.param]) if request.param in servers else None
-    url = server.create_database() if server else f"sqlite:///{tmp_path_factory.mktemp('plans') / 'jobs.db'}"
-    store, clock = Store(url, auto_migrate=True), HandClock()
-    store.clock = clock
-    store.ready()
-    fill(store)
-    clock.move(60)
-    yield Scene(store, clock)
-    store.close()
-    if server:
-        server.drop_database(url)
+    for scene in filled(request, tmp_path_factory, [FILL], ["jobs"]):
+        scene.clock.move(60)
+        yield scene
 
 
 ID = "01900000-0000-7000-9000-0000000{}"
