@@ -2,20 +2,20 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from backburner.errors import JobFailed
 from tests.waiting import wait_until
 from tests.worker.world import World
 
-JOBS = 600
 
-
-def _mixed(world: World) -> dict[str, str]:
+def _mixed(world: World, count: int) -> dict[str, str]:
     """Enqueue jobs of all kinds; what each is called, by its id."""
     named: dict[str, str] = {}
     work = world.jobs.registry.get("work")
     assert work is not None
     with world.jobs.bulk():
-        for n in range(JOBS):
+        for n in range(count):
             kind = n % 20
             if kind == 0:
                 job = world.enqueue("fail_once")
@@ -59,11 +59,12 @@ def _results(world: World, named: dict[str, str]) -> dict[str, tuple[str, object
     return found
 
 
-def test_worker_cron_and_both_give_the_same(world: World) -> None:
+@pytest.mark.parametrize("count", [600, pytest.param(2_000, marks=pytest.mark.long)])
+def test_worker_cron_and_both_give_the_same(world: World, count: int) -> None:
     seen = []
     deployments: list[Callable[[World], None]] = [_worker_only, _cron_only, _both]
     for deploy in deployments:
-        named = _mixed(world)
+        named = _mixed(world, count)
         deploy(world)
         world.all_done(60.0)
         for tree in world.trees:
@@ -71,6 +72,6 @@ def test_worker_cron_and_both_give_the_same(world: World) -> None:
         world.trees.clear()
         wait_until(lambda: not world.owned(), "nothing is owned any more")
         seen.append(_results(world, named))
-        assert len(seen[-1]) == JOBS
-        assert world.jobs.delete(done=True) == JOBS
+        assert len(seen[-1]) == count
+        assert world.jobs.delete(done=True) == count
     assert seen[0] == seen[1] == seen[2]
