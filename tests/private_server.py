@@ -221,8 +221,10 @@ class PrivateServer(ABC):
         first.suspend()
         # Only a first process that is frozen for sure starts no further ones behind our back.
         wait_until(lambda: first.status() == psutil.STATUS_STOPPED, f"the first process of {self.NAME} is frozen")
-        for child in first.children(recursive=True):
+        children = first.children(recursive=True)
+        for child in children:
             _tell(child, signal.SIGSTOP)
+        wait_until(lambda: all(frozen(child.pid) for child in children), f"all of {self.NAME} is frozen")
 
     def resume(self) -> None:
         """Let a paused server go on. Resuming one that was not paused does nothing."""
@@ -309,12 +311,15 @@ class PrivateServer(ABC):
 
 
 def frozen(pid: int) -> bool:
-    """True when no thread of a process runs any more: a stop reaches them one by one, when each is next to run."""
+    """True when no thread of a process runs any more: a stop reaches them one by one, when each is next to run.
+
+    A process that ended beside a frozen parent runs no more either; nobody fetches it until its parent goes on.
+    """
     tasks = list(Path(f"/proc/{pid}/task").glob("*/stat"))
     try:
-        return all(task.read_text().rpartition(")")[2].split()[0] in "Tt" for task in tasks)
+        return all(task.read_text().rpartition(")")[2].split()[0] in "TtZX" for task in tasks)
     except OSError:
-        return False
+        return not Path(f"/proc/{pid}").exists()
 
 
 def _tell(process: psutil.Process, order: signal.Signals) -> None:
