@@ -70,9 +70,9 @@ def install(faults: Faults) -> Callable[[], None]:
     """Have them happen in this process, until what is returned is called."""
     lane_once, pool_once = Lane._once, Connections._once
 
-    def on_lane(lane: Lane, work: Callable[[Any], Any], begin: bool, hurried: bool) -> Any:
+    def on_lane(lane: Lane, work: Callable[[Any], Any], begin: bool, *more: Any) -> Any:
         ask = partial(lane_once, lane)
-        return _befall(faults, lane._dialect, work, begin, lambda done: ask(done, begin, hurried))
+        return _befall(faults, lane._dialect, work, begin, lambda done: ask(done, begin, *more))
 
     def on_pool(door: Connections, work: Callable[[Any], Any], read_only: bool, *more: Any) -> Any:
         ask = partial(pool_once, door)

@@ -313,11 +313,11 @@ class JobContext(Meeting):
     @property
     def _silent(self) -> bool:
         """True while nothing at all was reported: then there is nothing to store."""
-        if self._checkpoint is not None and self._checkpoint.changed:
+        if self._done or self._output or self._messages or self._failed_items or self._links:
             return False
-        listed = self._output or self._messages or self._failed_items or self._links
-        said = (self._total, self._text, self._stage)
-        return not (listed or self._done) and said == (None, None, None)
+        if self._total is not None or self._text is not None or self._stage is not None:
+            return False
+        return self._checkpoint is None or not self._checkpoint.changed
 
 
 def current_job() -> JobContext | Any:
@@ -328,11 +328,17 @@ def current_job() -> JobContext | Any:
     return _current.get()
 
 
-@contextmanager
-def entered(context: JobContext) -> Iterator[JobContext]:
-    """Make `context` the current job for a while."""
-    token = _current.set(context)
-    try:
-        yield context
-    finally:
-        _current.reset(token)
+class Entered:
+    """`with Entered(context):` makes `context` the current job for a while. A class: every job enters one."""
+
+    __slots__ = ("_context", "_token")
+
+    def __init__(self, context: JobContext) -> None:
+        self._context = context
+
+    def __enter__(self) -> JobContext:
+        self._token = _current.set(self._context)
+        return self._context
+
+    def __exit__(self, *error: object) -> None:
+        _current.reset(self._token)

@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeVar, Unpack, 
 
 from backburner.checked import MAX_NAME, checked_text
 from backburner.codec import CODEC, PICKLE, Parameters, Pickles
-from backburner.context import JobContext, current_job, entered
+from backburner.context import Entered, JobContext, current_job
 from backburner.decision import Decision
 from backburner.declaring import context_parameter_of, default_name, plain_names
 from backburner.errors import DecodeError, InvalidOption, InvalidTask
@@ -100,7 +100,7 @@ class Task(Generic[P, R]):
         call = functools.partial(cast("Callable[..., R]", self.function), *args, **kwargs, **injected)
         if self.is_async:
             return cast("R", _awaited(context, call))
-        with entered(context):
+        with Entered(context):
             return call()
 
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job:
@@ -258,7 +258,7 @@ class Task(Generic[P, R]):
 
 
 async def _awaited(context: JobContext, call: Callable[[], Any]) -> Any:
-    with entered(context):
+    with Entered(context):
         return await call()
 
 

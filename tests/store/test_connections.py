@@ -13,7 +13,7 @@ from sqlalchemy import event, text
 
 from backburner.errors import StoreUnavailable
 from backburner.store.dialects.base import Trouble
-from backburner.store.lane import OTHER
+from backburner.store.lane import BEAT, CLAIM, FINISH, OTHER
 from tests.store.scene import Crew, Scene
 from tests.waiting import wait_until
 
@@ -81,6 +81,22 @@ def test_a_connection_in_use_is_closed_when_that_use_ends(scene: Scene) -> None:
     with pytest.raises(Exception, match=r"(?i)closed|\((0|2006), ''\)"):
         rows(used[0], "SELECT 1")
     assert lane.run(lambda connection: rows(connection, "SELECT 2")[0][0], atomic=False) == 2
+
+
+def test_claims_and_ends_share_a_connection_where_one_writes_at_a_time(scene: Scene) -> None:
+    """SQLite forgets the pages it holds at each write of another connection; on servers each writes on its own."""
+    store = scene.store
+    claims, ends, beats = store.lane(CLAIM), store.lane(FINISH), store.lane(BEAT)
+    used = [lane.run(lambda connection: connection, atomic=False) for lane in (claims, ends, beats)]
+    reads = claims.run(lambda connection: connection, read_only=True)
+    one_writer = store.dialect.single_writer
+    assert (used[0] is used[1], used[0] is reads) == (one_writer, not one_writer)
+    assert used[2] not in used[:2]
+    # A reader is not in the way of who writes meanwhile, and who closes not in the way of the others.
+    inside = claims.run(lambda _: ends.run(lambda connection: connection, atomic=False), read_only=True)
+    assert inside is used[1]
+    ends.close()
+    assert claims.run(lambda connection: store.dialect.rows(connection, "SELECT 1")[0][0], atomic=False) == 1
 
 
 def test_a_session_the_server_ended_for_being_idle_is_a_lost_connection(on_postgresql: Scene) -> None:

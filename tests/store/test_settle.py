@@ -32,13 +32,14 @@ def test_a_final_state_with_all_its_words(scene: Scene, state: JobState, recorde
     assert job.started_at == now - timedelta(seconds=3)
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 120])
-def test_a_batch_of_any_size(scene: Scene, count: int) -> None:
+@pytest.mark.parametrize("state", [JobState.SUCCEEDED, JobState.FAILED])
+@pytest.mark.parametrize("count", [0, 1, 2, 9, 301, 1_001])
+def test_a_batch_of_any_size(scene: Scene, count: int, state: JobState) -> None:
     worker = scene.worker()
     ids = scene.insert(count)
-    jobs = scene.claim(worker, free=200)
-    assert scene.finish(worker, reversed(jobs)) == set(ids)
-    assert set(scene.store.jobs.states(ids).values()) <= {JobState.SUCCEEDED}
+    jobs = scene.claim(worker, free=2_000)
+    assert scene.finish(worker, reversed(jobs), state) == set(ids)
+    assert set(scene.store.jobs.states(ids).values()) <= {state}
     assert scene.store.claims.owned(worker) == []
 
 

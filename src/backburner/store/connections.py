@@ -15,7 +15,7 @@ from backburner.store.commit_watch import CommitWatch
 from backburner.store.dialects.base import Dialect, DriverConnection
 from backburner.store.dialects.sqlite import PATIENCE, READ_ONLY
 from backburner.store.gate import Gate
-from backburner.store.lane import OTHER, Lane, Roll
+from backburner.store.lane import CLAIM, FINISH, OTHER, Lane, Line, Roll
 from backburner.store.repeat import BUSY_TRIES, repeated
 
 T = TypeVar("T")
@@ -32,6 +32,8 @@ class Connections:
         self._idle: list[Lane] = []
         self._under_way: dict[int, tuple[float, DriverConnection]] = {}
         self._gate = Gate() if dialect.single_writer else None
+        # SQLite drops all pages it holds when another connection has written: who writes by turns, on one, keeps them.
+        self._hot = Line(engine, dialect) if dialect.single_writer else None
 
     def run(
         self,
@@ -60,8 +62,9 @@ class Connections:
             return self._repeated(self._begun)
 
     def lane(self, urgency: int) -> Lane:
-        """A connection of its own for a role that keeps it."""
-        lane = Lane(self._engine, self._dialect, urgency, self.used)
+        """A connection for a role that keeps it: its own, but for claims and ends where one writes at a time."""
+        writes = self._hot if urgency in {CLAIM, FINISH} else None
+        lane = Lane(self._engine, self._dialect, urgency, self.used, writes)
         self._lanes.add(lane)
         return lane
 

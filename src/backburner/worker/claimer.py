@@ -23,7 +23,7 @@ from backburner.worker.turns import Turns
 
 log = logging.getLogger(__name__)
 
-AHEAD_MOST = 500
+AHEAD_MOST = 1_000
 AHEAD_SECONDS = 0.05
 """How much work of short tasks is claimed ahead, in time at the present rate."""
 STUCK_SECONDS = 0.2

@@ -6,19 +6,18 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from contextvars import copy_context
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from backburner.capture import prints_to_log
 from backburner.captured import read as read_context
 from backburner.clock import boot_seconds
 from backburner.codec import CODEC, encode_result
 from backburner.console import ConsoleBar
-from backburner.context import JobContext, entered
+from backburner.context import JobContext
 from backburner.hooks import Attempt
 from backburner.job import ClaimedJob
 from backburner.outcome import Settlement, StopWorker
@@ -35,6 +34,7 @@ from backburner.worker.pace import Pace
 from backburner.worker.page import Page
 from backburner.worker.records import recorded, resident_bytes
 from backburner.worker.reporter import Reporter, Running
+from backburner.worker.surroundings import surroundings
 
 if TYPE_CHECKING:
     from backburner.backburner import Backburner
@@ -183,28 +183,20 @@ class Executor:
             made._console = ConsoleBar()
         return made
 
-    @contextmanager
-    def _around(self, running: Running, options: RunOptions) -> Iterator[None]:
-        """What every body runs in, on a thread or on the loop."""
-        self._seams.reach("before body")
-        context, stored = running.context, running.job.context
-        # Restored values last: no code of the app runs before the job can be told of.
-        with (
-            entered(context),
-            prints_to_log(context) if options.capture_print else nullcontext(),
-            self._captured.restored(read_context(stored)) if stored is not None else nullcontext(),
-        ):
-            yield
-        self._seams.reach("after body")
+    def _around(self, running: Running, options: RunOptions) -> AbstractContextManager[object]:
+        """What its body runs in."""
+        return surroundings(running.context, running.job.context, options, self._captured)
 
     def _in_thread(self, running: Running, task: Task[..., Any], options: RunOptions, body: Callable[[], Any]) -> None:
         error: BaseException | None = None
         value = None
         try:
+            self._seams.reach("before body")
             with self._around(running, options):
                 if running.hooked is not None:
                     running.hooked.before()
                 value = asyncio.run(body()) if task.is_async else body()
+            self._seams.reach("after body")
         except BaseException as raised:  # noqa: BLE001 (a task may raise anything)
             error = raised
         self._conclude(running, task, options, value, error)
@@ -215,10 +207,12 @@ class Executor:
         error: BaseException | None = None
         value = None
         try:
+            self._seams.reach("before body")
             with self._around(running, options):
                 if running.hooked is not None:
                     await self.loop.beside(running.hooked.before)
                 value = await body()
+            self._seams.reach("after body")
         except asyncio.CancelledError as raised:
             # Cancelled from outside: for the reason the context was told.
             error = running.context._stop or raised

@@ -21,7 +21,7 @@ from backburner.store.store import Store
 
 log = logging.getLogger(__name__)
 
-BATCH = 500
+BATCH = 1_000
 GATHER_SECONDS = 0.005
 """How long a batch gathers while more jobs are about to end; a lone outcome is written at once."""
 KEPT = 20_000

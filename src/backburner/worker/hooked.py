@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from backburner.context import JobContext, entered
+from backburner.context import Entered, JobContext
 from backburner.hooks import Attempt, Hook, JobProcess
 from backburner.outcome import Cancelled, PermanentError, Retry, Skip, StopWorker, Wait, WaitsFor
 from backburner.states import JobState
@@ -52,7 +52,7 @@ class Hooked:
                 return error
             self.attempt.error = error
             try:
-                with entered(self._context):
+                with Entered(self._context):
                     given: Any = self._loop.finish(hook.on_error(self.attempt, error))
             except _REPLACING as raised:
                 given = raised
@@ -72,7 +72,7 @@ class Hooked:
         attempt.outcome, attempt.error, attempt.memory_after = outcome, error, memory
         for hook in self._inside_out():
             try:
-                with entered(self._context):
+                with Entered(self._context):
                     self._loop.finish(hook.after(attempt))
             except BaseException as raised:
                 log.exception("job %s: the hook %s failed after its end", attempt.id, type(hook).__name__)

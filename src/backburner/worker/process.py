@@ -244,8 +244,8 @@ class WorkerProcess:
 
     def _to_wake(self, jobs: list[ClaimedJob]) -> int:
         """One thread per job, but for a run of tiny ones: there a single thread is faster than many."""
-        tiny = self.bench.executor.is_tiny
-        return max(1, sum(1 for job in jobs if not tiny(job.task)))
+        tiny = set(filter(self.bench.executor.is_tiny, {job.task for job in jobs}))
+        return max(1, sum(job.task not in tiny for job in jobs))
 
     def _hold(self, jobs: list[ClaimedJob]) -> None:
         self._held.update((job.id, job) for job in jobs)
@@ -304,9 +304,10 @@ class WorkerProcess:
             self._lines.took(taken)
         if self.pool.unreserve(end.id for end in batch):
             self._ear.ring()
-        going = {job.group_name for job in taken}
+        going: set[str | None] = {job.group_name for job in taken}
+        going.add(None)
         held = [(self._held.get(end.id), end) for end in batch if end.id in accepted]
-        left = [(job, end) for job, end in held if job is not None and job.group_name not in {None, *going}]
+        left = [(job, end) for job, end in held if job is not None and job.group_name not in going]
         try:
             self._lines.follow(left)
         except Exception:

@@ -35,6 +35,10 @@ from backburner.store.dialects.turn import Turn
 from backburner.store.schema import Schema
 from backburner.store.types import from_microseconds, to_microseconds
 
+_POSITION, _PRIORITY, _REPEATABLE, _EXPIRES = map(
+    ClaimedJob._fields.index, ("position", "priority", "repeatable", "expires_at")
+)
+
 _BUSY_SECONDS = 10.0
 """How long a statement waits for another process's write before it is asked again."""
 
@@ -129,13 +133,12 @@ class SQLite(Dialect):
         self, connection: DriverConnection, settlements: Sequence[Settlement], by: str, now: datetime
     ) -> set[str]:
         stored = to_microseconds(now)
-        plain = [statements.succeed_row(s, by, stored) for s in settlements if s.plain]
-        written = connection.executemany(self._succeed, plain).rowcount if plain else 0
+        plain = [statements.succeed_row(s) for s in settlements if s.plain]
+        written = self._succeed.run(connection, (by, stored), plain)
         if written < len(settlements):
             # All again, where a plain one holds a group or is not ours any more: what is written does not run.
             rest = settlements if written < len(plain) else [s for s in settlements if not s.plain]
-            rows = [statements.settle_row(s, by, stored) for s in rest]
-            written += connection.executemany(self._settle, rows).rowcount
+            written += self._settle.run(connection, (by, stored), [statements.settle_row(s, stored) for s in rest])
         if written == len(settlements):
             return {settlement.id for settlement in settlements}
         # Some were not ours any more, or were written by an earlier commit whose answer was lost.
@@ -238,14 +241,15 @@ class SQLite(Dialect):
 
 
 def _best_first(row: Sequence[Any]) -> tuple[int, int]:
-    return row[7], row[1]
+    return row[_PRIORITY], row[_POSITION]
 
 
 def _claimed(row: Sequence[Any]) -> ClaimedJob:
-    expires = row[16]
-    return ClaimedJob._make(
-        (*row[:12], bool(row[12]), *row[13:16], None if expires is None else from_microseconds(expires), *row[17:])
-    )
+    values = list(row)
+    values[_REPEATABLE] = values[_REPEATABLE] == 1
+    if values[_EXPIRES] is not None:
+        values[_EXPIRES] = from_microseconds(values[_EXPIRES])
+    return ClaimedJob._make(values)
 
 
 def _set_up(connection: DriverConnection, record: Any) -> None:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from backburner.outcome import Settlement
-from backburner.store.dialects.base import CANCELLED_MEANWHILE, CLAIMED, INSERTED, KEEPS_SLOT, WAITED, slot_state
+from backburner.store.dialects.base import (
+    CANCELLED_MEANWHILE,
+    CLAIMED,
+    INSERTED,
+    KEEPS_SLOT,
+    WAITED,
+    DriverConnection,
+    slot_state,
+)
 from backburner.store.schema import Schema
 from backburner.store.types import to_microseconds
 
@@ -68,37 +78,88 @@ WHERE position IN (
 RETURNING id, {", ".join(CLAIMED)}{WAITED["sqlite"]}"""
 
 
-def settle(schema: Schema) -> str:
-    return f"""
-UPDATE {schema.qualified("jobs")}
-SET state = CASE WHEN ? AND cancel_requested THEN 'cancelled' ELSE ? END, worker = NULL, began_at = NULL,
-    slot = CASE WHEN group_policy IN ('block', 'stop') AND ? IN {KEEPS_SLOT} AND NOT (? AND cancel_requested)
-           THEN slot END,
-    settled_attempt = ?, settled_by = ?, finished_at = CASE WHEN cancel_requested THEN ? ELSE ? END, result = ?,
-    reason = CASE WHEN ? AND cancel_requested THEN '{CANCELLED_MEANWHILE}' ELSE ? END, error = ?,
-    run_at = coalesce(?, run_at), tries = tries + ?, crashes = crashes + ?, losses = losses + ?, keep_until = ?,
-    blocked_on = CASE WHEN cancel_requested THEN NULL ELSE ? END
-WHERE position = ? AND id = ? AND attempt = ? AND state = 'running'"""
+SETTLED = (
+    "position", "id", "attempt", "again", "state", "slot_state", "finished_at", "result", "reason", "error", "run_at",
+    "tries", "crashes", "losses", "keep_until", "blocked_on",
+)  # fmt: skip
+SUCCEEDED = ("position", "id", "attempt", "result")
 
 
-def settle_row(s: Settlement, by: str, now: int) -> tuple[Any, ...]:
+class Batch:
+    """One statement for many rows, `UPDATE ... FROM (VALUES ...)`, of a few sizes, so that each is prepared once.
+
+    `executemany` gives the interpreter away and asks for it again for every row: beside one thread that computes, a
+    row then costs 1.4 ms instead of 30 us (500 rows, CPython 3.11, measured on two cores).
+    """
+
+    SIZES = 1, 8, 64, 300, 1_000
+
+    def __init__(self, statement: str, columns: Sequence[str]) -> None:
+        self._columns = len(columns)
+        named = ", ".join(f"column{number} AS {name}" for number, name in enumerate(columns, 1))
+        row = f"({', '.join('?' * self._columns)})"
+        self._texts = {
+            size: statement.format(rows=f"(SELECT {named} FROM (VALUES {', '.join([row] * size)}))")
+            for size in self.SIZES
+        }
+
+    def run(self, connection: DriverConnection, common: Sequence[Any], rows: Sequence[Sequence[Any]]) -> int:
+        """Run it; how many rows it changed. `common` are the values before those of the rows."""
+        changed = 0
+        for start in range(0, len(rows), self.SIZES[-1]):
+            piece = rows[start : start + self.SIZES[-1]]
+            size = next(size for size in self.SIZES if size >= len(piece))
+            # Rows of NULL find nothing.
+            rest = (None,) * ((size - len(piece)) * self._columns)
+            changed += connection.execute(self._texts[size], (*common, *chain.from_iterable(piece), *rest)).rowcount
+        return changed
+
+
+def settle(schema: Schema) -> Batch:
+    """Of `settle_row`s; common are who settles and the time."""
+    jobs = schema.qualified("jobs")
+    return Batch(
+        f"""
+UPDATE {jobs} AS j
+SET state = CASE WHEN v.again AND cancel_requested THEN 'cancelled' ELSE v.state END, worker = NULL, began_at = NULL,
+    slot = CASE WHEN group_policy IN ('block', 'stop') AND v.slot_state IN {KEEPS_SLOT}
+                AND NOT (v.again AND cancel_requested) THEN slot END,
+    settled_attempt = v.attempt, settled_by = ?, finished_at = CASE WHEN cancel_requested THEN ? ELSE v.finished_at END,
+    result = v.result, reason = CASE WHEN v.again AND cancel_requested THEN '{CANCELLED_MEANWHILE}' ELSE v.reason END,
+    error = v.error, run_at = coalesce(v.run_at, j.run_at), tries = j.tries + v.tries,
+    crashes = j.crashes + v.crashes, losses = j.losses + v.losses, keep_until = v.keep_until,
+    blocked_on = CASE WHEN cancel_requested THEN NULL ELSE v.blocked_on END
+FROM {{rows}} AS v
+WHERE j.position = v.position AND j.id = v.id AND j.attempt = v.attempt AND j.state = 'running'""",
+        SETTLED,
+    )
+
+
+def settle_row(s: Settlement, now: int) -> tuple[Any, ...]:
     again = not s.state.final
     return (
-        again, s.state, slot_state(s), again, s.attempt, by, now, None if again else now, s.result, again,
-        s.reason, s.error, None if s.run_at is None else to_microseconds(s.run_at), s.tries, s.crashes, s.losses,
+        s.position, s.id, s.attempt, again, s.state, slot_state(s), None if again else now, s.result, s.reason, s.error,
+        None if s.run_at is None else to_microseconds(s.run_at), s.tries, s.crashes, s.losses,
         None if s.keep_until is None else to_microseconds(s.keep_until), s.blocked_on,
-        s.position, s.id, s.attempt,
     )  # fmt: skip
 
 
-def succeed(schema: Schema) -> str:
-    """`settle` for plain successes of jobs without a group, at half its cost: it touches fewer indexes."""
-    return f"""
-UPDATE {schema.qualified("jobs")}
-SET state = 'succeeded', worker = NULL, began_at = NULL, settled_attempt = ?, settled_by = ?, finished_at = ?,
-    result = ?, reason = NULL, error = NULL
-WHERE position = ? AND id = ? AND attempt = ? AND state = 'running' AND slot IS NULL"""
+def succeed(schema: Schema) -> Batch:
+    """`settle` for plain successes of jobs without a group, at half its cost: it touches fewer indexes.
+
+    Of `succeed_row`s; common are who settles and the time.
+    """
+    jobs = schema.qualified("jobs")
+    return Batch(
+        f"""
+UPDATE {jobs} AS j
+SET state = 'succeeded', worker = NULL, began_at = NULL, settled_attempt = v.attempt, settled_by = ?, finished_at = ?,
+    result = v.result, reason = NULL, error = NULL
+FROM {{rows}} AS v
+WHERE j.position = v.position AND j.id = v.id AND j.attempt = v.attempt AND j.state = 'running' AND j.slot IS NULL""",
+        SUCCEEDED,
+    )
 
 
-def succeed_row(s: Settlement, by: str, now: int) -> tuple[Any, ...]:
-    return (s.attempt, by, now, s.result, s.position, s.id, s.attempt)
+def succeed_row(s: Settlement) -> tuple[Any, ...]:
+    return s.position, s.id, s.attempt, s.result
