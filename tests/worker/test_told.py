@@ -1,6 +1,7 @@
 """What workers are told from elsewhere: rest, be replaced, stop. Each hears it with a beat, and does it once."""
 
 import os
+import signal
 
 from backburner.states import JobState
 from backburner.worker import Worker, WorkerOptions, exits
@@ -101,6 +102,16 @@ def test_a_stop_goes_before_a_reload(world: World) -> None:
     assert world.jobs.workers.reload() == []
     world.say("go")
     assert tree.ended() == exits.STAY_DOWN
+
+
+def test_a_stop_that_its_worker_cannot_hear_any_more_reaches_the_one_in_its_place(world: World) -> None:
+    """It ends before its next beat, which would have brought the word."""
+    tree = world.ready(world.start(beat=30.0, lease=120.0))
+    (worker,) = world.jobs.workers.list()
+    assert world.jobs.workers.stop() == [worker.id]
+    os.kill(worker.pid, signal.SIGKILL)
+    assert tree.ended() == exits.STAY_DOWN
+    assert world.jobs.workers.list() == []
 
 
 def test_an_embedded_worker_stops_and_is_never_replaced(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from backburner.blame import Death
@@ -14,8 +15,9 @@ from backburner.worker.page import Page
 
 @dataclass(slots=True)
 class Child:
-    """One child process."""
+    """One child process; whoever is started instead of it has the same `place`."""
 
+    place: int
     worker: str
     pid: int
     page: Page
@@ -33,10 +35,11 @@ class Child:
 
 @dataclass(slots=True)
 class Grave:
-    """A child that ended, and what is known of how."""
+    """A child that ended, and what is known of how; `told` takes the last that was asked of it."""
 
     worker: str
     death: Death
+    told: Callable[[str], None] = field(repr=False)
     life: Life | None = field(default=None, repr=False)
 
 

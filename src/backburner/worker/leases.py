@@ -140,6 +140,10 @@ class Leases:
             self._seams.reach("after rescue")
             if settled:
                 log.warning("took over %d jobs of worker %s", len(settled), grave.worker)
+            # Nobody can ask anything of it from now on: what came after its last beat was heard by nobody.
+            buried = self._store.workers.get(grave.worker)
+            if buried is not None and buried.told is not None:
+                grave.told(buried.told)
             if grave.life is not None:
                 grave.life.end()
             self._graves.popleft()

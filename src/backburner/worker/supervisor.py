@@ -53,8 +53,8 @@ class Supervisor:
         self._signals = Signals()
         self._stopping: float | None = None
         self._reloading: deque[int] = deque()
-        self._restart_at: deque[float] = deque()
-        self._heard: deque[tuple[str, str]] = deque()
+        self._restart_at: deque[tuple[float, int]] = deque()
+        self._heard: deque[tuple[Child, str]] = deque()
         self._stays_down = False
         self._quick_deaths = 0
         self._exit_code = exits.STOPPED
@@ -64,8 +64,8 @@ class Supervisor:
         """Start the children and look after them."""
         with self._signals:
             try:
-                for _ in range(self._options.processes):
-                    self._start_child()
+                for place in range(self._options.processes):
+                    self._start_child(place)
                 while self._children or self._restart_at:
                     self._look()
             finally:
@@ -115,11 +115,13 @@ class Supervisor:
     def _heed(self) -> None:
         """Act on what was asked of single workers: each time it is said anew at every beat, and done once."""
         while self._heard:
-            worker, word = self._heard.popleft()
-            one = next((one for one in self._children.values() if one.worker == worker), None)
+            told, word = self._heard.popleft()
+            one: Child | None = told
+            if self._children.get(told.pid) is not told:
+                one = self._in_place_of(told) if word == Order.STOP else None
             if one is None or one.told == word:
                 continue
-            log.info("worker %s was told: %s", worker, word)
+            log.info("worker %s was told: %s", one.worker, word)
             one.told = word
             if word == Order.QUIET:
                 one.page.resting = True
@@ -127,6 +129,14 @@ class Supervisor:
                 one.page.replaced = True
             elif word == Order.STOP:
                 self._tell_to_stop(one)
+
+    def _in_place_of(self, gone: Child) -> Child | None:
+        """Who was started instead of a child that was to stop and had ended before it heard; else nobody will be."""
+        found = next((one for one in self._children.values() if one.place == gone.place), None)
+        if found is None:
+            self._restart_at = deque(planned for planned in self._restart_at if planned[1] != gone.place)
+            self._stays_down = True
+        return found
 
     def _tell_to_stop(self, one: Child) -> None:
         one.stopping = one.stopping or boot_seconds()
@@ -146,7 +156,7 @@ class Supervisor:
 
     # Children
 
-    def _start_child(self) -> None:
+    def _start_child(self, place: int) -> None:
         page = Page(2 * self._options.concurrency)
         worker = self._ids.new()
         reading, writing = os.pipe()
@@ -161,7 +171,7 @@ class Supervisor:
                 options = replace(options, budget=max(0.0, self._until - boot_seconds()))
             child.main(self._app, options, page, worker, writing)
         os.close(writing)
-        self._children[pid] = Child(worker, pid, page, boot_seconds(), reading)
+        self._children[pid] = Child(place, worker, pid, page, boot_seconds(), reading)
 
     def _become_child(self) -> None:
         """Let go, in the forked process, of what is the parent's."""
@@ -214,7 +224,7 @@ class Supervisor:
     def _hear_of(self, one: Child, word: str) -> None:
         # In the thread of the beats.
         if one.told != word:
-            self._heard.append((one.worker, word))
+            self._heard.append((one, word))
 
     def _reap(self) -> None:
         for pid in list(self._children):
@@ -244,7 +254,7 @@ class Supervisor:
             if not told:
                 log.error("worker %s (process %d) ended: %s", one.worker, one.pid, death.cause)
             if self._leases is not None:
-                self._leases.end(Grave(one.worker, death, one.life))
+                self._leases.end(Grave(one.worker, death, partial(self._hear_of, one), one.life))
         over = (self._options.burst and code == exits.STOPPED and not begun) or boot_seconds() >= self._until
         self._stays_down = self._stays_down or one.told == Order.STOP
         if self._stopping is None and not over and one.told != Order.STOP:
@@ -258,16 +268,15 @@ class Supervisor:
         # The first one may be chance and is started at once.
         longest = _AWAY_SECONDS if one.without_database else 30.0
         pause = 0.0 if self._quick_deaths <= 1 else min(longest, 0.5 * 2 ** (self._quick_deaths - 2))
-        self._restart_at.append(boot_seconds() + pause)
+        self._restart_at.append((boot_seconds() + pause, one.place))
 
     def _restart(self) -> None:
-        while self._restart_at and self._restart_at[0] <= boot_seconds() and self._stopping is None:
+        while self._restart_at and self._restart_at[0][0] <= boot_seconds() and self._stopping is None:
             # A child must not inherit what SQLite remembers of locks: see `store.gate`.
             with nullcontext(enter_result=True) if self._leases is None else self._leases.apart(0.1) as alone:
                 if not alone:
                     return
-                self._restart_at.popleft()
-                self._start_child()
+                self._start_child(self._restart_at.popleft()[1])
 
     def _enforce(self) -> None:
         """The kill switch: no greeting in time, guarded bodies past the lease, grace over."""
