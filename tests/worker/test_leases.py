@@ -37,7 +37,7 @@ def test_the_heartbeats_thread_may_still_be_at_a_rescue_when_all_ends(
     jobs, seams, crew = Backburner(sqlite_url), Slow(), Crew()
     jobs.store.ready()
     made = Leases(asdict(jobs.settings), jobs.ids.new(), WorkerOptions(), list, seams)
-    made.end(Grave(jobs.ids.new(), Death("gone"), None))
+    made.end(Grave(jobs.ids.new(), Death("gone"), told=lambda _: None))
     crew.add(made._bury)
     crew.start()
     assert seams.waits.wait(30)

@@ -12,7 +12,7 @@ from backburner.worker.supervisor import Supervisor
 def test_a_child_that_dies_in_the_middle_of_its_greeting_says_nothing() -> None:
     """Its end tells the rest; the others must not lose their supervisor by it."""
     reading, writing = os.pipe()
-    one = Child("worker", os.getpid(), Page(2), boot_seconds(), reading)
+    one = Child(0, "worker", os.getpid(), Page(2), boot_seconds(), reading)
     supervisor = Supervisor("shop.tasks:jobs", WorkerOptions())
     os.write(writing, b'{"error": "no such')
     supervisor._hear(one)
