@@ -304,8 +304,7 @@ class WorkerProcess:
             self._lines.took(taken)
         if self.pool.unreserve(end.id for end in batch):
             self._ear.ring()
-        going: set[str | None] = {job.group_name for job in taken}
-        going.add(None)
+        going = {None, *(job.group_name for job in taken)}
         held = [(self._held.get(end.id), end) for end in batch if end.id in accepted]
         left = [(job, end) for job, end in held if job is not None and job.group_name not in going]
         try:
