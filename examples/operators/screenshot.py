@@ -50,7 +50,7 @@ def main() -> int:
 
 
 def _pictures(browser: Browser, shop: Shop, folder: Path, wanted: list[str]) -> Iterator[Path]:
-    for name, path in _paths(shop).items():
+    for name, path in shop.paths().items():
         if wanted and name not in wanted:
             continue
         for kind, size, scheme in _KINDS:
@@ -62,27 +62,6 @@ def _pictures(browser: Browser, shop: Shop, folder: Path, wanted: list[str]) -> 
             page.screenshot(path=file, animations="disabled", full_page=name not in ("jobs", "bulk", "filter"))
             context.close()
             yield file
-
-
-def _paths(shop: Shop) -> dict[str, str]:
-    return {
-        "jobs": "/dashboard/jobs?q=tag:black-friday",
-        "bulk": "/dashboard/jobs?q=tag:black-friday",
-        "job": f"/dashboard/jobs/{shop.running.id}",
-        "job-failed": f"/dashboard/jobs/{shop.failed.id}",
-        "job-blocked": f"/dashboard/jobs/{shop.blocked.id}",
-        "filter": "/dashboard/jobs?q=tag:black-friday",
-        "overview": "/dashboard/overview",
-        "failures": f"/dashboard/failures?open={shop.fingerprint}",
-        "audit": "/dashboard/audit",
-        "settings": "/dashboard/settings",
-        "queues": "/dashboard/queues",
-        "schedules": "/dashboard/schedules",
-        "workers": "/dashboard/workers",
-        "tasks": "/dashboard/tasks",
-        "task": "/dashboard/tasks/orders.export_orders",
-        "edit": f"/dashboard/jobs/{shop.failed.id}/edit",
-    }
 
 
 def _prepare(page: Page, name: str) -> None:

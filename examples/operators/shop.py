@@ -77,6 +77,27 @@ class Shop:
             stop()
         self.jobs.close()
 
+    def paths(self) -> dict[str, str]:
+        """Where the pages are, by the names of their pictures."""
+        return {
+            "jobs": "/dashboard/jobs?q=tag:black-friday",
+            "bulk": "/dashboard/jobs?q=tag:black-friday",
+            "job": f"/dashboard/jobs/{self.running.id}",
+            "job-failed": f"/dashboard/jobs/{self.failed.id}",
+            "job-blocked": f"/dashboard/jobs/{self.blocked.id}",
+            "filter": "/dashboard/jobs?q=tag:black-friday",
+            "overview": "/dashboard/overview",
+            "failures": f"/dashboard/failures?open={self.fingerprint}",
+            "audit": "/dashboard/audit",
+            "settings": "/dashboard/settings",
+            "queues": "/dashboard/queues",
+            "schedules": "/dashboard/schedules",
+            "workers": "/dashboard/workers",
+            "tasks": "/dashboard/tasks",
+            "task": "/dashboard/tasks/orders.export_orders",
+            "edit": f"/dashboard/jobs/{self.failed.id}/edit",
+        }
+
     def _interrupt(self) -> None:
         """One job whose process is killed, by a worker of its own."""
         job = self.tasks.charge_batch.options(owner="Julius Okafor", tags=["black-friday"]).enqueue(14)

@@ -90,7 +90,8 @@ def checked(watched: "Watched") -> None:
     for scheme in themes:
         page.emulate_media(color_scheme=scheme)
         found = Axe().run(page).response["violations"]
-        assert [(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in found] == [], scheme
+        said = [f"{scheme}: {one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]
+        assert not said, "\n".join(said)
     page.set_viewport_size({"width": 360, "height": 740})
     assert watched.overflow() <= 0
     page.set_viewport_size(size)

@@ -142,6 +142,52 @@ def test_the_list(jobs: Backburner, shop: Shop, worker: Worker, host: Host, watc
     expect(page.get_by_role("dialog")).to_contain_text("Next and previous row")
 
 
+def tab_to(page: Page, name: str) -> None:
+    """Go on by the Tab key until a control of that name has the focus."""
+    for _ in range(150):
+        page.keyboard.press("Tab")
+        if page.evaluate("(document.activeElement.ariaLabel ?? document.activeElement.textContent).trim()") == name:
+            return
+    raise AssertionError(f"Tab does not come to {name}")
+
+
+def test_without_a_mouse(jobs: Backburner, shop: Shop, worker: Worker, host: Host, watched: Watched) -> None:
+    failed = shop.refuse.options(title="Price list").enqueue()
+    waiting = shop.add.options(title="Add up", delay=3600).enqueue(1, 2)
+    assert failed.wait(30)
+    page = watched.page
+    page.goto(f"{host.url}/bb/dashboard/overview")
+    tab_to(page, "Skip to the content")
+    page.keyboard.press("Enter")
+    page.goto(f"{host.url}/bb/dashboard/jobs?q=state:failed")
+    ready(page)
+    tab_to(page, "Select Price list")
+    page.keyboard.press("Space")
+    tab_to(page, "Retry 1")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_contain_text("Retry 1 job?")
+    # Away with it by Escape, and the focus is where it was.
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_contain_text("Retry 1 job?")
+    tab_to(page, "Retry 1 job")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-toast]")).to_contain_text("1 job is in line again.")
+    wait_until(lambda: failed.refresh().attempt == 2 and failed.refresh().done, "it ran again")
+    page.goto(f"{host.url}/bb/dashboard/jobs/{waiting.id}")
+    tab_to(page, "Cancel job")
+    page.keyboard.press("Enter")
+    wait_until(lambda: waiting.refresh().state is JobState.CANCELLED, "it is cancelled")
+    page.goto(f"{host.url}/bb/dashboard/queues")
+    tab_to(page, "Pause everything")
+    page.keyboard.press("Enter")
+    tab_to(page, "Pause")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Resume everything")).to_be_visible()
+    assert [queue.paused for queue in jobs.queues.list() if queue.name == "*"] == [True]
+
+
 def test_one_job(jobs: Backburner, shop: Shop, host: Host, watched: Watched) -> None:
     @jobs.task(name="shop.careful", max_attempts=2)
     def careful(text: str, password: str) -> None:
