@@ -21,7 +21,9 @@ class Beside:
 
     def run(self) -> int:
         """Until one ends by itself, which is 1, or Ctrl-C or SIGTERM, which is 0."""
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # A shell that starts it in the background has SIGINT ignored.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler)
         # Started behind each other: the server makes the tables.
         started = [subprocess.Popen(command) for command in self._commands]
         try:

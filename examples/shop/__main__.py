@@ -39,8 +39,9 @@ def main() -> int:
 
 def serve(folder: Folder, port: int | None, workers: int) -> int:
     """Run the shop for people."""
-    # SIGTERM ends it as Ctrl-C does: by way of `with`, which stops the others.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Both end it by way of `with`, which stops the others; a shell that starts it in the background has SIGINT ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         with _processes(folder, port, workers) as running:
             print(_WELCOME.format(address=running.address, folder=folder.path), flush=True)
