@@ -3,18 +3,31 @@
 import getpass
 import json
 import socket
+from datetime import timedelta
 
 import pytest
 
 from backburner import Backburner
 from tests.cli.conftest import Run
 
+HOUR = timedelta(hours=1)
 ME = f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 def audited(run: Run, *options: str) -> list[tuple[str, str, str, str, int | None]]:
     rows = json.loads(run("audit", "--json", *options).stdout)
     return [(row["by"], row["via"], row["action"], row["kind"], row["count"]) for row in rows]
+
+
+def test_a_note_and_a_release_are_marks_in_the_chart(jobs: Backburner, run: Run) -> None:
+    run("note", "Parcelfox is slow")
+    assert "It is in the chart: 2.4" in run("note", "--release", " 2.4 ").stderr
+    assert [(mark.text, mark.release, mark.by) for mark in jobs.insight.marks.since(jobs.store.clock.now() - HOUR)] == [
+        ("Parcelfox is slow", False, ME),
+        ("2.4", True, ME),
+    ]
+    refused = run("note", " ")
+    assert (refused.exit_code, "Use text of 1 to 120 characters" in refused.stderr) == (2, True)
 
 
 def test_what_is_done_at_the_keyboard_is_written_down(jobs: Backburner, run: Run) -> None:

@@ -15,7 +15,9 @@ PAGES: dict[str, str] = dict(DOCS["pages"](main, ("backburner",), None))
 
 
 def test_all_commands_are_there() -> None:
-    said = "worker process run jobs queues schedules workers reload lock web migrate clear doctor settings audit demo"
+    said = (
+        "worker process run jobs queues schedules workers reload lock web migrate clear doctor settings audit note demo"
+    )
     groups = {
         "jobs": "list show edit retry cancel delete",
         "queues": "list pause resume limit",

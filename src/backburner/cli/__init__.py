@@ -25,6 +25,7 @@ COMMANDS = {
     "doctor": Entry("backburner.cli.doctor", "Check that everything works, and say what to do."),
     "settings": Entry("backburner.cli.settings", "Show every setting and where it comes from."),
     "audit": Entry("backburner.cli.audit", "List what operators did, the latest first: who, what, on what."),
+    "note": Entry("backburner.cli.note", "Say what happened: a mark in the chart of the overview."),
     "demo": Entry("backburner.cli.demo", "Run the demo shop, or say how."),
 }
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from backburner.database import Database
 
 VIAS = ("dashboard", "http", "cli", "code")
-KINDS = ("job", "jobs", "queue", "schedule", "worker", "setting", "failure", "view")
+KINDS = ("job", "jobs", "queue", "schedule", "worker", "setting", "failure", "view", "chart")
 AMONG = 20_000
 MAX_TARGET = 420
 

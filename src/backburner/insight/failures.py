@@ -25,6 +25,7 @@ HOURS = (1, 3, 24, 168)
 MOST = 200
 PARTS = 1_000
 MAX_TEST = 100
+MOST_STANDING = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,10 @@ class Failures:
         fitting = [one for one in groups if (task is None or one.task == task) and _says(one, text)]
         found = self._failing(fitting[: min(limit, MOST)], hours, now)
         return sorted(found, key=lambda one: (one.muted, -one.failed, -one.group.last_at.timestamp()))
+
+    def standing(self) -> int:
+        """How many groups of the last day have failed jobs and are not muted; 100 stands for as many and more."""
+        return self._database.store.failures.standing(self._now() - timedelta(days=1), MOST_STANDING)
 
     def get(self, fingerprint: str) -> FailureDetails:
         """One group with all that is known of it. Raises `InvalidOption`."""

@@ -8,6 +8,7 @@ from backburner.insight.audit import Audit
 from backburner.insight.charts import Charts
 from backburner.insight.completion import Completion, Suggestions
 from backburner.insight.failures import Failures
+from backburner.insight.marks import Marks
 from backburner.insight.operations import Operations
 from backburner.insight.operator import Operator, Tools
 from backburner.insight.overview import Overview
@@ -36,6 +37,7 @@ class Insight:
         self.failures: Failures = Failures(database, control)
         self.charts: Charts = Charts(database)
         self.audit: Audit = Audit(database, ids)
+        self.marks: Marks = Marks(self.audit)
         self.runtime: Runtime = Runtime(database)
         self.views: Views = Views(database, ids)
         self.overview: Overview = Overview(database, control, queues, workers, schedules, self.charts)

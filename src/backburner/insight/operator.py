@@ -11,6 +11,7 @@ from backburner.checked import MAX_WHO, checked_text
 from backburner.control import Control
 from backburner.errors import InvalidOption
 from backburner.insight.audit import VIAS
+from backburner.insight.marks import KIND, MAX_MARK, NOTE, RELEASE, TARGET
 from backburner.job import Job, JobFilter
 from backburner.queues import Queues
 from backburner.schedules import Schedules
@@ -218,6 +219,19 @@ class Operator:
         view = self._tools.insight.views.remove(self.by, view_id)
         self._audit("remove", "view", view_id, before={"name": view.name, "query": view.query})
 
+    # Charts
+
+    def note(self, text: str) -> None:
+        """Say what happened just now, such as "Parcelfox is slow": a mark in the chart of the overview.
+
+        At most 120 characters. Raises `InvalidOption`.
+        """
+        self._audit(NOTE, KIND, TARGET, reason=_mark(text))
+
+    def release(self, name: str) -> None:
+        """Say that a release of the app goes out now: a mark in the chart of the overview. As `note` otherwise."""
+        self._audit(RELEASE, KIND, TARGET, reason=_mark(name))
+
     def _audit(self, action: str, kind: str, target: str, **more: Any) -> None:
         self._tools.insight.audit.write(self.by, self.via, action, kind, target, **more)
 
@@ -239,3 +253,7 @@ def _job(job: Job) -> dict[str, Any]:
 
 def _worker(worker: WorkerState | None) -> dict[str, Any] | None:
     return None if worker is None else {"host": worker.host, "pid": worker.pid, "label": worker.label}
+
+
+def _mark(text: str) -> str:
+    return checked_text("note", text.strip() if isinstance(text, str) else text, MAX_MARK)

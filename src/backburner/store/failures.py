@@ -100,6 +100,15 @@ class Failures:
             query = query.where(g.c.last_at >= since)
         return [FailureGroup(**row) for row in self._store.read(lambda c: c.execute(query).mappings().all())]
 
+    def standing(self, since: datetime, limit: int) -> int:
+        """How many groups that failed since then have failed jobs and are not muted, counted up to `limit`."""
+        g, t, now = self._groups.c, self._t.c, self._store.clock.now()
+        heard = or_(g.muted_at.is_(None), g.muted_until <= now)
+        open_ones = select(t.job).where(t.fingerprint == g.fingerprint, t.final == true()).exists()
+        rows = select(g.fingerprint).where(g.last_at >= since, heard, open_ones).limit(limit).subquery()
+        query = select(func.count()).select_from(rows)
+        return int(self._store.read(lambda c: c.execute(query).scalar_one()))
+
     def group(self, fingerprint: str) -> FailureGroup | None:
         """One group; None when there is none of that fingerprint."""
         query = select(self._groups).where(self._groups.c.fingerprint == fingerprint)

@@ -43,6 +43,8 @@ class Permission(StrEnum):
     """Quiet, reload and stop workers."""
     SETTINGS_EDIT = "settings.edit"
     """See the settings, and change those that may be changed while everything runs."""
+    NOTES_ADD = "notes.add"
+    """Say what happened: a mark in the charts."""
     AUDIT_VIEW = "audit.view"
     """See who did what."""
 

@@ -8,6 +8,7 @@ import pytest
 
 from backburner import Backburner
 from backburner.insight.charts import Point, Series
+from backburner.insight.marks import Mark
 from backburner.web.dashboard.chart import HEIGHT, chart_of, nice, spark
 from backburner.worker import Worker
 from tests.waiting import wait_until
@@ -25,6 +26,12 @@ def page(caller: Caller, path: str) -> str:
     return unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.text.partition("<main")[2])))
 
 
+def kinds_of_failures(caller: Caller) -> str | None:
+    """The number in the navigation."""
+    found = re.search(r'<b class="count"[^>]*>([^<]*)</b>', caller.get("/dashboard/queues").text)
+    return found and found[1]
+
+
 def test_failures_from_the_page_to_a_test_and_muted(jobs: Backburner, shop: Shop, boss: Caller) -> None:
     with Worker(jobs):
         for _ in range(7):
@@ -32,6 +39,7 @@ def test_failures_from_the_page_to_a_test_and_muted(jobs: Backburner, shop: Shop
         wait_until(lambda: sum(one.failed for one in jobs.insight.failures.list()) == 7, "all have failed")
         [group] = jobs.insight.failures.list()
         path = f"/dashboard/failures?open={group.group.fingerprint}"
+        assert kinds_of_failures(boss) == "1"
         text = page(boss, path)
         assert "7 failed jobs in 1 group" in text
         assert "the password of the database is hunter2" in text
@@ -44,6 +52,7 @@ def test_failures_from_the_page_to_a_test_and_muted(jobs: Backburner, shop: Shop
         muted = boss.post(f"/dashboard/failures/{group.group.fingerprint}/mute", data={"reason": "known", "days": "7"})
         assert muted.status_code == 303
         assert "Muted by boss until" in page(boss, path)
+        assert kinds_of_failures(as_user(shop, "boss")) is None
         assert boss.post(f"/dashboard/failures/{group.group.fingerprint}/mute", data={"days": "8"}).status_code == 422
         boss.post(f"/dashboard/failures/{group.group.fingerprint}/unmute")
         assert "Muted" not in page(boss, path)
@@ -71,6 +80,44 @@ def test_the_overview_says_what_hurts(jobs: Backburner, shop: Shop, boss: Caller
     jobs.queues.resume("mail")
     shop.jobs.cancel(queue="reports")
     assert "Nothing needs you." in page(boss, "/dashboard/overview")
+
+
+def test_what_happened_stands_in_the_chart(jobs: Backburner, shop: Shop, boss: Caller) -> None:
+    jobs.insight.operator("deploy@ci", "cli").release("2026.11.24-2")
+    said = boss.post("/dashboard/notes", data={"text": " Parcelfox is <slow> "})
+    assert (said.status_code, said.headers["location"]) == (303, "/dashboard/overview")
+    text = boss.get("/dashboard/overview").text
+    assert "note by boss: Parcelfox is &lt;slow&gt;" in text
+    assert "release 2026.11.24-2" in text
+    for wrong in ("", "  ", "x" * 121):
+        assert boss.post("/dashboard/notes", data={"text": wrong}).status_code == 422
+    rows = jobs.insight.audit.page().rows
+    assert [(one.by, one.action, one.reason) for one in rows] == [
+        ("boss", "note", "Parcelfox is <slow>"),
+        ("deploy@ci", "release", "2026.11.24-2"),
+    ]
+    assert jobs.insight.marks.since(rows[0].at) == (Mark(rows[0].at, "boss", "Parcelfox is <slow>", False),)
+
+
+def empty_at(at: datetime) -> Point:
+    return Point(at, 0, 0, 0, 0, *[None] * 6)
+
+
+def test_marks_stand_at_their_time_and_leave_each_other_room() -> None:
+    since, step = datetime(2030, 5, 17, 9, tzinfo=UTC), timedelta(minutes=1)
+    points = tuple(empty_at(since + step * number) for number in range(60))
+    series = Series("1h", since, step, points, empty_at(since))
+    at = (0, 6, 30, 60, 75)
+    chart = chart_of(series, [Mark(since + step * minute, "ada", str(minute), minute == 6) for minute in at])
+    assert [(sign.x, sign.text) for sign in chart.signs] == [
+        (0.0, "note by ada: 0"),
+        (10.0, "release 6"),
+        (50.0, "note by ada: 30"),
+        (100.0, "note by ada: 60"),
+        (100.0, "note by ada: 75"),
+    ]
+    assert [sign.label for sign in chart.signs] == [False, True, False, False, True]
+    assert [sign.before for sign in chart.signs] == [False, False, False, True, True]
 
 
 def test_settings_are_previewed_said_and_restored(jobs: Backburner, shop: Shop, boss: Caller) -> None:

@@ -21,6 +21,7 @@ EXPECTED: dict[tuple[str, str], int] = {
     ("GET", "/dashboard/login"): 404,
     ("POST", "/dashboard/login"): 404,
     ("POST", "/dashboard/logout"): 404,
+    ("POST", "/dashboard/notes"): 422,
     ("POST", "/dashboard/views"): 422,
     ("POST", "/dashboard/views/{view_id}/remove"): 422,
     ("POST", "/dashboard/failures/{fingerprint}/{verb}"): 404,

@@ -25,6 +25,7 @@ class Job(models.Model):
             ("schedules_edit", "Can edit schedules"),
             ("workers_control", "Can stop and reload workers"),
             ("settings_edit", "Can edit settings of jobs"),
+            ("notes_add", "Can add notes to charts of jobs"),
             ("audit_view", "Can view who did what with jobs"),
         )
         verbose_name = "job"

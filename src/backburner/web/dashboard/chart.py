@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from backburner.insight.charts import Point, Series
+from backburner.insight.marks import Mark
 from backburner.web import words
 
 SLOT, BODY, HEIGHT = 10, 8, 100
 """The width of a step, of its bar, and the height of the whole, in the units of the drawing."""
 _LABELS = 5
+_FAR, _ROOM = 70, 24
+"""Percent of the width: from where on the words of a mark stand before it, and how much they need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,21 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
+class Sign:
+    """A mark: where it stands, in percent of the width, and its words; `label` says that there is room for them."""
+
+    x: float
+    mark: Mark
+    text: str
+    label: bool
+
+    @property
+    def before(self) -> bool:
+        """Whether the words stand before the line: behind it they would leave the chart."""
+        return self.x > _FAR
+
+
+@dataclass(frozen=True, slots=True)
 class Chart:
     """Bars with two scales: what succeeded above, what failed below, where it would not be seen otherwise."""
 
@@ -46,6 +64,7 @@ class Chart:
     bad: tuple[str, ...]
     times: tuple[str, ...]
     summary: str
+    signs: tuple[Sign, ...] = ()
 
     @property
     def width(self) -> int:
@@ -53,8 +72,8 @@ class Chart:
         return max(len(self.bars) * SLOT, 1)
 
 
-def chart_of(series: Series) -> Chart:
-    """The bars of a series, per minute."""
+def chart_of(series: Series, marks: Sequence[Mark] = ()) -> Chart:
+    """The bars of a series, per minute, and what people said happened meanwhile."""
     minutes = max(series.step / timedelta(minutes=1), 1)
     goods = [point.succeeded / minutes for point in series.points]
     bads = [(point.failed / minutes, point.retried / minutes) for point in series.points]
@@ -76,7 +95,7 @@ def chart_of(series: Series) -> Chart:
         f"From {_clock(series.since, series)} to now, UTC: {words.number(whole.succeeded)} succeeded, "
         f"{words.number(whole.failed)} failed, {words.number(whole.retried)} attempts failed and were to be retried."
     )
-    return Chart(tuple(bars), _ticks(top, 4), _ticks(low, 3), _times(series), summary)
+    return Chart(tuple(bars), _ticks(top, 4), _ticks(low, 3), _times(series), summary, _signs(series, marks))
 
 
 def nice(most: float) -> float:
@@ -95,6 +114,19 @@ def spark(values: Sequence[float], width: int = 80, height: int = 20) -> tuple[s
     points = [(place * step, height - 1 - value / top * (height - 2)) for place, value in enumerate(values)]
     line = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
     return line, f"{line}L{width} {height}L0 {height}Z"
+
+
+def _signs(series: Series, marks: Sequence[Mark]) -> tuple[Sign, ...]:
+    whole = series.step * max(len(series.points), 1)
+    places = [min((mark.at - series.since) / whole, 1.0) * 100 for mark in marks]
+    signs = []
+    for number, (x, mark) in enumerate(zip(places, marks, strict=True)):
+        text = f"release {mark.text}" if mark.release else f"note by {mark.by}: {mark.text}"
+        last = number + 1 == len(places)
+        # Of those that stand too close the latest is readable; the others say their words when they are pointed at.
+        room = last or min(places[number + 1], _FAR) - x > _ROOM
+        signs.append(Sign(x, mark, text, room))
+    return tuple(signs)
 
 
 def _ticks(top: float, count: int) -> tuple[str, ...]:

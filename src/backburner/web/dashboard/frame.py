@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -11,6 +12,8 @@ from urllib.parse import quote, unquote, urlsplit
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from backburner.clock import boot_seconds
+from backburner.errors import StoreError
 from backburner.job import Job
 from backburner.states import JobState
 from backburner.web import words
@@ -62,6 +65,7 @@ class Frame:
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._asked_at, self._standing = float("-inf"), 0
         self._templates = environment()
         self._templates.globals |= {
             "words": words,
@@ -88,6 +92,7 @@ class Frame:
             alarming=named is not None and _PRODUCTION.search(named) is not None,
             visitor=visitor,
             pages=[] if visitor is None else _pages(visitor),
+            failing=self._failures(visitor),
             section=request.url.path.removeprefix(f"{root}/dashboard/").partition("/")[0],
             here=f"{request.url.path}{f'?{request.url.query}' if request.url.query else ''}",
             seconds=LIVE_SECONDS,
@@ -99,6 +104,18 @@ class Frame:
         if said is not None:
             response.delete_cookie(_SAID, path=root or "/")
         return response
+
+    def _failures(self, visitor: Visitor | None) -> int:
+        """How many kinds of failures there are, for who may see them all; asked every few seconds, whoever looks."""
+        if visitor is None or not visitor.rights.everywhere(Permission.JOBS_VIEW):
+            return 0
+        now = boot_seconds()
+        if now - self._asked_at > LIVE_SECONDS:
+            self._asked_at = now
+            # A page that says that the database is away has the last number.
+            with suppress(StoreError):
+                self._standing = self._site.jobs.insight.failures.standing()
+        return self._standing
 
     def _attempts(self, job: Job) -> str:
         """How often it was tried, and how often it may be: that is said by the job, else by its task."""

@@ -11,14 +11,17 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from backburner.errors import InvalidOption
 from backburner.insight.charts import RANGES
+from backburner.insight.insight import Insight
 from backburner.insight.overview import Attention, Figures
 from backburner.web import words
 from backburner.web.access import Visitor
-from backburner.web.dashboard.chart import chart_of, spark
-from backburner.web.dashboard.frame import Frame
+from backburner.web.dashboard.chart import Chart, chart_of, spark
+from backburner.web.dashboard.form import fields_of
+from backburner.web.dashboard.frame import Frame, Said
 from backburner.web.dashboard.row import row_of
-from backburner.web.problems import invalid
+from backburner.web.problems import forbidden, invalid
 from backburner.web.rights import Permission
 from backburner.web.site import Site
 from backburner.where import quoted
@@ -64,6 +67,7 @@ class OverviewPage:
         """The route."""
         router = APIRouter()
         router.add_api_route("/dashboard/overview", self.overview, methods=["GET"])
+        router.add_api_route("/dashboard/notes", self.note, methods=["POST"])
         return router
 
     async def overview(self, request: Request) -> Response:
@@ -73,6 +77,18 @@ class OverviewPage:
         if chosen not in RANGES:
             raise invalid("range", f"Use one of {', '.join(RANGES)}.")
         return await run_in_threadpool(self._page, request, visitor, chosen)
+
+    async def note(self, request: Request) -> Response:
+        """Say what happened just now."""
+        visitor = await self._site.access.allowed(request, Permission.NOTES_ADD)
+        if not visitor.rights.everywhere(Permission.NOTES_ADD):
+            raise forbidden("A note is for everybody: this needs notes.add without limits.")
+        text = (await fields_of(request)).get("text", "")
+        try:
+            await run_in_threadpool(self._site.operator(visitor).note, text)
+        except InvalidOption as error:
+            raise invalid("text", f"{error.problem}. {error.remedy}") from error
+        return self._frame.back(request, "/overview", Said("The note is in the chart."))
 
     def _page(self, request: Request, visitor: Visitor, chosen: str) -> Response:
         insight, now = self._site.jobs.insight, self._site.control.now()
@@ -89,12 +105,17 @@ class OverviewPage:
             range=chosen,
             ranges=list(RANGES),
             figures=figures_of(insight.overview.figures(lines)) if whole else (),
-            chart=chart_of(insight.charts.series(chosen)) if whole else None,
+            chart=_chart(insight, chosen) if whole else None,
             needs=[_need(one) for one in insight.overview.attention(lines)] if whole else (),
             lines=lines if whole else (),
             spark=spark,
             longest=longest,
         )
+
+
+def _chart(insight: Insight, chosen: str) -> Chart:
+    series = insight.charts.series(chosen)
+    return chart_of(series, insight.marks.since(series.since))
 
 
 def figures_of(found: Figures) -> Sequence[Figure]:

@@ -23,6 +23,7 @@ DASHBOARD: tuple[Route, ...] = (
     Route("POST", "/dashboard/login", "Sign in", Audience.ANYBODY, None),
     Route("POST", "/dashboard/logout", "Sign out", Audience.ANYBODY, None),
     _page("GET", "/dashboard/overview", "Is it well", _P.JOBS_VIEW),
+    _page("POST", "/dashboard/notes", "Say what happened", _P.NOTES_ADD),
     _page("GET", "/dashboard/jobs", "The jobs page", _P.JOBS_VIEW),
     _page("GET", "/dashboard/jobs/complete", "What the filter bar completes", _P.JOBS_VIEW),
     _page("POST", "/dashboard/jobs/export", "Write all that match to a file", _P.JOBS_VIEW),

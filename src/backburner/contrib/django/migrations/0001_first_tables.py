@@ -27,6 +27,7 @@ class Migration(migrations.Migration):
                     ("schedules_edit", "Can edit schedules"),
                     ("workers_control", "Can stop and reload workers"),
                     ("settings_edit", "Can edit settings of jobs"),
+                    ("notes_add", "Can add notes to charts of jobs"),
                     ("audit_view", "Can view who did what with jobs"),
                 ),
             },
