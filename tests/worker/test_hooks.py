@@ -168,6 +168,19 @@ def test_an_attempt_tells_what_is_known_of_it(jobs: Backburner) -> None:
     assert "canary" not in repr(attempt)
 
 
+def test_an_end_in_a_transaction_of_its_own_is_a_success_for_hooks(jobs: Backburner) -> None:
+    heard: list[str] = []
+
+    @jobs.task(hooks=[Recorder("task", heard)])
+    def pay() -> None:
+        job = current_job()
+        with job.transaction():
+            job.finish("paid")
+
+    run(jobs, pay.enqueue())
+    assert heard == ["task before", "task after succeeded"]
+
+
 @pytest.mark.parametrize("is_async", [False, True])
 def test_context_variables_of_a_hook_reach_the_body_and_no_other_job(jobs: Backburner, is_async: bool) -> None:
     class SetsUser(Hook):

@@ -272,8 +272,10 @@ class Executor:
             return None
         # Whatever a hook does with its time, the end is known by now.
         running.verdict = settlement
+        # Without an error nothing is left to write of what has ended with a transaction of its own.
+        unwritten = JobState.SUCCEEDED if error is None else None
         return running.hooked.after(
-            None if settlement is None else settlement.state, error, self._clock.now(), resident_bytes()
+            unwritten if settlement is None else settlement.state, error, self._clock.now(), resident_bytes()
         )
 
     def _settlement(
