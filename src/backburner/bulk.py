@@ -60,6 +60,12 @@ class Bulk:
         """The ids of what was enqueued in the block so far; after it, those of equal jobs that stand for them."""
         return [self.id_of(job.id) for job in self._jobs]
 
+    @property
+    def queue(self) -> str | None:
+        """The queue of all that was enqueued in the block; None where there are several, or nothing."""
+        queues = {job.queue for job in self._jobs}
+        return queues.pop() if len(queues) == 1 else None
+
     def id_of(self, job_id: str) -> str:
         """The id of the job that stands for one of this block."""
         found = self._instead.get(job_id, job_id)

@@ -5,53 +5,29 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any
 
 from backburner.attachment import Attachment
-from backburner.block import STATEMENT_ROWS, Block, Destination, around
+from backburner.block import Block, Destination, around
 from backburner.bulk import Bulk
 from backburner.captured import Captured
 from backburner.database import Database
 from backburner.errors import DuplicateJob, InvalidArgument, InvalidOption, JobNotFound
 from backburner.ids import Ids
-from backburner.job import Job, JobControl, NewJob, SealedCookies, ready_counts
+from backburner.job import Job, JobControl, NewJob, SealedCookies
 from backburner.launch import Launcher
 from backburner.options import EnqueueOptions
-from backburner.relations import LAUNCH, LAUNCH_ALONE, parents_of_all
+from backburner.relations import LAUNCH, LAUNCH_ALONE
 from backburner.seal import sealing
 from backburner.settings import Settings
 from backburner.states import JobState
-from backburner.surroundings import Surroundings
+from backburner.surroundings import Enqueueing, Surroundings
 from backburner.task import Task
-from backburner.transaction import CallersTransaction, TransactionBlock
-
-_NONE: Mapping[str, str] = MappingProxyType({})
-
-
-class OwnTransaction:
-    """Straight into the database, each call a transaction of our own; the bell rings after the commit."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def put(self, jobs: Sequence[NewJob], size: int = STATEMENT_ROWS) -> Mapping[str, str]:
-        database = self._database
-        stored = database.store.inserts.put(jobs, size)
-        ready = ready_counts(job for job in stored.jobs if job.run_at <= job.created_at and job.blocked_on is None)
-        if ready:
-            database.bell.ring(ready)
-        queues = set(stored.queues)
-        if parents := parents_of_all(stored.jobs) | stored.parents:
-            # Some may be done already: then nothing else tells that they are.
-            queues |= database.store.dependencies.join(parents)
-        if queues:
-            database.bell.ring(queues)
-        return stored.instead
+from backburner.transaction import CallersTransaction, OwnTransaction, TransactionBlock
 
 
 class JobEnqueuer:
@@ -104,9 +80,13 @@ class JobEnqueuer:
         """Store one call with what has places of its own, in one transaction: files whose bytes are stored already
         under the id, and cookies.
         """
-        job = task.new_job(job_id, self._database.store.clock.now(), args, {})
-        job, destination = job._replace(files=tuple(files), cookies=cookies), self._destination(task)
-        return self._stored(job, destination, destination.put((job,)))
+        destination = self._destination(task)
+        with self.watched(task, destination) as call:
+            job = task.new_job(job_id, self._database.store.clock.now(), args, {})
+            job = job._replace(files=tuple(files), cookies=cookies)
+            stored = self._stored(job, destination, destination.put((job,)))
+            call.ids = (stored.id,)
+            return stored
 
     @property
     def callers_transaction(self) -> CallersTransaction | None:
@@ -118,7 +98,10 @@ class JobEnqueuer:
         """The row of one call, to be stored by `put_own`. Raises what `enqueue` raises before it stores."""
         if task.enqueue_options.connection is not None:
             raise InvalidOption("connection", None, "is not for what is stored later", "Enqueue it at once")
-        return self._new_job(task, args, kwargs)
+        with self.watched(task) as call:
+            job = self._new_job(task, args, kwargs)
+            call.ids = (job.id,)
+            return job
 
     def put_own(self, rows: Sequence[NewJob]) -> Mapping[str, str]:
         """Store rows in one transaction of our own, whatever is around; which others stand for them."""
@@ -130,12 +113,14 @@ class JobEnqueuer:
         destination = self._destination(task)
         if not isinstance(destination, CallersTransaction):
             return await asyncio.to_thread(self._send, task, args, kwargs, destination)
-        # It is the caller's connection, so it stays in the caller's thread.
-        job = self._new_job(task, args, kwargs)
-        instead = await destination.run(lambda ready: ready.put((job,)))
-        if job.id not in instead:
+        with self.watched(task, destination) as call:
+            # It is the caller's connection, so it stays in the caller's thread.
+            job = self._new_job(task, args, kwargs)
+            instead = await destination.run(lambda ready: ready.put((job,)))
+            winner = instead.get(job.id, job.id)
+            call.ids = (winner,)
+        if winner == job.id:
             return self._made(job, destination)
-        winner = instead[job.id]
         committed = await asyncio.to_thread(self._committed, winner)
         if committed is not None:
             return committed
@@ -144,16 +129,27 @@ class JobEnqueuer:
     def enqueue_many(self, task: Task[..., Any], calls: Iterable[object]) -> list[str]:
         """Store many calls of one task, all of them or none; their ids, in order."""
         arguments = [_arguments(task, call) for call in calls]
-        now = self._database.store.clock.now()
-        jobs = [
-            task.new_job(job_id, now, args, kwargs)
-            for job_id, (args, kwargs) in zip(self._ids.many(len(arguments)), arguments, strict=True)
-        ]
-        instead = self._destination(task).put(jobs) if jobs else _NONE
-        return [instead.get(job.id, job.id) for job in jobs]
+        if not arguments:
+            return []
+        destination = self._destination(task)
+        with self.watched(task, destination, many=True) as call:
+            now = self._database.store.clock.now()
+            jobs = [
+                task.new_job(job_id, now, args, kwargs)
+                for job_id, (args, kwargs) in zip(self._ids.many(len(arguments)), arguments, strict=True)
+            ]
+            instead = destination.put(jobs)
+            call.ids = ids = [instead.get(job.id, job.id) for job in jobs]
+            return ids
 
     def launch(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Job:
         """Store one call and start a process for it. The row is not `running` before that process has claimed it."""
+        with self.watched(task) as call:
+            launched = self._launched(task, args, kwargs)
+            call.ids = (launched.id,)
+            return launched
+
+    def _launched(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Job:
         options = task.enqueue_options
         _refuse_waiting(options, inside=around(self._current) is not None)
         job = self._new_job(task, args, kwargs)._replace(blocked_on=LAUNCH)
@@ -177,7 +173,25 @@ class JobEnqueuer:
         block = around(self._current)
         named = block is not None and block.named
         connection = None if named else self._surroundings.connection()
-        return Bulk(self._current, self._goes_to(block, connection), size, connection, named=named)
+        outer = self._goes_to(block, connection)
+        made = Bulk(self._current, outer, size, connection, named=named)
+        return self._watched_bulk(made) if self._surroundings.watched and not isinstance(outer, Bulk) else made
+
+    @contextmanager
+    def _watched_bulk(self, bulk: Bulk) -> Iterator[Bulk]:
+        with self._surroundings.watching(Enqueueing(None, None, many=True)) as call:
+            with bulk:
+                yield bulk
+            call.queue, call.ids = bulk.queue, bulk.ids
+
+    def watched(
+        self, task: Task[..., Any], destination: Destination | None = None, *, many: bool = False
+    ) -> AbstractContextManager[Enqueueing]:
+        """What is around the enqueue of a task; what goes into a bulk block is watched as a part of that."""
+        call = Enqueueing(task.name, task.enqueue_options.queue, many)
+        if not self._surroundings.watched or isinstance(destination, Bulk):
+            return nullcontext(call)
+        return self._surroundings.watching(call)
 
     def transaction(self, target: object) -> TransactionBlock:
         """A block whose jobs are stored on the caller's connection."""
@@ -228,8 +242,14 @@ class JobEnqueuer:
     def _send(
         self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], destination: Destination
     ) -> Job:
-        job = self._new_job(task, args, kwargs)
-        return self._stored(job, destination, destination.put((job,)))
+        if not self._surroundings.watched:
+            job = self._new_job(task, args, kwargs)
+            return self._stored(job, destination, destination.put((job,)))
+        with self.watched(task, destination) as call:
+            job = self._new_job(task, args, kwargs)
+            stored = self._stored(job, destination, destination.put((job,)))
+            call.ids = (stored.id,)
+            return stored
 
     def _new_job(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> NewJob:
         return task.new_job(self._ids.new(), self._database.store.clock.now(), args, kwargs)

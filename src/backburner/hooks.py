@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -19,10 +19,10 @@ class Attempt:
     """One attempt, as hooks see it; the same object in `before`, `on_error` and `after`.
 
     `id` and `attempt` name it, `tries` is how many attempts failed before. `argument_names` are those that were
-    passed; the values may be secret. Times are UTC, memory is resident bytes of the process. `ended_at`,
-    `seconds`, `outcome`, `error` and `memory_after` are None until the body has ended. `outcome` is the state
-    that the attempt leaves its job in; it stays None when the job was taken over. `notes` is for the hooks'
-    own use: what `before` keeps there, `after` finds.
+    passed; the values may be secret. `captured` are the values of `jobs.capture`, by name. Times are UTC, memory is
+    resident bytes of the process. `ended_at`, `seconds`, `outcome`, `error` and `memory_after` are None until the
+    body has ended. `outcome` is the state that the attempt leaves its job in; it stays None when the job was taken
+    over. `notes` is for the hooks' own use: what `before` keeps there, `after` finds.
     """
 
     id: str
@@ -40,6 +40,7 @@ class Attempt:
     outcome: JobState | None = None
     error: BaseException | None = None
     memory_after: int | None = None
+    captured: Mapping[str, Any] = field(default_factory=dict)
     notes: dict[Any, Any] = field(default_factory=dict)
 
 

@@ -100,10 +100,12 @@ class Intake:
         faults = review(task.parameters, call.arguments)
         if faults:
             raise InvalidCall(task.name, tuple(Fault(f"/arguments{each.pointer}", each.problem) for each in faults))
-        new = self._row(task, call)
-        self._check_quota(call.principal, new)
-        job = self._enqueuer.put(new)
-        return Taken(job, job.id == new.id)
+        with self._enqueuer.watched(task) as watched:
+            new = self._row(task, call)
+            self._check_quota(call.principal, new)
+            job = self._enqueuer.put(new)
+            watched.queue, watched.ids = new.queue, (job.id,)
+            return Taken(job, job.id == new.id)
 
     def _row(self, task: Task[..., Any], call: Call) -> NewJob:
         try:

@@ -1,4 +1,4 @@
-"""Enqueueing inside a transaction of the caller's: rolled back means never enqueued."""
+"""Enqueueing in a transaction of our own, or inside one of the caller's: rolled back means never enqueued."""
 
 from __future__ import annotations
 
@@ -23,6 +23,27 @@ T = TypeVar("T")
 
 _CONFIRMED = 500
 """How many ids of one transaction are looked up before ringing: enough to learn which queues."""
+
+
+class OwnTransaction:
+    """Straight into the database, each call a transaction of our own; the bell rings after the commit."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(self, jobs: Sequence[NewJob], size: int = STATEMENT_ROWS) -> Mapping[str, str]:
+        database = self._database
+        stored = database.store.inserts.put(jobs, size)
+        ready = ready_counts(job for job in stored.jobs if job.run_at <= job.created_at and job.blocked_on is None)
+        if ready:
+            database.bell.ring(ready)
+        queues = set(stored.queues)
+        if parents := parents_of_all(stored.jobs) | stored.parents:
+            # Some may be done already: then nothing else tells that they are.
+            queues |= database.store.dependencies.join(parents)
+        if queues:
+            database.bell.ring(queues)
+        return stored.instead
 
 
 class CallersTransaction:

@@ -168,6 +168,21 @@ def test_an_attempt_tells_what_is_known_of_it(jobs: Backburner) -> None:
     assert "canary" not in repr(attempt)
 
 
+def test_an_attempt_tells_what_was_captured(jobs: Backburner) -> None:
+    seen: list[Any] = []
+
+    class Watcher(Hook):
+        def before(self, attempt: Attempt) -> None:
+            seen.append(attempt.captured)
+
+    jobs.hooks.add(Watcher())
+    task = jobs.task(lambda_free)
+    first = task.enqueue()
+    jobs.capture("tenant", lambda: "acme")
+    run(jobs, first, task.enqueue())
+    assert sorted(seen, key=len) == [{}, {"tenant": "acme"}]
+
+
 def test_an_end_in_a_transaction_of_its_own_is_a_success_for_hooks(jobs: Backburner) -> None:
     heard: list[str] = []
 

@@ -173,7 +173,7 @@ class Executor:
         names = tuple(json.loads(job.args)) if job.codec == CODEC else tuple(kwargs)
         attempt = Attempt(
             job.id, job.attempt, task.name, job.queue, job.title, job.tries, names,
-            self._worker(), self._clock.now(), resident_bytes(),
+            self._worker(), self._clock.now(), resident_bytes(), captured=read_context(job.context),
         )  # fmt: skip
         return Hooked(hooks, attempt, context, self.loop)
 
