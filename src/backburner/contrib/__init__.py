@@ -1,1 +1,1 @@
-"""Adapters to web frameworks, each with a package of its own."""
+"""Adapters to web frameworks and to OpenTelemetry, each with a module of its own."""
