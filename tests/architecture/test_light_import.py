@@ -10,6 +10,7 @@ HEAVY = (
     "fsspec",
     "jinja2",
     "kombu",
+    "opentelemetry",
     "psycopg",
     "pydantic",
     "sqlalchemy",

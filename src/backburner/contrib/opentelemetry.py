@@ -37,7 +37,7 @@ _MAX_HEADER = 512
 """Characters of a `traceparent` or a `tracestate` that are stored, and believed."""
 _SCHEMA = "https://opentelemetry.io/schemas/1.44.0"
 _CREATION = contexts.create_key("backburner-creation")
-"""Where the context has the span that jobs are enqueued by; an app's own span inside a bulk block is not it."""
+"""Where a context has what is stored with jobs that are enqueued there: an app's own span in a bulk block is not it."""
 _W3C = TraceContextTextMapPropagator()
 
 
@@ -81,12 +81,8 @@ class _Spans:
 
     def captured(self) -> dict[str, str] | None:
         """The trace context to be stored with a job; None outside of any trace."""
-        headers: dict[str, str] = {}
-        with _harmless("the trace context is not stored"):
-            creation = contexts.get_value(_CREATION)
-            context = trace.set_span_in_context(creation) if isinstance(creation, trace.Span) else None
-            _W3C.inject(headers, context)
-        return _believed(headers) or None
+        headers = contexts.get_value(_CREATION)
+        return _believed(headers if headers is not None else _headers(contexts.get_current())) or None
 
     @contextmanager
     def around_enqueue(self, call: Enqueueing) -> Iterator[None]:
@@ -95,7 +91,9 @@ class _Spans:
         if span is None:
             yield
             return
-        token = contexts.attach(contexts.set_value(_CREATION, span, trace.set_span_in_context(span)))
+        inside = trace.set_span_in_context(span)
+        # Once for all jobs of a block.
+        token = contexts.attach(contexts.set_value(_CREATION, _headers(inside), inside))
         try:
             yield
         except BaseException as error:
@@ -140,24 +138,28 @@ class _Spans:
         if force_flush is None:
             return
 
+        exported: list[bool] = []
+
         def flush() -> None:
             with _harmless("spans are not exported"):
-                force_flush(int(FLUSH_SECONDS * 1000))
+                exported.append(force_flush(int(FLUSH_SECONDS * 1000)) is not False)
 
         # Apart: not every exporter keeps to the time that it is given.
         flushing = threading.Thread(target=flush, name="backburner-flush", daemon=True)
         flushing.start()
         flushing.join(FLUSH_SECONDS)
-        if flushing.is_alive():
+        if exported != [True]:
             log.warning("spans were not exported within %g s", FLUSH_SECONDS)
 
     def _enqueueing(self, call: Enqueueing) -> trace.Span | None:
         with _harmless("an enqueue is not traced"):
-            return self._tracer.start_span(
+            span = self._tracer.start_span(
                 f"enqueue {call.task}" if call.task is not None else "enqueue",
                 kind=trace.SpanKind.PRODUCER,
                 attributes=_about("enqueue", "send", call.task, call.queue),
             )
+            # Without an SDK there may be none: what is current goes along with the job.
+            return span if span.get_span_context().is_valid else None
         return None
 
     def _running(self, attempt: Attempt) -> trace.Span:
@@ -242,6 +244,14 @@ def _fail(span: trace.Span, error: BaseException, *, told: bool) -> None:
     span.set_status(trace.StatusCode.ERROR, name)
     if told:
         span.record_exception(error)
+
+
+def _headers(context: contexts.Context) -> dict[str, str]:
+    """The trace context of what is current there."""
+    found: dict[str, str] = {}
+    with _harmless("the trace context is not stored"):
+        _W3C.inject(found, context)
+    return found
 
 
 def _believed(stored: Any) -> dict[str, str]:
