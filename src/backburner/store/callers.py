@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import UnboundExecutionError
-from sqlalchemy.orm import Session, scoped_session
 
 from backburner.errors import ForeignTransaction, InvalidOption, SchemaMissing, TransactionMustRetry
 from backburner.job import Job, NewJob
@@ -23,10 +22,13 @@ from backburner.store.dependencies import DEPENDENCY, dependency_rows
 from backburner.store.dialects.base import INSERTED, DriverConnection, Trouble, inserted_row
 from backburner.store.keys import Stored
 from backburner.store.session_ends import Ended, SessionEnds
+from backburner.store.sessions import is_scoped, is_session
 from backburner.store.types import MYSQL
 from backburner.watched import WatchedConnection
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from backburner.store.store import Store
 
 _ACCEPTED = (
@@ -77,8 +79,8 @@ class Callers:
 
         Raises `ForeignTransaction` when it leads to another database, `InvalidOption` when it is none.
         """
-        session = target() if isinstance(target, scoped_session) else target
-        if isinstance(session, Session):
+        session = target() if is_scoped(target) else target  # type: ignore[operator]
+        if is_session(session):
             connection = _of_session(session)
             self._admit(connection.engine, connection.dialect.name, _fetch_core(connection))
             return OnSession(self._store, connection, session, self._ends)
@@ -105,7 +107,7 @@ class Callers:
 
         On SQLite it holds the only write lock: waiting for it would never end. So it is asked itself.
         """
-        if isinstance(target, Session):
+        if is_session(target):
             target = _of_session(target)
         if isinstance(target, Connection):
             self._refuse_to_block(_fetch_core(target), target.connection.driver_connection)
@@ -306,9 +308,7 @@ def _of_session(session: Session) -> Connection:
 
 
 def _dbapi(target: object) -> Any:
-    if isinstance(target, scoped_session) or not all(
-        callable(getattr(target, name, None)) for name in ("cursor", "commit", "rollback")
-    ):
+    if is_scoped(target) or not all(callable(getattr(target, name, None)) for name in ("cursor", "commit", "rollback")):
         raise InvalidOption("connection", target, "is no connection", _ACCEPTED)
     if inspect.iscoroutinefunction(target.commit):  # type: ignore[attr-defined]
         raise InvalidOption("connection", target, "is an asynchronous driver's", _ACCEPTED)

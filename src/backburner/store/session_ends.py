@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
-from sqlalchemy.orm import Session
 
 from backburner.job import NewJob
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 Ended = Callable[[Sequence[NewJob]], None]
 

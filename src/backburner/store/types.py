@@ -5,17 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BINARY, BigInteger, FunctionElement, Integer, String, Text, Uuid
-from sqlalchemy.dialects import mysql, postgresql
+from sqlalchemy import BINARY, TIMESTAMP, BigInteger, FunctionElement, Integer, String, Text, Uuid
 from sqlalchemy.engine import Dialect as SqlDialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 MYSQL = ("mysql", "mariadb")
 """What SQLAlchemy calls the two: one database to us, but a caller's connection may say either."""
-
-LongText = Text().with_variant(mysql.MEDIUMTEXT(), *MYSQL)
-"""Text of any length: the plain TEXT of MySQL ends at 64 KiB."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -52,6 +48,16 @@ def from_naive(stored: datetime) -> datetime:
     return stored.replace(tzinfo=UTC)
 
 
+class _MediumText(Text):
+    """MySQL's, as the compiler of its dialect knows it: to import that takes its time, also on other databases."""
+
+    __visit_name__ = "MEDIUMTEXT"
+
+
+LongText = Text().with_variant(_MediumText(), *MYSQL)
+"""Text of any length: the plain TEXT of MySQL ends at 64 KiB."""
+
+
 class Id(TypeDecorator[str]):
     """A UUID as its 36-character text in Python: `uuid` on PostgreSQL, text on SQLite, BINARY(16) on MySQL."""
 
@@ -80,8 +86,10 @@ class Utc(TypeDecorator[datetime]):
 
     def load_dialect_impl(self, dialect: SqlDialect) -> TypeEngine[Any]:
         if dialect.name == "postgresql":
-            return dialect.type_descriptor(postgresql.TIMESTAMP(timezone=True))
+            return dialect.type_descriptor(TIMESTAMP(timezone=True))
         if dialect.name in MYSQL:
+            from sqlalchemy.dialects import mysql  # not on other databases: it takes its time
+
             return dialect.type_descriptor(mysql.DATETIME(fsp=6))
         return dialect.type_descriptor(BigInteger())
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from sqlalchemy import URL
 
 from backburner.errors import InvalidUrl
 from backburner.store.dialects.base import Dialect
-from backburner.store.dialects.mysql import MySQL
-from backburner.store.dialects.postgresql import PostgreSQL
-from backburner.store.dialects.sqlite import SQLite
 
-_DIALECTS: dict[str, type[Dialect]] = {
-    "sqlite": SQLite,
-    "postgresql": PostgreSQL,
-    "mysql": MySQL,
-    "mariadb": MySQL,
+_DIALECTS = {
+    "sqlite": ("sqlite", "SQLite"),
+    "postgresql": ("postgresql", "PostgreSQL"),
+    "mysql": ("mysql", "MySQL"),
+    "mariadb": ("mysql", "MySQL"),
 }
+"""Module and class by what a URL says. Imported when it is asked for: what SQLAlchemy has for each takes its time."""
 
 
 def of(url: URL) -> type[Dialect]:
@@ -24,4 +24,6 @@ def of(url: URL) -> type[Dialect]:
     if name not in _DIALECTS:
         known = ", ".join(sorted(_DIALECTS))
         raise InvalidUrl(url.render_as_string(), f"{name!r} is not supported", f"Use one of: {known}")
-    return _DIALECTS[name]
+    module, kind = _DIALECTS[name]
+    found: type[Dialect] = getattr(import_module(f"{__name__}.{module}"), kind)
+    return found
