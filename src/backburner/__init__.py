@@ -10,6 +10,7 @@ from backburner.errors import BackburnerError
 from backburner.job import Job
 from backburner.outcome import Cancelled, PermanentError, Retry, Skip, StopWorker, TimedOut, Wait
 from backburner.retry import RetryPolicy
+from backburner.secret import Secret
 from backburner.states import JobState
 from backburner.task import Task
 from backburner.track import track
@@ -26,6 +27,7 @@ __all__ = [
     "PermanentError",
     "Retry",
     "RetryPolicy",
+    "Secret",
     "Skip",
     "StopWorker",
     "Task",

@@ -280,7 +280,7 @@ class Backburner(Configuring):
         options = stored_items(old.options, keys, old.id)
         title = f"{old.name[:450]}, {len(keys):,} again"
         new = again(old, self.ids.new(), self.store.clock.now(), options)
-        return self._enqueuer.put(new._replace(title=title))
+        return self._enqueuer.put(new._replace(title=title), like=old.id)
 
     @overload
     def delete(self, job: Job | str, /) -> None: ...

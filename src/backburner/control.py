@@ -253,7 +253,8 @@ class Control:
         rows are signed. Raises `UnknownTask`, `InvalidArgument` and `TooLarge`.
         """
         job, settings = self.get(job_id), self._database.settings
-        text = self._registry.require(job.task).parameters.rebound(args)
+        task = self._registry.require(job.task)
+        text = task.parameters.rebound(args, task.box(job.task, job_id))
         edited = replace(job, args=text, codec=CODEC)
         mac = Seal(settings.secrets).of(edited) if is_signed(settings, job.task) else None
         if not self._database.store.edits.arguments(job_id, text, CODEC, mac):

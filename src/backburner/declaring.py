@@ -5,14 +5,19 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
-from backburner.checked import MAX_NAME
-from backburner.codec import hints_of
+from backburner.checked import MAX_NAME, checked_text
+from backburner.codec import CODEC, Parameters, Pickles, hints_of
+from backburner.codec.compile import plan_for
 from backburner.context import JobContext
-from backburner.errors import InvalidTask
+from backburner.errors import InvalidOption, InvalidTask
+from backburner.options import TaskOptions
+from backburner.relations import one_of
+from backburner.retry import RetryPolicy
+from backburner.settings import Settings
 
 
 def default_name(function: Callable[..., Any]) -> str:
@@ -53,3 +58,46 @@ def context_parameter_of(function: Callable[..., Any]) -> str | None:
     if len(found) > 1:
         raise InvalidTask(str(function), f"{found} are all annotated JobContext", "One is enough")
     return found[0] if found else None
+
+
+def listed(option: str, given: Iterable[str]) -> tuple[str, ...]:
+    """Names, given as a list. Raises `InvalidOption`."""
+    if isinstance(given, str):
+        raise InvalidOption(option, given, "is one text", f"Write {option}=[{given!r}]")
+    return tuple(checked_text(option, name, MAX_NAME) for name in given)
+
+
+def pickles_of(name: str, options: TaskOptions, settings: Settings) -> tuple[str, Pickles | None]:
+    """How new calls are stored, and what reads and writes pickled ones, if the task may have any.
+
+    Raises `InvalidTask` without a secret, and `InvalidOption`.
+    """
+    codec = one_of("codec", options.get("codec", CODEC), Literal["json", "pickle"])
+    if codec == CODEC and "pickle_types" not in options:
+        return codec, None
+    if settings.secret is None:
+        raise InvalidTask(
+            name, "pickled arguments are signed, and there is no secret", "Set secret (BACKBURNER_SECRET)"
+        )
+    return codec, Pickles(
+        options.get("pickle_types", ()), settings.secret, settings.max_args_bytes, settings.secrets[1:]
+    )  # fmt: skip
+
+
+def policy_of(options: TaskOptions) -> RetryPolicy:
+    """The task's policy of retries. Raises `InvalidOption`."""
+    policy = options.get("retry", RetryPolicy())
+    if not isinstance(policy, RetryPolicy):
+        raise InvalidOption("retry", policy, "is no RetryPolicy", "For example retry=RetryPolicy.fixed(60)")
+    return policy
+
+
+def refuse_secrets(name: str, parameters: Parameters, pickles: Pickles | None) -> None:
+    """Raise `InvalidTask` for secrets in what is not encrypted: in pickles, and in what is returned."""
+    if parameters.secret and pickles is not None:
+        raise InvalidTask(
+            name, "its pickled arguments are signed and not encrypted, and it has a Secret among them",
+            "Leave codec and pickle_types out, or pass a reference to the secret",
+        )  # fmt: skip
+    if not isinstance(parameters.returns, str) and plan_for(parameters.returns).secret:
+        raise InvalidTask(name, "it returns a Secret, and results are not encrypted", "Return what may be read")

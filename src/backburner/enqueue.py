@@ -28,6 +28,7 @@ from backburner.states import JobState
 from backburner.surroundings import Enqueueing, Surroundings
 from backburner.task import Task
 from backburner.transaction import CallersTransaction, OwnTransaction, TransactionBlock
+from backburner.vault import Box, Vault
 
 
 class JobEnqueuer:
@@ -39,7 +40,7 @@ class JobEnqueuer:
     ) -> None:  # fmt: skip
         self._database, self._ids, self._control, self._captured = database, ids, control, captured
         self._surroundings, self._launcher = surroundings, launcher
-        self._seal = sealing(database.settings)
+        self._seal, self._vault = sealing(database.settings), Vault(database.settings.secrets)
         self._own = OwnTransaction(database)
         self._current: ContextVar[Block | None] = ContextVar("backburner_block", default=None)
 
@@ -50,7 +51,7 @@ class JobEnqueuer:
 
     def configured(self) -> None:
         """The settings have changed."""
-        self._seal = sealing(self.settings)
+        self._seal, self._vault = sealing(self.settings), Vault(self.settings.secrets)
         self._launcher.settings = self.settings
 
     def context(self) -> str | None:
@@ -68,6 +69,10 @@ class JobEnqueuer:
     def sealed(self, job: NewJob) -> NewJob:
         """The row with its signature, where rows are signed."""
         return self._seal(job)
+
+    def box(self, task: str, subject: str) -> Box:
+        """What encrypts and opens the secrets of a job."""
+        return self._vault.box(task, subject)
 
     def enqueue(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Job:
         """Store one call."""
@@ -206,9 +211,12 @@ class JobEnqueuer:
         finally:
             self._current.reset(token)
 
-    def put(self, job: NewJob) -> Job:
-        """Store a row that was made elsewhere, where the surrounding block says."""
-        job = self.sealed(job)
+    def put(self, job: NewJob, like: str | None = None) -> Job:
+        """Store a row that was made elsewhere, where the surrounding block says; its secrets are of the job `like`.
+
+        Raises `DecodeError` when those do not open.
+        """
+        job = self.sealed(job if like is None else self._vault.moved(job, like))
         destination = self._around()
         return self._stored(job, destination, destination.put([job]))
 

@@ -121,7 +121,7 @@ class Intake:
             raise InvalidCall(task.name, (Fault("/arguments", "cannot be stored"),)) from error
         if not new.keys:
             return new
-        request = json.dumps([new.args, dict(sorted(call.options.items()))], default=str)
+        request = json.dumps([chosen.steady(new), dict(sorted(call.options.items()))], default=str)
         keys = principals(new.keys, task.name, call.principal, request)
         return new._replace(keys=keys, unique_key=keys[0].name if new.unique_key is not None else None)
 

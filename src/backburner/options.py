@@ -169,6 +169,11 @@ class EnqueueOptions:
         """Whether anything relates such a job to others."""
         return bool(self.group or self.unique or self.idempotency_key or self.after)
 
+    @property
+    def keyed(self) -> bool:
+        """Whether such a job has a name that no other may have beside it."""
+        return self.unique is not None or self.idempotency_key is not None
+
     def keys(self, task: str, args: str, now: datetime) -> tuple[Key, ...]:
         """The names that no other job may have beside one with these options."""
         found = []

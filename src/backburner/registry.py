@@ -50,6 +50,11 @@ class Registry:
             return None
         return Cap((task.name, *task.aliases), task.defaults.max_running)
 
+    def secrets_of(self, name: str) -> frozenset[str]:
+        """The parameters of the task of that name or alias that have a `Secret` in them; none when it is unknown."""
+        task = self._tasks.get(name)
+        return frozenset() if task is None else task.parameters.secrets
+
     def capped(self) -> list[str]:
         """Every name and alias of tasks of which only so many jobs may run at once."""
         return [name for name, task in self._tasks.items() if task.defaults.max_running is not None]

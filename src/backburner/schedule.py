@@ -19,7 +19,7 @@ TAG = "schedule:"
 DEFAULT_BOUND = 100
 
 # What a new run has of its own; `args` and `task` have columns.
-_OWN = frozenset({"id", "task", "args", "created_at", "keys", "parents", "parents_left"})
+_OWN = frozenset({"id", "task", "args", "created_at", "keys", "parents", "parents_left", "mac"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +107,18 @@ class Fire(NamedTuple):
     job: str | None
 
 
-def defined(name: str, row: NewJob, kind: str, spec: str, zone: str, missed: Missed, bound: int) -> Schedule:
-    """A schedule that makes jobs like `row`, not stored yet; it counts from the row's `created_at`."""
+def subject_of(name: str) -> str:
+    """For whom the secrets in the arguments of a schedule are encrypted: no job has such an id."""
+    return f"{TAG}{name}"
+
+
+def defined(
+    name: str, row: NewJob, kind: str, spec: str, zone: str, missed: Missed, bound: int, said: str | None = None
+) -> Schedule:
+    """A schedule that makes jobs like `row`, not stored yet; it counts from the row's `created_at`.
+
+    `said` are its arguments in the form by which two definitions are compared, where that is another one.
+    """
     _refuse(row)
     tags = [*(json.loads(row.tags) if row.tags else ()), f"{TAG}{name}"]
     found = row._replace(tags=json.dumps(tags))._asdict()
@@ -124,7 +134,7 @@ def defined(name: str, row: NewJob, kind: str, spec: str, zone: str, missed: Mis
     made = Schedule(
         name, row.task, row.args, json.dumps(options, sort_keys=True), kind, spec, zone, missed, bound, anchor, "code"
     )
-    what = [name, made.task, made.args, made.options, kind, spec, zone, missed, bound]
+    what = [name, made.task, made.args if said is None else said, made.options, kind, spec, zone, missed, bound]
     return replace(
         made, digest=hashlib.sha256(json.dumps(what).encode()).hexdigest(), next_at=made.times.after(row.created_at)
     )

@@ -16,7 +16,7 @@ from backburner.ids import Ids
 from backburner.job import Job, JobControl
 from backburner.recurrence import LATE, Missed, checked_every
 from backburner.registry import Registry
-from backburner.schedule import Fire, Schedule, checked_missed, checked_name, defined
+from backburner.schedule import Fire, Schedule, checked_missed, checked_name, defined, subject_of
 from backburner.states import JobState
 from backburner.task import Task
 
@@ -42,8 +42,9 @@ class Declaration:
 
     def at(self, now: datetime) -> Schedule:
         """The schedule, counting from `now`."""
-        row = self.task.new_job("", now, self.args, self.kwargs, captures=False)
-        return defined(self.name, row, self.kind, self.spec, self.zone, self.missed, self.bound)
+        row = self.task.new_job(subject_of(self.name), now, self.args, self.kwargs, captures=False)
+        said = self.task.steady(row)
+        return defined(self.name, row, self.kind, self.spec, self.zone, self.missed, self.bound, said)
 
 
 class Schedules:

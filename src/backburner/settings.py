@@ -94,8 +94,10 @@ class Settings:
         None, "Who may sign in at `backburner web`: NAME=HASH, see its --hash-password"
     )
     broker: str | None = _knob(None, "URL of a broker that wakes workers, as kombu writes it; none: the database does")
-    secret: str | None = _knob(None, "Key that signs tokens, 16 characters or more")
-    former_secrets: tuple[str, ...] | None = _knob(None, "Earlier values of secret: what they signed is still taken")
+    secret: str | None = _knob(None, "Key that signs tokens and encrypts secret arguments, 16 characters or more")
+    former_secrets: tuple[str, ...] | None = _knob(
+        None, "Earlier values of secret: what they signed is still taken, and what they encrypted opened"
+    )
     signed: bool = _knob(default=False, text="Sign each job with secret, and run none that was changed by others")
 
     def __post_init__(self) -> None:

@@ -6,25 +6,34 @@ import asyncio
 import functools
 import inspect
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeVar, Unpack, cast
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast
 
 from backburner.checked import MAX_NAME, checked_text
-from backburner.codec import CODEC, PICKLE, Parameters, Pickles
+from backburner.codec import CODEC, PICKLE, Parameters, Pickles, steady
 from backburner.context import Entered, JobContext, current_job
 from backburner.decision import Decision
-from backburner.declaring import context_parameter_of, default_name, plain_names
+from backburner.declaring import (
+    context_parameter_of,
+    default_name,
+    listed,
+    pickles_of,
+    plain_names,
+    policy_of,
+    refuse_secrets,
+)
 from backburner.errors import DecodeError, InvalidOption, InvalidTask
 from backburner.hooks import Hook, checked_hooks
 from backburner.job import ClaimedJob, Job, NewJob
 from backburner.options import CallOptions, EnqueueOptions, SharedOptions, TaskOptions, refuse_unknown
-from backburner.relations import PARENTS, one_of, parents
-from backburner.retry import RetryPolicy
+from backburner.relations import PARENTS, parents
 from backburner.routes import queue_for
 from backburner.run_options import NOTIFIED, OVERRIDES, RunOptions, count_of, flag_of
+from backburner.secret import MASK
 from backburner.settings import Settings
 from backburner.title import TitleTemplate
+from backburner.vault import Box
 
 __all__ = ["Enqueuer", "RunOptions", "Task", "declare"]
 
@@ -43,6 +52,7 @@ class Enqueuer(Protocol):
     def owner(self) -> str | None: ...
     async def loaded(self) -> None: ...
     def sealed(self, job: NewJob) -> NewJob: ...
+    def box(self, task: str, subject: str) -> Box: ...
     def enqueue(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Job: ...
     async def aenqueue(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Job: ...
     def launch(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Job: ...
@@ -97,7 +107,8 @@ class Task(Generic[P, R]):
         context = current_job() or JobContext()
         name = self.context_parameter
         injected: dict[str, Any] = {name: context} if name is not None and name not in kwargs else {}
-        call = functools.partial(cast("Callable[..., R]", self.function), *args, **kwargs, **injected)
+        given, named = self.parameters.guarded(args, {**kwargs, **injected})
+        call = functools.partial(cast("Callable[..., R]", self.function), *given, **named)
         if self.is_async:
             return cast("R", _awaited(context, call))
         with Entered(context):
@@ -124,14 +135,14 @@ class Task(Generic[P, R]):
         """
         if large:
             return Decision(job=self.enqueue(*args, **kwargs))
-        self.parameters.bind(args, kwargs)
+        self._bound(args, kwargs)
         return Decision(value=self(*args, **kwargs))
 
     async def aenqueue_if(self, large: bool, /, *args: P.args, **kwargs: P.kwargs) -> Decision[Any]:
         """`enqueue_if` for a coroutine: a plain function runs in a thread, an async one here."""
         if large:
             return Decision(job=await self.aenqueue(*args, **kwargs))
-        self.parameters.bind(args, kwargs)
+        self._bound(args, kwargs)
         if self.is_async:
             return Decision(value=await cast("Awaitable[Any]", self(*args, **kwargs)))
         return Decision(value=await asyncio.to_thread(self, *args, **kwargs))
@@ -197,7 +208,7 @@ class Task(Generic[P, R]):
         if self._pickles is not None and self.codec == PICKLE:
             arguments = self._pickles.dump(self.name, self.parameters.given(args, kwargs))
         else:
-            arguments = self.parameters.bind(args, kwargs)
+            arguments = self._bound(args, kwargs, job_id)
         owner = self._enqueuer.owner() if options.owner is None and captures else options.owner
         title = options.title
         if title is None and self._template is not None:
@@ -210,18 +221,31 @@ class Task(Generic[P, R]):
         )  # fmt: skip
         return self._enqueuer.sealed(self._related(job) if options.related else job)
 
-    def load(self, job: ClaimedJob) -> tuple[list[Any], dict[str, Any]]:
+    def load(self, job: ClaimedJob | Job) -> tuple[list[Any], dict[str, Any]]:
         """What to call the function with, whatever form the row has. Raises `DecodeError`."""
         if job.codec == CODEC:
-            return self.parameters.load(job.args)
+            return self.parameters.load(job.args, box=self.box(job.task, job.id))
         if job.codec == PICKLE and self._pickles is not None:
             return self.parameters.arranged(self._pickles.load(job.task, job.args))
         raise DecodeError("arguments", f"task {self.name!r} takes none of codec {job.codec!r}")
 
+    def box(self, name: str, subject: str) -> Box | None:
+        """What encrypts and opens the secrets of a job, by what its row calls the task, and its id."""
+        return self._enqueuer.box(name, subject) if self.parameters.secret else None
+
+    def steady(self, job: NewJob) -> str:
+        """The arguments of a new row, the same for equal calls also where they are encrypted."""
+        box = self.box(job.task, job.id) if job.codec == CODEC else None
+        return job.args if box is None else steady(job.args, box)
+
+    def _bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], job_id: str = "") -> str:
+        return self.parameters.bind(args, kwargs, self.box(self.name, job_id))
+
     def _related(self, job: NewJob) -> NewJob:
         """The row with what relates it to other jobs."""
         options = self.enqueue_options
-        keys, waited = options.keys(self.name, job.args, job.created_at), parents(options.after, options.after_failed)
+        keys = options.keys(self.name, self.steady(job) if options.keyed else job.args, job.created_at)
+        waited = parents(options.after, options.after_failed)
         return job._replace(
             group_name=options.group,
             group_policy=options.group_policy if options.group is not None else None,
@@ -251,10 +275,12 @@ class Task(Generic[P, R]):
 
     def _rendered(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
         assert self._template is not None
+        masked = dict.fromkeys(self.parameters.secrets, MASK)
         if self._positional is None:
-            return self._template.render(self.parameters.named(args, kwargs))
+            return self._template.render(self.parameters.named(args, kwargs) | masked)
         # Binding by the signature takes as long as all the rest of an enqueue.
-        return self._template.render({**self._known, **dict(zip(self._positional, args, strict=False)), **kwargs})
+        named = {**self._known, **dict(zip(self._positional, args, strict=False)), **kwargs, **masked}
+        return self._template.render(named)
 
 
 async def _awaited(context: JobContext, call: Callable[[], Any]) -> Any:
@@ -273,11 +299,12 @@ def declare(function: Callable[P, R], enqueuer: Enqueuer, options: TaskOptions) 
     settings = enqueuer.settings
     context_parameter = context_parameter_of(function)
     skip = frozenset({context_parameter} if context_parameter else ())
-    codec, pickles = _pickles(name, options, settings)
-    former = frozenset(_listed("former", options.get("former", ())))
+    codec, pickles = pickles_of(name, options, settings)
+    former = frozenset(listed("former", options.get("former", ())))
     parameters = Parameters.of(
         function, task=name, skip=skip, max_bytes=settings.max_args_bytes, former=former, lenient=pickles is not None
     )
+    refuse_secrets(name, parameters, pickles)
     shared = {key: options[key] for key in SharedOptions.__annotations__ if key in options}  # type: ignore[literal-required]
     if isinstance(shared.get("expires"), datetime):
         raise InvalidOption(
@@ -288,7 +315,7 @@ def declare(function: Callable[P, R], enqueuer: Enqueuer, options: TaskOptions) 
     base = EnqueueOptions(queue=queue, priority=settings.default_priority)
     enqueue_options = base.changed(shared, settings)
     defaults = RunOptions(
-        retry=_policy(options),
+        retry=policy_of(options),
         max_attempts=enqueue_options.max_attempts,
         repeatable=enqueue_options.repeatable,
         capture_print=flag_of("capture_print", options.get("capture_print", False)),
@@ -301,7 +328,7 @@ def declare(function: Callable[P, R], enqueuer: Enqueuer, options: TaskOptions) 
         function,
         enqueuer,
         name=name,
-        aliases=_listed("aliases", options.get("aliases", ())),
+        aliases=listed("aliases", options.get("aliases", ())),
         parameters=parameters,
         context_parameter=context_parameter,
         template=TitleTemplate(title, parameters.names) if title is not None else None,
@@ -312,34 +339,6 @@ def declare(function: Callable[P, R], enqueuer: Enqueuer, options: TaskOptions) 
         codec=codec,
         hooks=checked_hooks(options.get("hooks", ())),
     )
-
-
-def _listed(option: str, given: Iterable[str]) -> tuple[str, ...]:
-    """Names, given as a list. Raises `InvalidOption`."""
-    if isinstance(given, str):
-        raise InvalidOption(option, given, "is one text", f"Write {option}=[{given!r}]")
-    return tuple(checked_text(option, name, MAX_NAME) for name in given)
-
-
-def _pickles(name: str, options: TaskOptions, settings: Settings) -> tuple[str, Pickles | None]:
-    """How new calls are stored, and what reads and writes pickled ones, if the task may have any."""
-    codec = one_of("codec", options.get("codec", CODEC), Literal["json", "pickle"])
-    if codec == CODEC and "pickle_types" not in options:
-        return codec, None
-    if settings.secret is None:
-        raise InvalidTask(
-            name, "pickled arguments are signed, and there is no secret", "Set secret (BACKBURNER_SECRET)"
-        )
-    return codec, Pickles(
-        options.get("pickle_types", ()), settings.secret, settings.max_args_bytes, settings.secrets[1:]
-    )  # fmt: skip
-
-
-def _policy(options: TaskOptions) -> RetryPolicy:
-    policy = options.get("retry", RetryPolicy())
-    if not isinstance(policy, RetryPolicy):
-        raise InvalidOption("retry", policy, "is no RetryPolicy", "For example retry=RetryPolicy.fixed(60)")
-    return policy
 
 
 def stored_items(options: str | None, keys: list[str], source: str) -> str:

@@ -18,6 +18,7 @@ from backburner.cli.jobs import confirm
 from backburner.cli.opening import open_app
 from backburner.cli.text import as_json, moment, note, one_line, say, table
 from backburner.cli.values import TIME
+from backburner.codec import readable
 from backburner.errors import BackburnerError
 from backburner.recurrence import Missed
 from backburner.schedule import Schedule
@@ -66,12 +67,13 @@ def show(context: click.Context, name: str, json_: bool) -> None:
     jobs = open_app(call_of(context))
     schedule = jobs.schedules.get(name)
     fires, problems = jobs.schedules.fires(name, _FIRES), jobs.schedules.problems(schedule)
+    arguments = readable(schedule.args, jobs.registry.secrets_of(schedule.task))
     if json_:
         more = {"fires": [one._asdict() for one in fires], "problems": problems}
-        say(as_json(_record(schedule) | {"args": json.loads(schedule.args)} | more))
+        say(as_json(_record(schedule) | {"args": json.loads(arguments)} | more))
         return
     lines = [("schedule", schedule.name), ("task", schedule.task), ("when", schedule.description)]
-    lines += [("arguments", schedule.args), ("missed", _missed(schedule))]
+    lines += [("arguments", arguments), ("missed", _missed(schedule))]
     lines += [("from", "the code" if schedule.source == "code" else "added at run time")]
     lines += [("next", _local(schedule, at)) for at in _next(schedule)]
     lines += [("fired", f"{moment(one.at)}  {f'job {one.job}' if one.job else ''}") for one in fires]

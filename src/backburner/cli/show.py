@@ -22,7 +22,7 @@ def as_record(jobs: Backburner, details: JobDetails, *, with_log: bool) -> dict[
     """Everything, for programs."""
     found = {
         **job_record(details.job),
-        "args": readable(details.job.args),
+        "args": _arguments(jobs, details.job),
         "context": readable(details.job.context) if details.job.context is not None else None,
         "why_not_running": list(details.why),
         "parents": [_parent(one) for one in details.parents],
@@ -38,11 +38,15 @@ def as_record(jobs: Backburner, details: JobDetails, *, with_log: bool) -> dict[
 
 def as_text(jobs: Backburner, details: JobDetails, *, with_log: bool) -> str:
     """For people, on 80 columns."""
-    parts = [*_facts(details), *_sections(details)]
+    parts = [*_facts(jobs, details), *_sections(details)]
     if with_log:
         text = "".join(line.text for line in _log(jobs, details))
         parts += ["", "Output", *_indented(text.rstrip("\n") or "(none)")]
     return "\n".join(parts)
+
+
+def _arguments(jobs: Backburner, job: Job) -> str:
+    return readable(job.args, jobs.registry.secrets_of(job.task))
 
 
 def _parent(one: Dependency) -> dict[str, Any]:
@@ -52,7 +56,7 @@ def _parent(one: Dependency) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _facts(details: JobDetails) -> Iterator[str]:
+def _facts(jobs: Backburner, details: JobDetails) -> Iterator[str]:
     job = details.job
     yield safe(job.name)
     yield from _fact("id", job.id)
@@ -64,7 +68,7 @@ def _facts(details: JobDetails) -> Iterator[str]:
         for link in job.progress.links:
             yield from _fact("link", f"{link.text}: {link.href or f'route {link.route} {dict(link.params or {})}'}")
     yield from _fact("task", job.task)
-    yield from _fact("arguments", readable(job.args))
+    yield from _fact("arguments", _arguments(jobs, job))
     yield from _fact("queue", f"{job.queue}, priority {job.priority}")
     for name in ("identifier", "owner", "context", "worker"):
         if text := getattr(job, name):

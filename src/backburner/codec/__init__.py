@@ -7,12 +7,13 @@ lists the stored forms.
 
 from __future__ import annotations
 
+from backburner.codec.concealed import has_secrets, is_closed, moved, steady
 from backburner.codec.parameters import MAX_ARGS_BYTES, Parameters
 from backburner.codec.pickled import PICKLE, Pickles
 from backburner.codec.plan import MAX_DEPTH
 from backburner.codec.result import MAX_RESULT_BYTES, decode_result, encode_result
 from backburner.codec.review import Fault, pointer, review
-from backburner.codec.sensitive import is_sensitive, readable, without_secrets
+from backburner.codec.sensitive import ENCRYPTED, HIDDEN, is_sensitive, readable, without_secrets
 from backburner.codec.signature import hints_of
 from backburner.codec.text import deeper
 
@@ -21,7 +22,9 @@ CODEC = "json"
 
 __all__ = [
     "CODEC",
+    "ENCRYPTED",
     "Fault",
+    "HIDDEN",
     "MAX_ARGS_BYTES",
     "MAX_DEPTH",
     "MAX_RESULT_BYTES",
@@ -31,10 +34,14 @@ __all__ = [
     "decode_result",
     "deeper",
     "encode_result",
+    "has_secrets",
     "hints_of",
+    "is_closed",
     "is_sensitive",
+    "moved",
     "pointer",
     "readable",
     "review",
+    "steady",
     "without_secrets",
 ]

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from backburner.codec.concealed import SecretPlan
 from backburner.codec.containers import Anything, Array, Refused, Row, Table
 from backburner.codec.plan import Misfit, Plan
 from backburner.codec.records import (
@@ -26,6 +27,7 @@ from backburner.codec.records import (
 )
 from backburner.codec.scalars import TEXTS, Choice, Enumeration, Float, Native
 from backburner.codec.union import Union
+from backburner.secret import Secret
 
 _ARRAYS: dict[Any, type] = {list: list, set: set, frozenset: frozenset}
 # An abstract annotation takes what a caller may well pass for it, and gives back what was passed.
@@ -46,12 +48,21 @@ def plan_for(annotation: Any) -> Plan:
         return _cached(annotation)
     except TypeError:
         # Not hashable, such as a Literal of something odd.
-        return _Compiler().plan(annotation)
+        return _compiled(annotation)
 
 
 @lru_cache(maxsize=1024)
 def _cached(annotation: Any) -> Plan:
-    return _Compiler().plan(annotation)
+    return _compiled(annotation)
+
+
+def _compiled(annotation: Any) -> Plan:
+    compiler = _Compiler()
+    plan = compiler.plan(annotation)
+    if compiler.met_secret:
+        # Not one of the plans that all annotations share: those have nothing in them.
+        plan.secret = True
+    return plan
 
 
 class _Compiler:
@@ -59,6 +70,7 @@ class _Compiler:
 
     def __init__(self) -> None:
         self._known: dict[type, Plan] = {}
+        self.met_secret = False
 
     def plan(self, annotation: Any) -> Plan:
         if annotation is Any or annotation is object:
@@ -90,6 +102,8 @@ class _Compiler:
         if origin is typing.Annotated:
             inner = self.plan(args[0])
             limited = any(isinstance(extra, msgspec.Meta) for extra in args[1:])
+            if limited and isinstance(inner, SecretPlan):
+                return Refused(inner.name, f"the limits of {inner.name} belong inside: Secret[Annotated[...]]")
             return self._constrained(inner, annotation) if limited and inner.usable else inner
         # tuple[()] has no items either, but says so.
         if annotation is typing.Tuple or (not args and isinstance(origin, type) and origin is not tuple):  # noqa: UP006
@@ -103,6 +117,8 @@ class _Compiler:
             return self._literal(args)
         if origin is tuple:
             return self._tuple(args)
+        if origin is Secret:
+            return self._secret(args[0])
         if origin in _ARRAYS:
             return Array(_ARRAYS[origin], self.plan(args[0]))
         if origin in _ABSTRACT:
@@ -125,9 +141,25 @@ class _Compiler:
     def _union(self, args: tuple[Any, ...]) -> Plan:
         members = [self.plan(arg) for arg in args if arg is not msgspec.UnsetType]
         anything = [member for member in members if isinstance(member, Anything)]
+        if any(isinstance(member, SecretPlan) for member in members) and len(members) > 1 + (type(None) in args):
+            # What is passed plainly would be taken for the other one, and stored in the clear.
+            return Refused(
+                " | ".join(member.name for member in members), "nothing tells when it is secret: Secret[... | ...]"
+            )
         if anything:
             return anything[0]
         return members[0] if len(members) == 1 else Union(members)
+
+    def _secret(self, annotation: Any) -> Plan:
+        before, self.met_secret = self.met_secret, False
+        inner = self.plan(annotation)
+        within, self.met_secret = self.met_secret, before
+        if within:
+            return Refused(f"Secret[{inner.name}]", f"{inner.name} has a Secret of its own: one of the two is too many")
+        if not inner.usable:
+            return inner
+        self.met_secret = True
+        return SecretPlan(inner)
 
     def _literal(self, args: tuple[Any, ...]) -> Plan:
         choices = []
@@ -157,6 +189,8 @@ class _Compiler:
             return Float()
         if cls in TEXTS:
             return TEXTS[cls]
+        if cls is Secret:
+            return self._secret(Any)
         if cls is tuple or cls in _ARRAYS:
             return Array(cls, Anything(), name=cls.__name__)
         if cls in _ABSTRACT:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import typing
 from collections.abc import Callable, Mapping
@@ -10,8 +9,10 @@ from typing import Any
 
 from backburner.codec import text as json_text
 from backburner.codec.compile import plan_for
+from backburner.codec.concealed import Box, closed, opened, wrapped
 from backburner.codec.fast import FastForm, fast_form
 from backburner.codec.plan import MAX_DEPTH, Misfit, Plan, Unfitting
+from backburner.codec.refusals import Hidden, explain
 from backburner.codec.sensitive import is_sensitive
 from backburner.codec.signature import hints_of, refuse_methods
 from backburner.errors import DecodeError, InvalidArgument, InvalidTask, NotSerializable, SignatureChanged, TooLarge
@@ -37,6 +38,8 @@ class Parameters:
         self._fast: FastForm | None = None
         self._result = hints.get("return", Any)
         self._former: frozenset[str] = frozenset()
+        self.secrets: frozenset[str] = frozenset()
+        """The parameters that have a `Secret` in them."""
 
     @classmethod
     def of(
@@ -76,14 +79,19 @@ class Parameters:
         """The return annotation; `Any` when there is none or it does not exist at run time."""
         return Any if isinstance(self._result, str) else self._result
 
-    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
-        """The stored text of a call.
+    @property
+    def secret(self) -> bool:
+        """Whether there is a `Secret` in any parameter."""
+        return bool(self.secrets)
 
-        Raises `InvalidArgument`, `NotSerializable` or `TooLarge` (`max_bytes`, as UTF-8).
+    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], box: Box | None = None) -> str:
+        """The stored text of a call; `box` encrypts what is secret in it.
+
+        Raises `InvalidArgument`, `NotSerializable` or `TooLarge` (`max_bytes`, as UTF-8), and what the box raises.
         """
         text = self._fast.write(args, kwargs) if self._fast is not None else None
         if text is None:
-            text = self._write(args, kwargs)
+            text = self._write(args, kwargs, box)
         if len(text) > self._max_bytes:
             raise TooLarge(
                 f"task {self._task!r}: the arguments",
@@ -93,8 +101,10 @@ class Parameters:
             )
         return text.decode()
 
-    def load(self, text: str, injected: Mapping[str, Any] | None = None) -> tuple[list[Any], dict[str, Any]]:
-        """What to call the function with; `injected` are the values of the skipped parameters.
+    def load(
+        self, text: str, injected: Mapping[str, Any] | None = None, box: Box | None = None
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """What to call the function with; `injected` are the values of the skipped parameters, `box` opens secrets.
 
         Raises `DecodeError` (`SignatureChanged` when it was stored for other parameters), and nothing else, for
         any text.
@@ -105,7 +115,7 @@ class Parameters:
                 named.update(injected)
             return [], named
         try:
-            return self._arrange(self._unpack(json_text.read(text, _LEVELS)), injected or {})
+            return self._arrange(self._unpack(self.opened(json_text.read(text, _LEVELS), box)), injected or {})
         except Misfit as misfit:
             error = SignatureChanged if isinstance(misfit, Unfitting) else DecodeError
             raise error(f"arguments of task {self._task!r}", misfit.sentence()) from misfit
@@ -129,13 +139,34 @@ class Parameters:
         except Misfit as misfit:
             raise SignatureChanged(f"arguments of task {self._task!r}", misfit.sentence()) from misfit
 
-    def rebound(self, text: str) -> str:
+    def guarded(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The same call of the function with a `Secret` where a parameter is one and got its value plainly."""
+        if not self.secret:
+            return args, kwargs
+        try:
+            bound = self._whole.bind(*args, **kwargs)
+        except TypeError:
+            # The call itself says what is wrong with it.
+            return args, kwargs
+        for name in self.secrets & bound.arguments.keys():
+            bound.arguments[name] = self.guarded_one(name, bound.arguments[name])
+        return bound.args, bound.kwargs
+
+    def guarded_one(self, name: str, value: Any) -> Any:
+        """The same of a single argument."""
+        return self._each(name, value, wrapped)
+
+    def opened(self, stored: Any, box: Box | None) -> Any:
+        """Arguments in their stored form, with what is secret in them opened as far as the box can."""
+        return stored if box is None or not self.secret else opened(stored, box)
+
+    def rebound(self, text: str, box: Box | None = None) -> str:
         """The stored form of a call that a person wrote as JSON. Raises `InvalidArgument` and `TooLarge`."""
         try:
-            args, kwargs = self.load(text)
+            args, kwargs = self.load(text, box=box)
         except DecodeError as error:
-            raise InvalidArgument(self._task, "*", _Hidden(text), error.problem, "Correct the JSON") from error
-        return self.bind(tuple(args), kwargs)
+            raise InvalidArgument(self._task, "*", Hidden(text), error.problem, "Correct the JSON") from error
+        return self.bind(tuple(args), kwargs, box)
 
     def unpack_one(self, name: str, stored: Any) -> Any:
         """The value of one parameter. Raises `Misfit`."""
@@ -169,6 +200,7 @@ class Parameters:
                 if not lenient:
                     raise
                 self._plans[parameter.name] = plan_for(Any)
+        self.secrets = frozenset(name for name, plan in self._plans.items() if plan.secret)
         self._fast = fast_form(self._stored, self._plans)
 
     def _plan(self, parameter: _P, hint: Any) -> Plan:
@@ -186,14 +218,21 @@ class Parameters:
             raise InvalidTask(
                 self._task, f"parameter {parameter.name!r}: {problem}", "Pass an id and load it in the task"
             )
+        default = parameter.default
+        if default is not _EMPTY and default is not None and wrapped(plan, default) is not default:
+            raise InvalidTask(
+                self._task, f"the default of parameter {parameter.name!r} is no Secret", "Write Secret(...)"
+            )
         return plan
 
-    def _write(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
+    def _write(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], box: Box | None) -> bytes:
         packed: dict[str, Any] = {}
         arguments = self._bound(args, kwargs).arguments
         for name, value in arguments.items():
             try:
-                packed[name] = self._pack(name, value)
+                packed[name] = self._each(name, value, _pack)
+                if name in self.secrets:
+                    packed[name] = closed(packed[name], box, f"/{name}")
             except RecursionError as error:
                 raise self._refuse(name, value, json_text.too_deep()) from error
             except Misfit as misfit:
@@ -207,19 +246,21 @@ class Parameters:
                 except Misfit as misfit:
                     raise self._refuse(name, value, misfit) from misfit.__cause__
             raise NotSerializable(
-                f"task {self._task!r}: the call", _Hidden(packed), whole.problem, whole.remedy
+                f"task {self._task!r}: the call", Hidden(packed), whole.problem, whole.remedy
             ) from whole
 
-    def _pack(self, name: str, value: Any) -> Any:
+    def _each(self, name: str, value: Any, turn: Callable[[Plan, Any], Any]) -> Any:
+        """What the plan of a parameter makes of its value, or of each that a variadic one has."""
         plan, kind = self._plans[name], self._signature.parameters[name].kind
         if kind is _P.VAR_POSITIONAL:
-            return [plan.pack(item) for item in value]
+            return [turn(plan, item) for item in value]
         if kind is _P.VAR_KEYWORD:
-            return {key: plan.pack(item) for key, item in value.items()}
-        return plan.pack(value)
+            return {key: turn(plan, item) for key, item in value.items()}
+        return turn(plan, value)
 
     def _refuse(self, name: str, value: Any, misfit: Misfit) -> Exception:
-        shown = _Hidden(value) if is_sensitive(name) else value
+        # Of two arguments that were mixed up, each may be the other one.
+        shown = Hidden(value) if self.secret or is_sensitive(name) else value
         if misfit.unstorable:
             what = f"task {self._task!r}, parameter {name!r}"
             remedy = misfit.remedy.replace("Annotate it with", f"Annotate the parameter {name!r} with")
@@ -229,39 +270,12 @@ class Parameters:
     def _bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> inspect.BoundArguments:
         unknown = [key for key in kwargs if key in self._whole.parameters and key not in self._plans]
         if unknown:
-            raise InvalidArgument(self._task, unknown[0], kwargs[unknown[0]], "is passed by the worker", "Leave it out")
+            shown = Hidden(kwargs[unknown[0]]) if self.secret else kwargs[unknown[0]]
+            raise InvalidArgument(self._task, unknown[0], shown, "is passed by the worker", "Leave it out")
         try:
             return self._signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise self._explain(args, kwargs, error) from None
-
-    def _explain(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], error: TypeError) -> InvalidArgument:
-        """Which argument `inspect` means by its TypeError."""
-        parameters = self._signature.parameters
-        positional = [p.name for p in self._stored if p.kind in (_P.POSITIONAL_ONLY, _P.POSITIONAL_OR_KEYWORD)]
-        by_keyword = {p.name for p in self._stored if p.kind in (_P.POSITIONAL_OR_KEYWORD, _P.KEYWORD_ONLY)}
-        listed = f"The task takes {', '.join(map(str, parameters.values())) or 'no arguments'}"
-        for key in kwargs:
-            if key not in by_keyword:
-                close = difflib.get_close_matches(key, by_keyword, 1)
-                hint = f"Did you mean {close[0]!r}?" if close else listed
-                return InvalidArgument(self._task, key, self._masked(key, kwargs[key]), "is no parameter", hint)
-        if len(args) > len(positional):
-            place = f"positional argument {len(positional) + 1}"
-            return InvalidArgument(self._task, place, args[len(positional)], "is one too many", listed)
-        for key in positional[: len(args)]:
-            if key in kwargs:
-                return InvalidArgument(
-                    self._task, key, self._masked(key, kwargs[key]), "is given twice", "Pass it once"
-                )
-        for p in self._stored:
-            given = p.name in kwargs or p.name in positional[: len(args)]
-            if self.required(p.name) and not given:
-                return InvalidArgument(self._task, p.name, _Missing(), "is required", f"Pass {p}")
-        return InvalidArgument(self._task, "*", _Missing(), str(error), listed)
-
-    def _masked(self, name: str, value: Any) -> Any:
-        return _Hidden(value) if is_sensitive(name) else value
+            raise explain(self._task, self._stored, args, kwargs, error, hidden=self.secret) from None
 
     def _unpack(self, stored: Any) -> dict[str, Any]:
         if type(stored) is not dict:
@@ -271,7 +285,7 @@ class Parameters:
             try:
                 named[name] = self.unpack_one(name, item)
             except Misfit as misfit:
-                raise misfit.at(f".{name}", name) from misfit
+                raise misfit.at(f".{name}", name) from misfit.__cause__
         return named
 
     def _fitting(self, stored: Mapping[str, Any]) -> dict[str, Any]:
@@ -326,18 +340,5 @@ class Parameters:
         return shape
 
 
-class _Hidden:
-    """Stands in for the value of a parameter whose name says that it is secret."""
-
-    def __init__(self, value: object) -> None:
-        self._type = type(value).__name__
-
-    def __repr__(self) -> str:
-        return f"<{self._type}, not shown>"
-
-
-class _Missing:
-    """Stands in for the value of an argument that was not given."""
-
-    def __repr__(self) -> str:
-        return "<not given>"
+def _pack(plan: Plan, value: Any) -> Any:
+    return plan.pack(value)

@@ -6,6 +6,7 @@ Stored forms, the whole list:
 - datetime, date, time, timedelta, Decimal, UUID, bytes and bytearray are strings;
 - an Enum is its value (its name when values are neither all text nor all int), a tuple, set or NamedTuple an
   array, a dataclass, Struct, TypedDict or pydantic model an object by field name;
+- a `Secret` is {"$secret": "..."}, encrypted;
 - where the annotation does not say which of several types is meant, a value that is not one of the first row
   is an object with one key, the type's name after a `$`: {"$datetime": "2026-05-01T00:00:00+00:00"}. A real
   dict with one such key, or with keys that are not text, is {"$dict": [[key, value], ...]}.
@@ -71,7 +72,8 @@ class Plan(ABC):
 
     `name` is for people; `tag` names it in a union; `kinds` are the JSON kinds of its stored forms; `types`
     are the Python types it gives back; `native` means that the stored form is of the value's own type, `pure`
-    that it is so all the way down; `as_is` are the types whose values need no packing at all.
+    that it is so all the way down; `as_is` are the types whose values need no packing at all. `secret` means that
+    there is a `Secret` in it somewhere.
     """
 
     name: str = "Any"
@@ -82,6 +84,7 @@ class Plan(ABC):
     pure: bool = False
     as_is: frozenset[type] = frozenset()
     usable: bool = True
+    secret: bool = False
 
     @abstractmethod
     def pack(self, value: Any) -> Any:

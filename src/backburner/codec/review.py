@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
+from backburner.codec.concealed import Box
 from backburner.codec.parameters import Parameters
 from backburner.codec.plan import Misfit
 
@@ -20,11 +21,13 @@ class Fault(NamedTuple):
     problem: str
 
 
-def review(parameters: Parameters, given: Mapping[str, Any]) -> tuple[Fault, ...]:
+def review(parameters: Parameters, given: Mapping[str, Any], box: Box | None = None) -> tuple[Fault, ...]:
     """What does not fit, in the order of the parameters, at most 100; none when a call can be made of it.
 
-    `given` are arguments in their stored form, by parameter name. Values are not repeated: they may be secret.
+    `given` are arguments in their stored form, by parameter name; `box` opens those that are encrypted already. Values
+    are not repeated: they may be secret.
     """
+    given = parameters.opened(given, box)
     # One after the other: looking for what was meant by a name takes its time.
     return tuple(islice(chain(_missing_and_wrong(parameters, given), _unknown(parameters, given)), _MOST_FAULTS))
 

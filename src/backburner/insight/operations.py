@@ -37,7 +37,7 @@ class Operations:
     """`jobs.insight.operations`. Any worker of the app runs them."""
 
     def __init__(self, database: Database, registry: Registry, control: Control, enqueuer: JobEnqueuer) -> None:
-        self._database, self._control = database, control
+        self._database, self._registry, self._control = database, registry, control
 
         def operate(verb: Verb, where: str, at: datetime, interrupted: bool) -> dict[str, int]:
             return self._operate(verb, Where.of(where).filter(at), interrupted=interrupted)
@@ -113,7 +113,7 @@ class Operations:
         number, path = tempfile.mkstemp(prefix="backburner-export-", suffix=f".{form}")
         try:
             with os.fdopen(number, "w", encoding="utf-8", newline="") as file:
-                writer = writer_of(form, file, columns)
+                writer = writer_of(form, file, columns, self._registry.secrets_of)
                 for page in self._pages(which):
                     writer.write(page)
                     count += len(page)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import IO, Any, Literal, Protocol
 
@@ -28,21 +28,25 @@ class Writer(Protocol):
     def end(self) -> None: ...
 
 
-def writer_of(form: Format, file: IO[str], columns: Sequence[str]) -> Writer:
+Secrets = Callable[[str], Iterable[str]]
+"""The parameters of a task, by its name, whose values are shown to nobody."""
+
+
+def writer_of(form: Format, file: IO[str], columns: Sequence[str], secrets: Secrets) -> Writer:
     """A writer; the head of the file is written at once."""
-    return CsvWriter(file, columns) if form == "csv" else JsonWriter(file, columns)
+    return CsvWriter(file, columns, secrets) if form == "csv" else JsonWriter(file, columns, secrets)
 
 
 class CsvWriter:
     """RFC 4180. What a spreadsheet would take for a formula begins with an apostrophe."""
 
-    def __init__(self, file: IO[str], columns: Sequence[str]) -> None:
-        self._rows, self._columns = csv.writer(file), columns
+    def __init__(self, file: IO[str], columns: Sequence[str], secrets: Secrets) -> None:
+        self._rows, self._columns, self._secrets = csv.writer(file), columns, secrets
         self._rows.writerow(columns)
 
     def write(self, jobs: Iterable[Job]) -> None:
         for job in jobs:
-            self._rows.writerow([_harmless(_plain(_value(job, name))) for name in self._columns])
+            self._rows.writerow([_harmless(_plain(_value(job, name, self._secrets))) for name in self._columns])
 
     def end(self) -> None:
         return
@@ -51,13 +55,13 @@ class CsvWriter:
 class JsonWriter:
     """One list of objects, one on each line."""
 
-    def __init__(self, file: IO[str], columns: Sequence[str]) -> None:
-        self._file, self._columns, self._first = file, columns, True
+    def __init__(self, file: IO[str], columns: Sequence[str], secrets: Secrets) -> None:
+        self._file, self._columns, self._secrets, self._first = file, columns, secrets, True
         file.write("[")
 
     def write(self, jobs: Iterable[Job]) -> None:
         for job in jobs:
-            row = {name: _value(job, name) for name in self._columns}
+            row = {name: _value(job, name, self._secrets) for name in self._columns}
             self._file.write(("\n" if self._first else ",\n") + json.dumps(row, ensure_ascii=False))
             self._first = False
 
@@ -65,11 +69,11 @@ class JsonWriter:
         self._file.write("\n]\n")
 
 
-def _value(job: Job, name: str) -> Any:
+def _value(job: Job, name: str, secrets: Secrets) -> Any:
     value = job.result_text if name == "result" else getattr(job, name)
     if name in PRIVATE and isinstance(value, str):
         # A pickle is no JSON: hidden as a whole.
-        return readable(value)
+        return readable(value, secrets(job.task) if name == "args" else ())
     if isinstance(value, datetime):
         return value.isoformat()
     return list(value) if isinstance(value, tuple) else value

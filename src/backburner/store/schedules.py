@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from backburner.errors import DuplicateJob, InvalidOption, ScheduleNotFound
 from backburner.job import NewJob
-from backburner.schedule import Fire, Schedule
+from backburner.schedule import Fire, Schedule, subject_of
 from backburner.store.channel import CoreChannel
 from backburner.store.parking import parked
 
@@ -127,9 +127,7 @@ class Schedules:
                 return []
             schedule = _schedule(row)
             times = schedule.due(now)
-            jobs = {
-                at: self._store.sealed(schedule.job(new_id(), now, at)) for at in self._free(connection, name, times)
-            }
+            jobs = {at: self._made(schedule, new_id(), now, at) for at in self._free(connection, name, times)}
             stood, fresh = self._insert(connection, jobs, groups)
             self._take(connection, name, stood)
             moved: dict[str, Any] = {"next_at": schedule.times.after(now)}
@@ -150,7 +148,7 @@ class Schedules:
         Raises `ScheduleNotFound`, and `DuplicateJob` where its options say so.
         """
         schedule, now = self.get(name), self._store.clock.now()
-        row = self._store.sealed(schedule.job(job_id, now, now))
+        row = self._made(schedule, job_id, now, now)
         made = self._store.inserts.put([row], 1).instead.get(job_id, job_id)
 
         def work(connection: Connection) -> None:
@@ -184,6 +182,11 @@ class Schedules:
 
         found = self._store.read(lambda c: c.execute(old.limit(1)).first())
         return 0 if found is None else self._store.run(work)
+
+    def _made(self, schedule: Schedule, job_id: str, now: datetime, at: datetime) -> NewJob:
+        """The job of the fire time `at`. Raises `DecodeError` when its secrets do not open here."""
+        job = self._store.vault.moved(schedule.job(job_id, now, at), subject_of(schedule.name))
+        return self._store.sealed(job)
 
     def _active(self) -> ColumnElement[bool]:
         t = self._t.c

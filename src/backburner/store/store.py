@@ -51,6 +51,7 @@ from backburner.store.upkeep import Upkeep
 from backburner.store.views import Views
 from backburner.store.waits import Waits
 from backburner.store.workers import Workers
+from backburner.vault import Vault
 
 if TYPE_CHECKING:
     from backburner.settings import Settings
@@ -88,6 +89,8 @@ class Store:
         self._ready_lock = threading.Lock()
         self.sealed: Callable[[NewJob], NewJob] = lambda job: job
         """Signs the jobs that are made here: those of schedules."""
+        self.vault = Vault(())
+        """Encrypts what is secret in their arguments."""
         self.jobs = Jobs(self)
         self.claims = Claims(self)
         self.progress = ProgressRows(self)
@@ -131,7 +134,7 @@ class Store:
             auto_migrate=settings.auto_migrate,
             pooled=settings.pooled,
         )
-        made.sealed = sealing(settings)
+        made.sealed, made.vault = sealing(settings), Vault(settings.secrets)
         return made
 
     @property

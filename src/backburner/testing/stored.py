@@ -61,6 +61,9 @@ class Search:
         known = jobs.registry.get(self._task) if self._task is not None else None
         for name in self._args if known is not None else ():
             assert known is not None
+            if name in known.parameters.secrets:
+                # So that what is said of it shows no value.
+                self._args[name] = known.parameters.guarded_one(name, self._args[name])
             if name not in known.parameters.names:
                 raise InvalidOption(
                     "args", name, f"is no parameter of {known.name}", f"Use {', '.join(known.parameters.names) or '{}'}"
@@ -118,5 +121,5 @@ class Search:
         task = self._jobs.registry.get(job.task)
         if task is None:
             return dict(json.loads(job.args))
-        args, kwargs = task.parameters.load(job.args)
+        args, kwargs = task.load(job)
         return task.parameters.named(tuple(args), kwargs)

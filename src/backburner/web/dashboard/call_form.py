@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from backburner.codec import CODEC, is_sensitive, review, without_secrets
+from backburner.job import Job
 from backburner.task import Task
 
 PREFIX = "arg."
@@ -82,9 +83,14 @@ class CallForm:
             entries.append(replace(entry, problem=problem))
         return CallForm(tuple(entries)) if any(entry.problem for entry in entries) else found
 
-    def reviewed(self, task: Task[Any, Any], arguments: Mapping[str, Any], given: Mapping[str, str]) -> CallForm | None:
-        """The form again, with what does not fit the signature; None when all fits."""
-        faults = review(task.parameters, arguments)
+    def reviewed(
+        self, task: Task[Any, Any], arguments: Mapping[str, Any], given: Mapping[str, str], job: Job | None = None
+    ) -> CallForm | None:
+        """The form again, with what does not fit the signature; None when all fits.
+
+        `job` is the one that is edited: what is encrypted in its arguments may stay as it is.
+        """
+        faults = review(task.parameters, arguments, None if job is None else task.box(job.task, job.id))
         if not faults:
             return None
         by_name: dict[str, list[str]] = {}
@@ -106,7 +112,7 @@ def _entry(
 ) -> Entry:  # fmt: skip
     shape = _plain(schema["properties"][name], schema.get("$defs", {}))
     kind, choices = _kind(shape)
-    required, secret = task.parameters.required(name), is_sensitive(name)
+    required, secret = task.parameters.required(name), is_sensitive(name) or name in task.parameters.secrets
     if arguments is not None and name in arguments:
         # A form cannot give back what it does not show: a secret within makes all of it one.
         secret = secret or without_secrets(arguments[name]) != arguments[name]

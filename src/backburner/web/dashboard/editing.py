@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from backburner.errors import InvalidArgument, TooLarge
+from backburner.errors import InvalidArgument, MissingExtra, NotSerializable, SettingsError, TooLarge
 from backburner.job import Job
 from backburner.states import JobState
 from backburner.task import Task
@@ -66,7 +66,7 @@ class EditPage:
         arguments = form.arguments(given, before)
         if isinstance(arguments, CallForm):
             return self._page(request, visitor, job, arguments, 422)
-        again = form.reviewed(task, arguments, given)
+        again = form.reviewed(task, arguments, given, job)
         if again is not None:
             return self._page(request, visitor, job, again, 422)
         again_too = (
@@ -74,7 +74,7 @@ class EditPage:
         )
         try:
             self._site.operator(visitor).edit(job_id, json.dumps(arguments), retry=again_too)
-        except (InvalidArgument, TooLarge) as error:
+        except (InvalidArgument, MissingExtra, NotSerializable, SettingsError, TooLarge) as error:
             return self._page(request, visitor, job, CallForm(form.filled(given).entries, f"{error}."), 422)
         said = "Its arguments are changed, and it is in line again." if again_too else "Its arguments are changed."
         log.info("job %s: edited by %r", job_id, visitor.name)

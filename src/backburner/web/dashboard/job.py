@@ -129,7 +129,7 @@ class JobPage:
             timeline=timeline_of(job, details.attempts, now, worker.host if worker is not None else None),
             attempts=_attempts(details, worker, now),
             facts=_facts(job, now),
-            arguments=arguments_of(job, shown=shown),
+            arguments=arguments_of(job, self._site.jobs.registry.secrets_of(job.task), shown=shown),
             result=result_of(job, shown=shown),
             notes=notes_of(job, shown=shown),
             links=self._site.links.of(job.progress),

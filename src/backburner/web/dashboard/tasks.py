@@ -14,7 +14,16 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from backburner.errors import BackburnerError, DuplicateJob, InvalidArgument, InvalidOption, NotSerializable, TooLarge
+from backburner.errors import (
+    BackburnerError,
+    DuplicateJob,
+    InvalidArgument,
+    InvalidOption,
+    MissingExtra,
+    NotSerializable,
+    SettingsError,
+    TooLarge,
+)
 from backburner.job import JobFilter
 from backburner.states import JobState
 from backburner.task import Task
@@ -28,7 +37,7 @@ from backburner.web.rights import Permission
 from backburner.web.site import Site
 
 log = logging.getLogger(__name__)
-_REFUSALS = (InvalidArgument, InvalidOption, NotSerializable, TooLarge)
+_REFUSALS = (InvalidArgument, InvalidOption, MissingExtra, NotSerializable, SettingsError, TooLarge)
 
 
 @dataclass(frozen=True, slots=True)

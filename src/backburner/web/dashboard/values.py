@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
 
-from backburner.codec import CODEC, is_sensitive, without_secrets
+from backburner.codec import CODEC, ENCRYPTED, HIDDEN, is_closed, is_sensitive, without_secrets
 from backburner.job import Job
 
-HIDDEN, PICKLED = "hidden", "pickled, for its task alone"
+PICKLED = "pickled, for its task alone"
 _SHORT = 120
 
 
@@ -23,8 +24,11 @@ class Value:
     hidden: str = ""
 
 
-def arguments_of(job: Job, *, shown: bool) -> list[Value]:
-    """What a job was called with, by parameter; names alone for those who may not see it."""
+def arguments_of(job: Job, secrets: Set[str] = frozenset(), *, shown: bool) -> list[Value]:
+    """What a job was called with, by parameter; names alone for those who may not see it.
+
+    `secrets` are parameters that the task says are secret: a value from before it said so is in the clear.
+    """
     if job.codec != CODEC:
         return [Value("all", hidden=PICKLED)]
     try:
@@ -33,7 +37,9 @@ def arguments_of(job: Job, *, shown: bool) -> list[Value]:
         return [Value("all", hidden="damaged, no JSON")]
     if not isinstance(found, dict):
         return [Value("all", hidden="damaged, no arguments by name")]
-    return [_value(name, value, shown=shown) for name, value in found.items()]
+    return [
+        _value(name, value, shown=shown and (name not in secrets or is_closed(value))) for name, value in found.items()
+    ]
 
 
 def result_of(job: Job, *, shown: bool) -> Value | None:
@@ -60,9 +66,9 @@ def notes_of(job: Job, *, shown: bool) -> list[Value]:
 
 
 def _value(name: str, value: Any, *, shown: bool) -> Value:
-    if is_sensitive(name):
-        return Value(name, hidden=HIDDEN)
-    if not shown:
+    if is_closed(value):
+        return Value(name, hidden=ENCRYPTED)
+    if is_sensitive(name) or not shown:
         return Value(name, hidden=HIDDEN)
     text = json.dumps(without_secrets(value), ensure_ascii=False)
     if len(text) <= _SHORT:
