@@ -136,6 +136,41 @@ MITIGATIONS: Mapping[str, Mutant] = {
         taken_away.names_hide_nothing,
         ["tests/attack/test_s13_secrets.py"],
     ),
+    "secrets in the clear": Mutant(
+        "what is a Secret is stored encrypted (S13)",
+        taken_away.secrets_in_the_clear,
+        ["tests/attack/test_s13_secret_arguments.py::test_s13_a_secret_argument_is_stored_and_shown_nowhere"],
+    ),
+    "secrets of any job": Mutant(
+        "a secret opens for its own job alone (S13)",
+        taken_away.secrets_of_any_job,
+        ["tests/attack/test_s13_secret_arguments.py::test_s13_a_moved_secret_opens_nowhere_else"],
+    ),
+    "secrets at any place": Mutant(
+        "a secret opens at its own place alone (S13)",
+        taken_away.secrets_at_any_place,
+        ["tests/attack/test_s13_secret_arguments.py::test_s13_a_moved_secret_opens_nowhere_else"],
+    ),
+    "secrets in texts": Mutant(
+        "no text made of a Secret has its value (S13)",
+        taken_away.secrets_in_texts,
+        ["tests/unit/test_secret.py::test_no_text_of_it_shows_the_value"],
+    ),
+    "secrets in errors": Mutant(
+        "no error of a task with a Secret has an argument (S13)",
+        taken_away.secrets_in_errors,
+        ["tests/unit/test_secret.py::test_no_error_repeats_a_value_that_does_not_fit"],
+    ),
+    "secrets in titles": Mutant(
+        "a title has secrets masked (S13)",
+        taken_away.secrets_in_titles,
+        ["tests/unit/test_secret.py::test_a_title_has_it_masked"],
+    ),
+    "secrets of before shown": Mutant(
+        "what was stored before it was a secret is shown no more (S13)",
+        taken_away.secrets_of_before_shown,
+        ["tests/attack/test_s13_secret_arguments.py::test_s13_what_stays_when_a_field_is_left_empty_is_the_value"],
+    ),
     "files open to others": Mutant(
         "what a launched process says is its user's alone (S14)",
         taken_away.files_open_to_others,

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from backburner import context, contradictions, files, grant, launch
 from backburner.codec import is_sensitive
 from backburner.codec.pickled import Pickles, _Reader
+from backburner.codec.refusals import Hidden
 from backburner.codec.text import deeper
 from backburner.grant import Refused
 from backburner.insight.audit import Audit
@@ -26,9 +27,12 @@ from backburner.route_jobs.gate import Gate
 from backburner.route_jobs.http import HttpCaller
 from backburner.route_jobs.identity import Identity
 from backburner.seal import Seal
+from backburner.secret import Secret
 from backburner.store.asked import asked
 from backburner.store.grants import Grants
 from backburner.target import checked_path
+from backburner.task import Task
+from backburner.vault import Box, Vault
 from backburner.web import safety
 from backburner.web.access import Access, Visitor, is_local
 from backburner.web.links import is_safe
@@ -175,6 +179,45 @@ def any_prefix() -> None:
 
 def names_hide_nothing() -> None:
     put_everywhere(is_sensitive, lambda name: False)
+
+
+def secrets_in_the_clear() -> None:
+    put(Box, "close", lambda self, text, place: text.decode())
+    put(Box, "open", lambda self, closed, place: closed.encode())
+
+
+def secrets_of_any_job() -> None:
+    put(Vault, "box", lambda self, task, subject: Box(self, task, "any"))
+
+
+def secrets_at_any_place() -> None:
+    close, open_ = Box.close, Box.open
+    put(Box, "close", lambda self, text, place: close(self, text, ""))
+    put(Box, "open", lambda self, closed, place: open_(self, closed, ""))
+
+
+def secrets_in_texts() -> None:
+    for name in ("__str__", "__repr__"):
+        put(Secret, name, lambda self: repr(self._value))
+    put(Secret, "__format__", lambda self, spec: format(self._value, spec))
+
+
+def secrets_in_errors() -> None:
+    put(Hidden, "__repr__", lambda self: self._type)
+    put(Hidden, "__init__", lambda self, value: setattr(self, "_type", repr(value)))
+
+
+def secrets_in_titles() -> None:
+    def rendered(self: Task[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+        assert self._template is not None
+        named = self.parameters.named(args, kwargs).items()
+        return self._template.render({name: getattr(value, "_value", value) for name, value in named})
+
+    put(Task, "_rendered", rendered)
+
+
+def secrets_of_before_shown() -> None:
+    put(Registry, "secrets_of", lambda self, name: frozenset())
 
 
 def files_open_to_others() -> None:

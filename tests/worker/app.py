@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import hashlib
 import json
 import multiprocessing
 import os
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from backburner import Backburner, PermanentError, RetryPolicy, StopWorker, current_job, track
+from backburner import Backburner, PermanentError, RetryPolicy, Secret, StopWorker, current_job, track
 from backburner.notice import Notice
 from tests.worker.history import folder, noted
 from tests.worker.seams import DeadlySeams
@@ -21,9 +22,12 @@ SLOW = "import slowly"
 """While a file of this name is in the test's folder, the app is not loaded."""
 
 
+SECRET = "a secret for tests, long enough"
+
+
 def build(url: str, place: Path) -> Backburner:
     """The app on a database; `place` holds the history and what tests say to running tasks."""
-    jobs = Backburner(url, files=str(place / "files"))
+    jobs = Backburner(url, files=str(place / "files"), secret=SECRET)
     jobs.seams = DeadlySeams(place)
     jobs.app = "tests.worker.live:jobs"
     for function in (work, hold, listen, die, hold_gil, leave_child, talk, grow, stop_worker, resumed, import_rows):
@@ -32,6 +36,7 @@ def build(url: str, place: Path) -> Backburner:
         jobs.task(name=function.__name__, retry=AT_ONCE)(function)
     jobs.task(name="hold_two", retry=AT_ONCE, max_running=2)(hold)
     jobs.task(name="always", retry=AT_ONCE)(always)
+    jobs.task(name="digest_of", retry=AT_ONCE)(digest_of)
     for waiting in (wait_for, reaches):
         jobs.task(name=waiting.__name__, retry=AT_ONCE)(waiting)
     for coroutine in (alisten, await_for, areaches):
@@ -45,6 +50,12 @@ def work(number: int = 0, seconds: float = 0.0) -> int:
         if seconds:
             time.sleep(seconds)
         return number
+
+
+def digest_of(token: Secret[str]) -> str:
+    """A digest of what it was given, and of nothing else."""
+    print(f"given {token}")
+    return hashlib.sha256(token.reveal().encode()).hexdigest()
 
 
 def hold(word: str) -> str:
