@@ -16,7 +16,7 @@ from backburner.block import Block, Destination, around
 from backburner.bulk import Bulk
 from backburner.captured import Captured
 from backburner.database import Database
-from backburner.errors import DuplicateJob, InvalidArgument, InvalidOption, JobNotFound
+from backburner.errors import DuplicateJob, InvalidOption, JobNotFound
 from backburner.ids import Ids
 from backburner.job import Job, JobControl, NewJob, SealedCookies
 from backburner.launch import Launcher
@@ -340,10 +340,4 @@ def _arguments(task: Task[..., Any], call: object) -> tuple[tuple[Any, ...], Map
         return (), call
     if isinstance(call, tuple | list):
         return tuple(call), {}
-    raise InvalidArgument(
-        task.name,
-        "*",
-        call,
-        "is neither a tuple nor a dict of arguments",
-        f"Write one call as ({call!r:.40},)",
-    )
+    raise task.parameters.no_call(call, "one call as ({},)")

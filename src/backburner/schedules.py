@@ -11,7 +11,7 @@ from backburner.checked import checked_pause
 from backburner.cron import checked_cron, zone_of
 from backburner.database import Database
 from backburner.enqueue import job_of
-from backburner.errors import BackburnerError, DuplicateJob, InvalidArgument, InvalidOption, JobNotFound
+from backburner.errors import BackburnerError, DuplicateJob, InvalidOption, JobNotFound
 from backburner.ids import Ids
 from backburner.job import Job, JobControl
 from backburner.recurrence import LATE, Missed, checked_every
@@ -218,9 +218,7 @@ def _arguments(task: Task[..., Any], args: object) -> tuple[tuple[Any, ...], Map
         return (), args
     if isinstance(args, tuple | list):
         return tuple(args), {}
-    raise InvalidArgument(
-        task.name, "*", args, "is neither a tuple nor a dict of arguments", f"Write args=({args!r:.40},)"
-    )
+    raise task.parameters.no_call(args, "args=({},)")
 
 
 def _because(reason: str | None) -> str:

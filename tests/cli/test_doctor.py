@@ -1,6 +1,7 @@
 """`backburner doctor`: sound systems pass, and each thing that is wrong is named with its remedy."""
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url, text
 
-from backburner import Backburner
+from backburner import Backburner, Secret
 from backburner.cli import checks
 from backburner.cli.checks import Finding, Verdict
 from backburner.cli.doctor import as_lines
@@ -136,6 +137,21 @@ def test_a_clock_that_is_off(app: Backburner, monkeypatch: pytest.MonkeyPatch) -
     (found,) = checks.clock(app)
     assert found.verdict is Verdict.WARNING
     assert "NTP" in found.remedy
+
+
+def test_secrets_that_cannot_be_encrypted(jobs: Backburner, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(checks.secrets(jobs)) == []
+    jobs.task(name="sync")(sync)
+    (found,) = checks.secrets(jobs)
+    assert (found.verdict, "BACKBURNER_SECRET" in found.text) == (Verdict.PROBLEM, True)
+    jobs.configure(secret="a secret for tests, long enough")
+    assert [one.verdict for one in checks.secrets(jobs)] == [Verdict.OK]
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers.aead", None)
+    (found,) = checks.secrets(jobs)
+    assert (found.verdict, "backburner[secrets]" in found.text) == (Verdict.PROBLEM, True)
+
+
+def sync(token: Secret[str]) -> None: ...
 
 
 def test_notifications_that_do_not_arrive(postgresql_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

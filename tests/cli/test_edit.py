@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from backburner import Backburner
+from backburner import Backburner, Secret
 from tests.cli.conftest import Run
 
 
@@ -57,3 +57,30 @@ def test_an_editor_opens_on_a_terminal(app: Backburner, run: Run, monkeypatch: p
     assert run("jobs", "edit", job.id).exit_code == 0
     assert seen == ['{"month":"2026-10"}'] * 2
     assert job.refresh().args == '{"month":"2026-11"}'
+
+
+def test_the_editor_keeps_what_is_secret_and_has_nothing_of_it(
+    app: Backburner, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sync(shop: int, token: Secret[str]) -> None: ...
+
+    app.configure(secret="a secret for tests, long enough")
+    task = app.task(name="sync")(sync)
+    job, other = task.enqueue(7, Secret("canary-8d")), task.enqueue(7, Secret("another"))
+    seen: list[str] = []
+
+    def edit(text: str, extension: str) -> str | None:
+        seen.append(text)
+        return text.replace('"shop":7', '"shop":8')
+
+    monkeypatch.setattr("backburner.cli.jobs._has_terminal", lambda: True)
+    monkeypatch.setattr(click, "edit", edit)
+    assert run("jobs", "edit", job.id).exit_code == 0
+    assert task.load(job.refresh())[1] == {"shop": 8, "token": Secret("canary-8d")}
+    wrong = run("jobs", "edit", job.id, "--args", other.args)
+    assert (wrong.exit_code, "does not open here" in wrong.stderr) == (1, True)
+    new = run("jobs", "edit", job.id, "--args", '{"shop": 9, "token": "canary-9e"}')
+    assert task.load(job.refresh())[1] == {"shop": 9, "token": Secret("canary-9e")}
+    shown = run("jobs", "show", job.id, "--json")
+    assert '"args": "{\\"shop\\": 9, \\"token\\": \\"encrypted\\"}"' in shown.stdout
+    assert "canary" not in "".join([*seen, wrong.stderr, new.stdout, shown.stdout, job.refresh().args])

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from backburner import Backburner
+from backburner import Backburner, Secret
 from backburner.cli import codes
 from backburner.states import JobState
 from tests.cli.conftest import Run
@@ -43,6 +43,21 @@ def test_one_is_added_and_listed_in_plain_words(shop: Backburner, run: Run) -> N
     assert rows[0].endswith("every day at 02:30, Europe/Prague")
     assert rows[1].endswith("every 5 minutes")
     assert shop.schedules.get("often").args == '{"country":"sk"}'
+
+
+def test_what_is_secret_is_not_shown(shop: Backburner, run: Run) -> None:
+    @shop.task(name="shop.sync")
+    def sync(password: str, code: Secret[str]) -> None: ...
+
+    shop.configure(secret="a secret for tests, long enough")
+    done = run("schedules", "add", "sync", "shop.sync", "--every", "1h",
+               "--args", '{"password": "canary-1", "code": "canary-2"}')  # fmt: skip
+    assert done.exit_code == 0, done.output
+    shown = run("schedules", "show", "sync"), run("schedules", "show", "sync", "--json")
+    assert '{"password": "hidden", "code": "encrypted"}' in shown[0].stdout
+    assert json.loads(shown[1].stdout)["args"] == {"password": "hidden", "code": "encrypted"}
+    assert "canary" not in shown[0].output + shown[1].output
+    assert "canary-2" not in shop.schedules.get("sync").args
 
 
 def test_json_has_the_next_runs(shop: Backburner, run: Run) -> None:

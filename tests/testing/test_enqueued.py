@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from backburner import Backburner, JobState
+from backburner import Backburner, JobState, Secret
 from backburner.errors import InvalidOption
 
 
@@ -96,3 +96,26 @@ def test_many(jobs: Backburner, jobs_testing: Any) -> None:
     testing.assert_enqueued(mail, {"number": 0}, times=1)
     with pytest.raises(AssertionError, match="and 985 more"):
         testing.assert_not_enqueued(mail)
+
+
+def test_secrets_are_compared_and_not_shown(jobs: Backburner, jobs_testing: Any) -> None:
+    jobs.configure(secret="a secret for tests, long enough")
+    seen: list[Any] = []
+
+    @jobs.task(name="sync")
+    def sync(token: Secret[str], other: Secret[str] | None = None) -> None:
+        seen.append((token.reveal(), other))
+
+    testing = jobs_testing(jobs)
+    sync.enqueue(Secret("canary-1"))
+    testing.assert_enqueued(sync, {"token": "canary-1", "other": None}, times=1)
+    testing.assert_enqueued(sync, {"token": Secret("canary-1")})
+    testing.assert_not_enqueued(sync, {"token": "canary-2"})
+    with pytest.raises(AssertionError) as caught:
+        testing.assert_enqueued(sync, {"token": "canary-2"})
+    assert "token is Secret(***), not Secret(***)" in str(caught.value)
+    assert "canary" not in str(caught.value)
+    with testing.inline():
+        sync.enqueue(Secret("canary-3"), Secret("b"))
+    testing.drain(raises=True)
+    assert seen == [("canary-1", None), ("canary-3", Secret("b"))]

@@ -24,7 +24,10 @@ def expected(calls: Path) -> set[int]:
     return {n for n, line in enumerate(calls.read_text().splitlines(), 1) if "# type: ignore[" in line}
 
 
-@pytest.fixture(params=[("enqueueing.py", 9), ("tracing.py", 4), ("tracking.py", 5)], ids=lambda param: param[0])
+@pytest.fixture(
+    params=[("enqueueing.py", 9), ("secret_arguments.py", 7), ("tracing.py", 4), ("tracking.py", 5)],
+    ids=lambda param: param[0],
+)
 def wrong(request: pytest.FixtureRequest) -> tuple[Path, int]:
     """A file of calls, and how many of them are wrong."""
     name, count = request.param

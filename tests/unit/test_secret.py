@@ -344,6 +344,24 @@ def test_without_the_setting_nothing_is_stored(app: Callable[..., Backburner]) -
     assert jobs.find() == []
 
 
+def test_a_call_that_is_no_tuple_is_not_repeated(app: Callable[..., Backburner]) -> None:
+    jobs = app(secret=FIRST)
+
+    @jobs.task
+    def sync(token: Secret[str]) -> None: ...
+
+    calls: tuple[Callable[[], Any], ...] = (
+        lambda: jobs.enqueue_many(sync, [CANARY]),  # type: ignore[list-item]
+        lambda: jobs.schedule(sync, every=60, args=CANARY),  # type: ignore[arg-type]
+        lambda: jobs.edit(sync.enqueue(Secret("a")), f'{{"token":["{CANARY}"]}}'),
+        lambda: jobs.edit(sync.enqueue(Secret("a")), f'{{"token":"{CANARY}'),
+    )
+    for call in calls:
+        with pytest.raises(InvalidArgument) as refused:
+            call()
+        assert CANARY not in told(refused.value)
+
+
 def test_without_the_package_neither(app: Callable[..., Backburner], monkeypatch: pytest.MonkeyPatch) -> None:
     jobs = app(secret=FIRST)
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from backburner.backburner import Backburner
 from backburner.broker import probe
 from backburner.cli.text import bytes_text, duration
-from backburner.errors import BackburnerError
+from backburner.errors import BackburnerError, MissingExtra, SettingsError
 from backburner.job import JobFilter
 from backburner.notify import open_bell
 from backburner.settings import masked
@@ -21,6 +21,7 @@ from backburner.states import JobState
 from backburner.store import versions
 from backburner.store.health import DatabaseFile, Health
 from backburner.store.workers import WorkerRow
+from backburner.vault import Vault
 
 CLOCK_SECONDS = 2.0
 SNAPSHOT_SECONDS = 300.0
@@ -129,6 +130,20 @@ def clock(jobs: Backburner) -> Iterator[Finding]:
         # Backburner lives by the database's time: only what the app computes itself is off.
         remedy = "Set this machine's clock (NTP): times that the app computes for run_at are off by that much"
         yield Finding("clock", Verdict.WARNING, text, remedy)
+
+
+def secrets(jobs: Backburner) -> Iterator[Finding]:
+    """Arguments that are secret can be encrypted and opened here; nothing is said where no task has any."""
+    names = [task.name for task in jobs.registry if task.parameters.secret]
+    if not names:
+        return
+    told = f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else names[0]
+    try:
+        Vault(jobs.settings.secrets).cipher()
+    except (SettingsError, MissingExtra) as error:
+        yield Finding("secrets", Verdict.PROBLEM, str(error), f"Until then no job of {told} can be enqueued or run")
+        return
+    yield Finding("secrets", Verdict.OK, f"arguments of {told} can be encrypted")
 
 
 def wake_up(jobs: Backburner) -> Iterator[Finding]:
@@ -254,6 +269,7 @@ CHECKS: tuple[Callable[[Backburner], Iterator[Finding]], ...] = (
     database_file,
     database,
     clock,
+    secrets,
     wake_up,
     workers,
     held,

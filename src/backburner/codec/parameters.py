@@ -168,6 +168,12 @@ class Parameters:
             raise InvalidArgument(self._task, "*", Hidden(text), error.problem, "Correct the JSON") from error
         return self.bind(tuple(args), kwargs, box)
 
+    def no_call(self, given: object, spelled: str) -> InvalidArgument:
+        """The error about what should be the arguments of a call, and is neither a tuple nor a dict."""
+        shown = Hidden(given) if self.secret else given
+        problem = "is neither a tuple nor a dict of arguments"
+        return InvalidArgument(self._task, "*", shown, problem, f"Write {spelled.format(f'{shown!r:.40}')}")
+
     def unpack_one(self, name: str, stored: Any) -> Any:
         """The value of one parameter. Raises `Misfit`."""
         return self._unpack_one(self._plans[name], self._signature.parameters[name].kind, stored)
