@@ -59,7 +59,7 @@ class Limits:
 def judge(orphan: Orphan, death: Death, limits: Limits, now: datetime) -> Settlement:
     """How the attempt ends. A job that had not begun goes back without blame."""
     begun = orphan.id in death.begun if death.begun is not None else True
-    if not orphan.repeatable:
+    if not orphan.repeatable or (death.begun is None and (orphan.crashes or orphan.losses)):
         # The mark in the row is written just before the body: without it the body cannot have begun.
         begun = orphan.began_at is not None
     if not begun:

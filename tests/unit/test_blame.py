@@ -51,17 +51,24 @@ def test_the_mark_in_the_row_decides_for_what_must_not_run_twice() -> None:
     assert (not_begun.state, not_begun.record) == (JobState.QUEUED, None)
 
 
+@pytest.mark.parametrize("before", [{"losses": 9}, {"crashes": 2}])
+def test_what_was_lost_before_is_not_blamed_while_its_process_starts(before: dict[str, int]) -> None:
+    """Nobody saw the page of a lost host: with many strikes in a row it would be blamed to death."""
+    end = judge(orphan(**before), Death("no sign of life"), Limits(), NOW)
+    assert (end.state, end.losses, end.record) == (JobState.QUEUED, 0, None)
+
+
 @pytest.mark.parametrize(
     ("before", "death", "state"),
     [
         ({"crashes": 1}, Death("x", ALONE, crashed=True), JobState.QUEUED),
         ({"crashes": 2}, Death("x", ALONE, crashed=True), JobState.FAILED),
-        ({"losses": 8}, Death("x"), JobState.QUEUED),
-        ({"losses": 9}, Death("x"), JobState.FAILED),
-        ({"crashes": 2, "losses": 8}, Death("x"), JobState.QUEUED),
+        ({"losses": 8, "began_at": NOW}, Death("x"), JobState.QUEUED),
+        ({"losses": 9, "began_at": NOW}, Death("x"), JobState.FAILED),
+        ({"crashes": 2, "losses": 8, "began_at": NOW}, Death("x"), JobState.QUEUED),
     ],
 )
-def test_there_is_an_end_to_it(before: dict[str, int], death: Death, state: JobState) -> None:
+def test_there_is_an_end_to_it(before: dict[str, Any], death: Death, state: JobState) -> None:
     assert judge(orphan(**before), death, Limits(3, 10), NOW).state is state
 
 

@@ -27,6 +27,7 @@ from backburner.states import JobState
 from backburner.store.upkeep import EXPIRED
 from backburner.task import RunOptions, Task
 from backburner.worker import verdict
+from backburner.worker.beginning import Beginning, alone
 from backburner.worker.hooked import Hooked
 from backburner.worker.ledger import Ledger
 from backburner.worker.loop import Loop
@@ -69,6 +70,7 @@ class Executor:
         self._seams, self._notifiers, self._captured = jobs.seams, jobs.notifiers, jobs.captured
         self._page, self._reporter, self._isolation = page, reporter, isolation
         self._begin, self._done, self._stop_worker = begin, done, stop_worker
+        self._beginning = Beginning(page, isolation is not None, begin)
         self._left, self._goes_on = left, goes_on
         self._stranger = stranger
         self.shows = False
@@ -107,7 +109,7 @@ class Executor:
             except Exception as error:  # noqa: BLE001 (whatever a damaged row makes of it)
                 self._done(job, verdict.damaged(job, error))
                 return False
-            if not job.repeatable and not self._begin(job):
+            if not job.repeatable and not self._beginning.apart(job, options) and not self._begin(job):
                 self._done(job, None)
                 return False
             return self._start(job, task, options, args, kwargs, slot)
@@ -121,14 +123,13 @@ class Executor:
         slot: int,
     ) -> bool:  # fmt: skip
         context = self._context(job, options)
-        alone = options.isolate or job.crashes > 0 or job.losses > 0
-        apart = alone and self._isolation is not None
+        apart = self._beginning.apart(job, options)
         # A process of its own runs them itself.
         hooked = None if apart else self._hooked(job, task, kwargs, context)
         if task.context_parameter is not None:
             kwargs[task.context_parameter] = context
         body = partial(task.function, *args, **kwargs)
-        on_loop = task.is_async and not alone
+        on_loop = task.is_async and not alone(job, options)
         if on_loop:
             slot = self._away_slots.pop()
         now = boot_seconds()
@@ -136,9 +137,8 @@ class Executor:
             job, context, slot, now, None if apart else now, timeout=options.timeout,
             stall_timeout=options.stall_timeout, alone=apart, hooked=hooked,
         )  # fmt: skip
-        # The next of its group may begin elsewhere once the lease is over.
-        guarded = not job.repeatable or job.group_name is not None
-        self._page.begin(slot, job.id, job.attempt, guarded, running.started)
+        if not apart:
+            self._beginning.mark(running)
         self._reporter.begin(running)
         if on_loop:
             self._goes_on()
@@ -149,7 +149,7 @@ class Executor:
             return True
         if apart and self._isolation is not None:
             try:
-                outcome = self._isolation.run(running)
+                outcome = self._isolation.run(running, partial(self._beginning.may_begin, running))
             except BaseException:
                 # No process could be started: nothing has begun.
                 self._reporter.end(running, complete=False)

@@ -59,9 +59,10 @@ def main() -> None:
         line.sendall(msgspec.json.encode(lost) + b"\n")
         os._exit(0)
     bench.reporter.start()
-    # It is up: whatever ends this process from here on, the body did.
+    # It is up: whatever ends this process from the answer on, the body did.
     try:
         line.sendall(SILENT + b"\n")
+        _read_line(line)
     except OSError:
         # Whoever started it has died before it could be told to die with him.
         os._exit(1)

@@ -23,6 +23,8 @@ ALIVE = b"."
 """A line the process sends while its job gives signs of life."""
 SILENT = b","
 """A line the process sends while its job gives none."""
+BEGIN = b"!"
+"""The line that it waits for before the body begins."""
 _LOOK_SECONDS = 0.1
 
 _verdict = msgspec.json.Decoder(Settlement | bool)
@@ -38,9 +40,11 @@ class Isolation:
         self._app, self._worker, self._limits, self._clock = app, worker, limits, clock
         self._host, self._stop_grace = host, stop_grace
 
-    def run(self, running: Running) -> Settlement | BaseException | None:
+    def run(self, running: Running, begins: Callable[[], bool]) -> Settlement | BaseException | None:
         """How the job ended: its own verdict, what stopped it, or a proven crash; None when there is nothing to
-        write any more. Raises only when no process could be started, or none came up.
+        write any more. `begins()` is asked when the process is up: False when the body must not begin.
+
+        Raises only when nothing has begun: no process could be started, none came up, or that could not be asked.
         """
         ours, theirs = socket.socketpair()
         with ours, theirs:
@@ -59,13 +63,18 @@ class Isolation:
             theirs.close()
             try:
                 ours.sendall(msgspec.json.encode((running.job, dict(launch_secrets()))) + b"\n")
-                verdict = self._listen(ours, running, process)
+                verdict = self._listen(ours, running, process, begins)
             except OSError:
                 verdict = None
+            except BaseException:
+                process.kill()
+                raise
             finally:
                 if process.poll() is None and not _ended(process, 5.0):
                     process.kill()
                     process.wait()
+        if verdict == BEGIN:
+            return LeaseLost(running.job.id, running.job.attempt)
         if verdict is not None:
             with suppress(msgspec.MsgspecError):
                 ended: Settlement | bool = _verdict.decode(verdict)
@@ -82,11 +91,13 @@ class Isolation:
             raise RuntimeError(f"its process ended with {cause} before it could begin")
         return self._crash(running, cause)
 
-    def _listen(self, ours: socket.socket, running: Running, process: subprocess.Popen[bytes]) -> bytes | None:
+    def _listen(
+        self, ours: socket.socket, running: Running, process: subprocess.Popen[bytes], begins: Callable[[], bool]
+    ) -> bytes | None:
         """Lines until the verdict; kills the process when it was told to stop and does not.
 
-        The first line says that it is up, and the body about to begin. Raises `RuntimeError` when
-        it does not come.
+        The first line says that it is up; it waits for `BEGIN`, which is also the answer when the body must not begin.
+        Raises `RuntimeError` when that line does not come.
         """
         ours.settimeout(_LOOK_SECONDS)
         buffer, stopped_at = b"", None
@@ -100,7 +111,11 @@ class Isolation:
                 buffer += piece
                 *lines, buffer = buffer.split(b"\n")
                 if lines and running.limits_from is None:
+                    if not begins():
+                        process.kill()
+                        return BEGIN
                     running.limits_from = boot_seconds()
+                    ours.sendall(BEGIN + b"\n")
                 for line in lines:
                     if line == ALIVE:
                         running.context._alive = True
