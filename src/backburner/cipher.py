@@ -35,7 +35,7 @@ class Cipher:
     def close(self, text: bytes, subject: str, place: str = "") -> str:
         """The encrypted text, base64."""
         nonce = os.urandom(_NONCE)
-        sealed: bytes = self._of(self._keys[0], subject).encrypt(nonce, text, place.encode())
+        sealed: bytes = self._of(self._keys[0], subject).encrypt(nonce, text, _bytes(place))
         return base64.b64encode(nonce + sealed).decode()
 
     def open(self, closed: str, subject: str, place: str = "") -> bytes | None:
@@ -46,7 +46,7 @@ class Cipher:
             return None
         for key in self._keys:
             try:
-                opened: bytes = self._of(key, subject).decrypt(sealed[:_NONCE], sealed[_NONCE:], place.encode())
+                opened: bytes = self._of(key, subject).decrypt(sealed[:_NONCE], sealed[_NONCE:], _bytes(place))
             except (self._invalid, ValueError):
                 # A nonce that is cut off is no tag that does not fit, but no more than that either.
                 continue
@@ -54,4 +54,9 @@ class Cipher:
         return None
 
     def _of(self, key: bytes, subject: str) -> Any:
-        return self._made(hmac.digest(key, subject.encode(), hashlib.sha256))
+        return self._made(hmac.digest(key, _bytes(subject), hashlib.sha256))
+
+
+def _bytes(text: str) -> bytes:
+    """As UTF-8, also what is no character: whoever stores such a text says so by an error of their own."""
+    return text.encode("utf-8", "surrogatepass")

@@ -92,9 +92,15 @@ def policy_of(options: TaskOptions) -> RetryPolicy:
     return policy
 
 
-def refuse_secrets(name: str, parameters: Parameters, pickles: Pickles | None) -> None:
+def takes_secrets(function: Callable[..., Any]) -> bool:
+    """Whether a parameter of a function, or what it returns, is annotated as having a `Secret` in it."""
+    return any(not isinstance(hint, str) and plan_for(hint).secret for hint in hints_of(function).values())
+
+
+def refuse_secrets(name: str, function: Callable[..., Any], parameters: Parameters, pickles: Pickles | None) -> None:
     """Raise `InvalidTask` for secrets in what is not encrypted: in pickles, and in what is returned."""
-    if parameters.secret and pickles is not None:
+    # Asked of the function: parameters that are pickled may be of types that have no plan.
+    if pickles is not None and takes_secrets(function):
         raise InvalidTask(
             name, "its pickled arguments are signed and not encrypted, and it has a Secret among them",
             "Leave codec and pickle_types out, or pass a reference to the secret",

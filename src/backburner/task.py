@@ -304,7 +304,7 @@ def declare(function: Callable[P, R], enqueuer: Enqueuer, options: TaskOptions) 
     parameters = Parameters.of(
         function, task=name, skip=skip, max_bytes=settings.max_args_bytes, former=former, lenient=pickles is not None
     )
-    refuse_secrets(name, parameters, pickles)
+    refuse_secrets(name, function, parameters, pickles)
     shared = {key: options[key] for key in SharedOptions.__annotations__ if key in options}  # type: ignore[literal-required]
     if isinstance(shared.get("expires"), datetime):
         raise InvalidOption(

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from backburner import Backburner
+from backburner import Backburner, Secret
 from backburner.errors import InvalidOption
+from backburner.errors import InvalidTask as TakesSecret
 from backburner.testing import JobsTesting
 from tests.contrib import django_tasks_of as own
 from tests.contrib.django_project import use_databases
@@ -208,6 +209,15 @@ def test_a_function_that_no_worker_can_find() -> None:
         home.task()(inner)
     with pytest.raises(InvalidTask):
         dataclasses.replace(own.add, takes_context=True)
+
+
+@pytest.mark.usefixtures("small")
+def test_a_secret_that_would_be_stored_in_the_clear() -> None:
+    with pytest.raises(TakesSecret, match="'tests.contrib.test_django_tasks.signs_in': it has a Secret"):
+        home.task()(signs_in)
+
+
+def signs_in(user: str, password: Secret[str] | None = None) -> None: ...
 
 
 def test_results_that_are_not_there(small: Backburner) -> None:

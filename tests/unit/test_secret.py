@@ -1,5 +1,6 @@
 """`Secret` and how it is stored: encrypted for its place, opened there alone, and told in no text."""
 
+import contextlib
 import copy
 import dataclasses
 import json
@@ -14,6 +15,8 @@ from uuid import UUID
 import msgspec
 import pydantic
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from backburner import Backburner, Secret
 from backburner.cipher import Cipher
@@ -255,6 +258,21 @@ def test_nor_are_stored_ones(stored: str) -> None:
         assert CANARY not in told(refused.value)
 
 
+@given(st.recursive(st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(
+    st.sampled_from(["$secret", "a", "/"]), inner)))  # fmt: skip
+def test_whatever_is_stored_is_read_or_cannot_be(stored: Any) -> None:
+    for annotation in (Secret[str], Secret[str] | None, dict[str, Secret[Any]], list[Secret[str]], Login):
+        made: Parameters = parameters(annotation)
+        with contextlib.suppress(DecodeError):
+            assert "***" in repr(made.load(json.dumps({"x": stored}), box=BOX)) or not stored
+        review(made, {"x": stored}, BOX)
+
+
+def test_a_key_that_no_database_stores_has_its_own_error() -> None:
+    with pytest.raises(NotSerializable, match="lone surrogate"):
+        parameters(dict[str, Secret[str]]).bind(({"\udc80": Secret(CANARY)},), {}, BOX)
+
+
 @pytest.mark.parametrize(
     ("annotation", "problem"),
     [
@@ -396,6 +414,11 @@ def test_what_cannot_be_secret_is_refused_when_it_is_declared(app: Callable[...,
         jobs.task(codec="pickle")(pickled)
     with pytest.raises(InvalidTask, match="signed and not encrypted"):
         jobs.task(pickle_types=[])(pickled)
+
+    def odd(token: Secret[Plain], other: Secret[str] = CANARY) -> None: ...  # type: ignore[assignment]
+
+    with pytest.raises(InvalidTask, match="signed and not encrypted"):
+        jobs.task(codec="pickle", pickle_types=[Plain])(odd)
     with pytest.raises(InvalidTask, match="results are not encrypted"):
         jobs.task(returns)
 

@@ -151,14 +151,13 @@ class _Compiler:
         return members[0] if len(members) == 1 else Union(members)
 
     def _secret(self, annotation: Any) -> Plan:
-        before, self.met_secret = self.met_secret, False
+        self.met_secret = False
         inner = self.plan(annotation)
-        within, self.met_secret = self.met_secret, before
+        within, self.met_secret = self.met_secret, True
         if within:
             return Refused(f"Secret[{inner.name}]", f"{inner.name} has a Secret of its own: one of the two is too many")
         if not inner.usable:
             return inner
-        self.met_secret = True
         return SecretPlan(inner)
 
     def _literal(self, args: tuple[Any, ...]) -> Plan:

@@ -34,7 +34,8 @@ from backburner.contrib.django.results import (
     status_of,
     workers_of,
 )
-from backburner.errors import JobNotFound, MissingExtra
+from backburner.declaring import takes_secrets
+from backburner.errors import InvalidTask, JobNotFound, MissingExtra
 from backburner.hooks import Attempt, Hook
 from backburner.job import Job
 from backburner.outcome import AttemptRecord
@@ -69,6 +70,12 @@ class BackburnerBackend(_BaseTaskBackend):
     def validate_task(self, task: Any) -> None:
         """Raise `InvalidTask` for what cannot run. Called for each task that is made: so workers get to know it."""
         super().validate_task(task)
+        if takes_secrets(task.func):
+            # The framework has arguments as JSON alone, whatever is annotated: they would be stored in the clear.
+            raise InvalidTask(
+                task.module_path, "it has a Secret among its arguments, which the Tasks framework cannot pass",
+                "Declare it with Backburner's own @jobs.task, or pass a reference to the secret",
+            )  # fmt: skip
         self._known(task)
 
     def enqueue(self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
