@@ -62,6 +62,7 @@ def form_of(estate: Estate, route: Route) -> dict[str, str]:
     fields = {
         "/dashboard/jobs/many": {"verb": "cancel", "id": estate.waiting.id},
         "/dashboard/jobs/{job_id}/edit": {"arg.text": "other", "arg.end": "well"},
+        "/dashboard/notes": {"text": "slow"},
         "/dashboard/views": {"name": "mine", "q": "state:failed"},
         "/dashboard/queues/{queue:path}/limit": {"most": "3"},
         "/dashboard/tasks/{name:path}/run": {"arg.text": "x", "arg.end": "well"},
@@ -107,6 +108,7 @@ def furnish(jobs: Backburner, mark: str, owner: str) -> Estate:
     jobs.queues.pause(queue, reason=mark[:500], by=mark[:200])
     view = insight.views.save(owner, mark[:100], quoted(plain[:150]), shared=True)
     insight.audit.write(mark[:200], "code", mark[:30], "job", mark[:400], reason=mark[:500], before={"x": mark})
+    insight.operator(mark[:200]).note(mark[:120])
     [failing] = insight.failures.list(24)
     fingerprint = failing.group.fingerprint
     insight.failures.mute(fingerprint, mark[:200], reason=mark[:500])
