@@ -18,6 +18,7 @@ from backburner.web import notice
 from backburner.worker import Worker
 from examples.components.app import VISITOR, components_app
 from examples.components.tasks import declare
+from tests.proxy import Proxy
 from tests.waiting import wait_until
 from tests.web.browsing import Host, Watched, browsing, checked, serving
 from tests.web.listening import Listener
@@ -144,6 +145,28 @@ def test_the_server_is_started_anew(shop: Shop, worker: Worker, watched: Watched
         expect(bars(page)).to_have_text("Succeeded")
         stack.pop_all()
         again.stop()
+
+
+@pytest.mark.parametrize(("fault", "milliseconds"), [("cut", 30_000), ("blackhole", 50_000)])
+def test_the_network_is_away(
+    shop: Shop, worker: Worker, host: Host, watched: Watched, fault: str, milliseconds: int
+) -> None:
+    """Connections end, or nothing comes through and nobody says so: that is noticed after 45 s of silence."""
+    job, page = shop.export.enqueue("October"), watched.page
+    with Proxy(int(host.url.rpartition(":")[2])) as wire:
+        page.clock.install()
+        page.goto(f"http://localhost:{wire.port}/?ids={job.id}")
+        expect(bars(page)).to_have_text("50%")
+        getattr(wire, fault)()
+        page.clock.fast_forward(milliseconds)
+        expect(page.locator(".bb-message")).to_have_text("Reconnecting")
+        expect(page.locator(".bb-note")).to_have_text("The work goes on. Only this display has lost its connection.")
+        expect(bars(page)).to_have_text("50%")
+        wire.heal()
+        page.clock.fast_forward(10_000)
+        expect(page.locator(".bb-message")).to_have_text("Half is done, 50 of 100 orders")
+        shop.gate.set()
+        expect(bars(page)).to_have_text("Succeeded")
 
 
 def test_the_laptop_was_asleep(shop: Shop, worker: Worker, host: Host, watched: Watched) -> None:

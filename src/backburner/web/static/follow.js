@@ -147,8 +147,10 @@ class Line {
   /** Nothing was heard for so long that something must be wrong: with the stream, or with the tab that leads. */
   #check() {
     if (Date.now() - this.#heard < SILENT) return;
-    if (this.#leads) this.#restart();
-    else this.#stand(true);
+    if (!this.#leads) return this.#stand(true);
+    this.#restart();
+    // A network that lets nothing through and says nothing answers the new one as little.
+    this.#away();
   }
 
   #rest() {
