@@ -19,6 +19,8 @@ class Diary(Hook):
 
     def on_start(self, process: JobProcess) -> None:
         self.note("start", "isolated" if process.isolated else "worker", process.pid == os.getpid())
+        if process.isolated and "HOOKS_TEST_FAILS" in os.environ:
+            raise ConnectionError("no cache")
 
     def on_end(self, process: JobProcess) -> None:
         self.note("end", "isolated" if process.isolated else "worker")
@@ -42,6 +44,7 @@ def build(url: str, place: Path) -> Backburner:
     jobs.app = "tests.worker.hooking:jobs"
     jobs.hooks.add(Diary(place))
     jobs.task(name="alone", isolate=True)(alone)
+    jobs.task(name="once", isolate=True, repeatable=False)(alone)
     return jobs
 
 

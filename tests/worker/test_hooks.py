@@ -405,6 +405,28 @@ def test_a_failing_start_keeps_the_worker_from_starting(jobs: Backburner) -> Non
     assert jobs.store.workers.live() == []
 
 
+@pytest.mark.parametrize("task", ["alone", "once"])
+def test_a_hook_that_keeps_an_isolated_process_from_starting_is_not_the_jobs_fault(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str
+) -> None:
+    """Nothing of the job has begun: it is tried again, and what must not run twice is not interrupted."""
+    diary = tmp_path / "diary"
+    monkeypatch.setenv("HOOKS_TEST_URL", sqlite_url)
+    monkeypatch.setenv("HOOKS_TEST_DIARY", str(diary))
+    monkeypatch.setenv("HOOKS_TEST_FAILS", "1")
+    jobs = hooking.build(sqlite_url, diary)
+    try:
+        with Worker(jobs):
+            made = [jobs.registry.require(task).enqueue() for _ in range(3)]
+            wait_until(lambda: all(job.refresh().losses for job in made), "all could not be started")
+        for job in made:
+            found = job.refresh()
+            assert (found.state, found.crashes, found.losses) == (JobState.SCHEDULED, 0, 1)
+            assert found.reason == "It could not be started."
+    finally:
+        jobs.close()
+
+
 def test_an_isolated_process_has_its_hooks_and_its_worker_none(
     sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -131,6 +131,8 @@ class Connections:
         self._dialect.forked()
         for lane in self._lanes:
             lane.forget()
+        if self._hot is not None:
+            self._hot.forget()
         self._idle.clear()
         self._under_way.clear()
         self._gate = Gate() if self._dialect.single_writer else None
@@ -139,6 +141,9 @@ class Connections:
     def _close_all(self) -> None:
         for lane in self._lanes:
             lane.close()
+        # Its lanes may be gone without a word.
+        if self._hot is not None:
+            self._hot.close()
         self._engine.dispose()
 
     def _repeated(self, ask: Callable[[], T], tries: int = BUSY_TRIES) -> T:

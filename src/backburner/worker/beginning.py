@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from backburner.clock import boot_seconds
+from backburner.errors import LeaseLost
 from backburner.job import ClaimedJob
+from backburner.outcome import Settlement
 from backburner.run_options import RunOptions
+from backburner.worker import verdict
 from backburner.worker.page import Page
 from backburner.worker.reporter import Running
 
@@ -21,20 +24,28 @@ class Beginning:
         """Whether it runs in a process of its own from here."""
         return self._isolates and alone(job, options)
 
-    def may_begin(self, running: Running) -> bool:
-        """Its process is up: the body begins now, and no earlier. False when it must not any more.
+    def refused(self, running: Running) -> Settlement | BaseException | None:
+        """Its process is up: None when the body begins now, and no earlier; else how the attempt ends.
 
         Raises `StoreUnavailable` when that cannot be told.
         """
         job = running.job
         if guarded(job) and self._page.lease_until <= boot_seconds():
-            return False
-        # Nobody sees the page of a host that has died: in the row stands whether one that was lost before had begun.
-        marked = not job.repeatable or job.crashes > 0 or job.losses > 0
-        if marked and not self._begin(job):
-            return False
+            # If it is still ours it is done by whoever has a lease, and if it is not this changes nothing.
+            return verdict.released(job)
+        if not self.is_ours(job):
+            return LeaseLost(job.id, job.attempt)
         self.mark(running)
-        return True
+        return None
+
+    def is_ours(self, job: ClaimedJob) -> bool:
+        """Write the mark of those that need one, just before the body.
+
+        Nobody sees the page of a host that has died: whether what must not run twice, or was lost before, had begun
+        stands in its row.
+        """
+        marked = not job.repeatable or job.crashes > 0 or job.losses > 0
+        return not marked or self._begin(job)
 
     def mark(self, running: Running) -> None:
         """Note where the supervisor sees it that the body begins."""

@@ -69,7 +69,7 @@ class Executor:
         self._changed = checking(jobs.settings)
         self._seams, self._notifiers, self._captured = jobs.seams, jobs.notifiers, jobs.captured
         self._page, self._reporter, self._isolation = page, reporter, isolation
-        self._begin, self._done, self._stop_worker = begin, done, stop_worker
+        self._done, self._stop_worker = done, stop_worker
         self._beginning = Beginning(page, isolation is not None, begin)
         self._left, self._goes_on = left, goes_on
         self._stranger = stranger
@@ -109,7 +109,7 @@ class Executor:
             except Exception as error:  # noqa: BLE001 (whatever a damaged row makes of it)
                 self._done(job, verdict.damaged(job, error))
                 return False
-            if not job.repeatable and not self._beginning.apart(job, options) and not self._begin(job):
+            if not self._beginning.apart(job, options) and not self._beginning.is_ours(job):
                 self._done(job, None)
                 return False
             return self._start(job, task, options, args, kwargs, slot)
@@ -149,7 +149,7 @@ class Executor:
             return True
         if apart and self._isolation is not None:
             try:
-                outcome = self._isolation.run(running, partial(self._beginning.may_begin, running))
+                outcome = self._isolation.run(running, partial(self._beginning.refused, running))
             except BaseException:
                 # No process could be started: nothing has begun.
                 self._reporter.end(running, complete=False)

@@ -31,6 +31,14 @@ _verdict = msgspec.json.Decoder(Settlement | bool)
 """How it ended; or, where there is nothing to write, whether it ended with a transaction of its own."""
 
 
+class _Refused(Exception):
+    """The body must not begin: how the attempt ends instead."""
+
+    def __init__(self, outcome: Settlement | BaseException) -> None:
+        super().__init__()
+        self.outcome = outcome
+
+
 class Isolation:
     """Starts `python -m backburner.worker.isolated` for one job and waits for its verdict."""
 
@@ -40,9 +48,11 @@ class Isolation:
         self._app, self._worker, self._limits, self._clock = app, worker, limits, clock
         self._host, self._stop_grace = host, stop_grace
 
-    def run(self, running: Running, begins: Callable[[], bool]) -> Settlement | BaseException | None:
+    def run(
+        self, running: Running, refused: Callable[[], Settlement | BaseException | None]
+    ) -> Settlement | BaseException | None:
         """How the job ended: its own verdict, what stopped it, or a proven crash; None when there is nothing to
-        write any more. `begins()` is asked when the process is up: False when the body must not begin.
+        write any more. `refused()` is asked when the process is up: how it ends that must not begin, else None.
 
         Raises only when nothing has begun: no process could be started, none came up, or that could not be asked.
         """
@@ -63,9 +73,12 @@ class Isolation:
             theirs.close()
             try:
                 ours.sendall(msgspec.json.encode((running.job, dict(launch_secrets()))) + b"\n")
-                verdict = self._listen(ours, running, process, begins)
+                verdict = self._listen(ours, running, process, refused)
             except OSError:
                 verdict = None
+            except _Refused as refusal:
+                process.kill()
+                return refusal.outcome
             except BaseException:
                 process.kill()
                 raise
@@ -73,8 +86,6 @@ class Isolation:
                 if process.poll() is None and not _ended(process, 5.0):
                     process.kill()
                     process.wait()
-        if verdict == BEGIN:
-            return LeaseLost(running.job.id, running.job.attempt)
         if verdict is not None:
             with suppress(msgspec.MsgspecError):
                 ended: Settlement | bool = _verdict.decode(verdict)
@@ -92,38 +103,33 @@ class Isolation:
         return self._crash(running, cause)
 
     def _listen(
-        self, ours: socket.socket, running: Running, process: subprocess.Popen[bytes], begins: Callable[[], bool]
-    ) -> bytes | None:
+        self, ours: socket.socket, running: Running, process: subprocess.Popen[bytes],
+        refused: Callable[[], Settlement | BaseException | None],
+    ) -> bytes | None:  # fmt: skip
         """Lines until the verdict; kills the process when it was told to stop and does not.
 
-        The first line says that it is up; it waits for `BEGIN`, which is also the answer when the body must not begin.
-        Raises `RuntimeError` when that line does not come.
+        A first line that is no verdict says that it is up: it waits for `BEGIN`. Raises `RuntimeError` when none comes,
+        and `_Refused`.
         """
         ours.settimeout(_LOOK_SECONDS)
         buffer, stopped_at = b"", None
         while True:
             # Asked before the look at what it said. Its own children may keep the line open when it is gone.
-            gone = process.poll() is not None
+            gone, lines = process.poll() is not None, list[bytes]()
             try:
                 piece = ours.recv(65_536)
                 if not piece:
                     return None
-                buffer += piece
-                *lines, buffer = buffer.split(b"\n")
-                if lines and running.limits_from is None:
-                    if not begins():
-                        process.kill()
-                        return BEGIN
-                    running.limits_from = boot_seconds()
-                    ours.sendall(BEGIN + b"\n")
-                for line in lines:
-                    if line == ALIVE:
-                        running.context._alive = True
-                    elif line != SILENT:
-                        return line
+                *lines, buffer = (buffer + piece).split(b"\n")
             except TimeoutError:
                 if gone:
                     return None
+            for line in lines:
+                if line not in (ALIVE, SILENT):
+                    return line
+                if running.limits_from is None:
+                    self._let_begin(ours, running, refused)
+                running.context._alive = running.context._alive or line == ALIVE
             if running.limits_from is None and boot_seconds() - running.started > IMPORT_SECONDS:
                 process.kill()
                 process.wait()
@@ -135,6 +141,16 @@ class Isolation:
                     process.kill()
                     process.wait()
                     return None
+
+    def _let_begin(
+        self, ours: socket.socket, running: Running, refused: Callable[[], Settlement | BaseException | None]
+    ) -> None:
+        # Whoever was cancelled in the meantime has done nothing yet, and never will.
+        outcome = running.context._stop or refused()
+        if outcome is not None:
+            raise _Refused(outcome)
+        ours.sendall(BEGIN + b"\n")
+        running.limits_from = boot_seconds()
 
     def _crash(self, running: Running, cause: str) -> Settlement:
         job, now = running.job, self._clock.now()

@@ -7,11 +7,13 @@ import pytest
 
 from backburner.clock import boot_seconds
 from backburner.context import JobContext
+from backburner.errors import LeaseLost
 from backburner.job import ClaimedJob
 from backburner.run_options import RunOptions
 from backburner.worker.beginning import Beginning, alone
 from backburner.worker.page import Page
 from backburner.worker.reporter import Running
+from backburner.worker.verdict import released
 
 ID = "018f0000-0000-7000-8000-000000000001"
 
@@ -51,12 +53,13 @@ def begun(page: Page) -> list[str]:
 def test_it_has_begun_when_its_process_is_up(page: Page, changes: dict[str, Any], marked: list[str]) -> None:
     rows = Rows()
     assert begun(page) == []
-    assert Beginning(page, isolates=True, begin=rows.begin).may_begin(running(**changes))
+    assert Beginning(page, isolates=True, begin=rows.begin).refused(running(**changes)) is None
     assert (begun(page), rows.marked) == ([ID], marked)
 
 
 def test_what_was_taken_over_meanwhile_does_not_begin(page: Page) -> None:
-    assert not Beginning(page, isolates=True, begin=Rows(ours=False).begin).may_begin(running(losses=1))
+    outcome = Beginning(page, isolates=True, begin=Rows(ours=False).begin).refused(running(losses=1))
+    assert isinstance(outcome, LeaseLost)
     assert begun(page) == []
 
 
@@ -67,7 +70,19 @@ def test_what_must_not_outlive_the_lease_does_not_begin_behind_it(
     page: Page, changes: dict[str, Any], begins: bool
 ) -> None:
     page.lease_until = boot_seconds() - 1
-    assert Beginning(page, isolates=True, begin=Rows().begin).may_begin(running(**changes)) is begins
+    one = running(**changes)
+    outcome = Beginning(page, isolates=True, begin=Rows().begin).refused(one)
+    assert (outcome, begun(page)) == ((None, [ID]) if begins else (released(one.job), []))
+
+
+@pytest.mark.parametrize(("changes", "marked"), [({}, []), ({"losses": 1}, [ID]), ({"repeatable": False}, [ID])])
+def test_without_a_process_of_its_own_the_row_has_the_same_mark(
+    page: Page, changes: dict[str, Any], marked: list[str]
+) -> None:
+    """Else what takes its process down would never be blamed where jobs have no processes of their own."""
+    rows = Rows()
+    assert Beginning(page, isolates=False, begin=rows.begin).is_ours(running(**changes).job)
+    assert rows.marked == marked
 
 
 def test_who_runs_alone(page: Page) -> None:

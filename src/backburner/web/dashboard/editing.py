@@ -50,7 +50,7 @@ class EditPage:
         form = CallForm.of(task, before)
         if form is not None and before is None:
             form = replace(form, problem="What is stored cannot be read: give all of it anew.")
-        return self._page(request, visitor, job, form)
+        return await run_in_threadpool(self._page, request, visitor, job, form)
 
     async def save(self, request: Request, job_id: str) -> Response:
         """Store what was typed; a job that is done or held runs again."""

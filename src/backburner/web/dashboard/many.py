@@ -133,7 +133,7 @@ class ManyJobs:
         visitor, verb = await self._permitted(request, given.get("verb", ""))
         chosen = _Chosen.of(given, given.getlist("id"))
         question = await run_in_threadpool(self._question, visitor, verb, chosen)
-        return self._frame.page(request, visitor, "many.html", title=question.title, question=question, wrong="")
+        return await run_in_threadpool(self._asked, request, visitor, question)
 
     async def act(self, request: Request) -> Response:
         """Do it, when the number that had to be typed is right."""
@@ -143,9 +143,7 @@ class ManyJobs:
         question = await run_in_threadpool(self._question, visitor, verb, chosen)
         if question.typed and not question.agrees(given.get("typed", "")):
             wrong = f"Type {question.number}, the number of jobs. Nothing was changed."
-            return self._frame.page(
-                request, visitor, "many.html", 422, title=question.title, question=question, wrong=wrong
-            )
+            return await run_in_threadpool(self._asked, request, visitor, question, wrong)
         interrupted = given.get("interrupted") == "1"
         operator = self._site.operator(visitor)
         if chosen.listing is not None:
@@ -166,6 +164,12 @@ class ManyJobs:
         if verb not in _PERMISSIONS:
             raise invalid("verb", "Use retry, cancel or delete.")
         return await self._site.access.allowed(request, _PERMISSIONS[verb]), verb
+
+    def _asked(self, request: Request, visitor: Visitor, question: Question, wrong: str = "") -> Response:
+        status = 422 if wrong else 200
+        return self._frame.page(
+            request, visitor, "many.html", status, title=question.title, question=question, wrong=wrong
+        )
 
     def _question(self, visitor: Visitor, verb: str, chosen: _Chosen) -> Question:
         control = self._site.control

@@ -76,7 +76,9 @@ class TasksPage:
         # Figures are of all jobs of a task: who may see some alone gets none.
         whole = visitor.rights.everywhere(Permission.JOBS_VIEW)
         figures = await run_in_threadpool(self._site.jobs.insight.charts.by_task, "24h") if whole else None
-        return self._frame.page(request, visitor, "tasks.html", title="Tasks", tasks=known, figures=figures)
+        return await run_in_threadpool(
+            lambda: self._frame.page(request, visitor, "tasks.html", title="Tasks", tasks=known, figures=figures)
+        )
 
     async def task(self, request: Request, name: str) -> Response:
         """One task: how its jobs stand, and the form."""
