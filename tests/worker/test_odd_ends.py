@@ -229,7 +229,7 @@ def test_a_job_whose_process_cannot_be_started_leaves_nothing_behind(
     def alone() -> None:
         return None
 
-    def no_process(self: Isolation, running: Running) -> str:
+    def no_process(self: Isolation, running: Running, refused: object) -> str:
         process: Any = worker._process
         if process.bench.reporter.running.get(running.slot) is not running or seen:
             raise AssertionError("not tracked")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from backburner.backburner import Backburner
-from backburner.errors import (
-    DuplicateJob,
-    InvalidOption,
-    JobBusy,
-    JobNotFound,
-    MissingExtra,
-    SettingsError,
-    StoreError,
-    WrongState,
-)
+from backburner.errors import DuplicateJob, InvalidOption, JobBusy, JobNotFound, StoreError, WrongState
 from backburner.web.access import Access
 from backburner.web.acting import ActingRoutes
 from backburner.web.contract import methods_of
@@ -53,8 +43,6 @@ STATIC = Path(__file__).parent / "static"
 
 
 # Streams and lists before single jobs: /jobs/feed is no job.
-log = logging.getLogger(__name__)
-
 _ROUTES = (
     *(EventRoutes, EnqueueRoutes, SharedRoutes, ReadingRoutes, ActingRoutes),
     *(DownloadRoutes, HealthRoutes, OpenApiRoutes, MetricRoutes),
@@ -117,7 +105,7 @@ def web_app(
     return app
 
 
-_KNOWN = (JobNotFound, WrongState, DuplicateJob, InvalidOption, StoreError, SettingsError, MissingExtra)
+_KNOWN = (JobNotFound, WrongState, DuplicateJob, InvalidOption, StoreError)
 
 
 def _problem_of(error: Exception) -> Problem:
@@ -139,10 +127,6 @@ def _problem_of(error: Exception) -> Problem:
             )  # fmt: skip
         case StoreError():
             return unavailable()
-        case SettingsError() | MissingExtra():
-            # What is missing is no business of whoever asks; the log says it to whoever can mend it.
-            log.error("a request needs what is not there: %s", error)
-            return Problem(503, "not-configured", "The server is not set up for this")
         case RequestValidationError():
             return Problem(422, "invalid-parameter", "The request cannot be used", errors=_plain(error))
         case HTTPException(status_code=404):

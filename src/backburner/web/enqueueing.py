@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,7 +14,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from backburner.codec import pointer
-from backburner.errors import DuplicateJob, IdempotencyMismatch, KeyBusy, StoreError, TooLarge, UnknownTask
+from backburner.errors import (
+    DuplicateJob,
+    IdempotencyMismatch,
+    KeyBusy,
+    MissingExtra,
+    SettingsError,
+    StoreError,
+    TooLarge,
+    UnknownTask,
+)
 from backburner.intake import Call, InvalidCall, Taken, TooManyJobs
 from backburner.job import Job
 from backburner.web.access import Visitor
@@ -25,6 +35,8 @@ from backburner.web.sight import Sight, retry_after, seen
 from backburner.web.site import Site, root_of
 from backburner.web.user import User
 from backburner.web.waiting import await_end
+
+log = logging.getLogger(__name__)
 
 QUOTA_SECONDS = 10
 """When to ask again after one has too many jobs: some may have ended."""
@@ -160,6 +172,10 @@ def _problem(error: Exception, most: int) -> Problem | None:
     match error:
         case InvalidCall():
             return unfit([(fault.pointer, fault.problem) for fault in error.faults])
+        case SettingsError() | MissingExtra():
+            # What is missing is no business of whoever asks; the log says it to whoever can mend it.
+            log.error("a call needs what is not there: %s", error)
+            return Problem(503, "not-configured", "The server is not set up for this")
         case UnknownTask():
             return Problem(
                 404, "unknown-task", "There is no such task for you",
