@@ -14,7 +14,7 @@ import httpx
 import msgspec
 import pytest
 
-from backburner import Backburner, JobState, current_job
+from backburner import Backburner, JobState, Secret, current_job
 from backburner.errors import StoreUnavailable
 from backburner.intake import Call, InvalidCall
 from backburner.job import JobFilter
@@ -572,3 +572,17 @@ def test_a_token_is_refused_to_pages_of_other_sites(shop: Shop) -> None:
     caller = with_scopes(shop, "enqueue")
     answer = start(caller, "open.add", {"a": 1}, headers={"sec-fetch-site": "cross-site"})
     assert (answer.status_code, stored(shop)) == (403, 0)
+
+
+def test_what_the_server_is_not_set_up_for_is_said_without_details(sqlite_url: str) -> None:
+    jobs = Backburner(sqlite_url)
+
+    @jobs.task(name="pay", api=True)
+    def pay(token: Secret[str]) -> None: ...
+
+    app = web_app(jobs, resolve_user=lambda request: User("ada"))
+    answer = Caller(app).post("/jobs", json={"task": "pay", "arguments": {"token": "hunter2"}})
+    assert (answer.status_code, answer.json()["title"]) == (503, "The server is not set up for this")
+    assert "hunter2" not in answer.text
+    assert jobs.find() == []
+    jobs.close()
