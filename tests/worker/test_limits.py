@@ -111,7 +111,7 @@ def test_a_coroutine_may_clean_up(working: World) -> None:
 
 
 def test_a_finish_wins_over_a_late_cancel(world: World) -> None:
-    # With all the time that a worker gives: how long it takes on a busy machine to hear that it may go on is no question.
+    # With all the time that a worker gives: how busy the machine is does not matter.
     with Worker(world.jobs, EMBEDDED):
         job = world.enqueue("hold", "go on")
         world.begun(job)
