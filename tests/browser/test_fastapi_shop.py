@@ -11,6 +11,8 @@ from tests.browser.serving import Shop
 from tests.route_jobs.test_secrets import dump, processes
 from tests.waiting import wait_until
 
+# A process that does not answer uvicorn within 5 s is killed by it, which says more of the machine than of the app.
+UVICORN = "uvicorn", "--port", "{port}", "--log-level", "warning", "--timeout-worker-healthcheck", "60"
 APP = "examples.fastapi_shop.app:app"
 WORKER_CLASS = "uvicorn_worker.UvicornWorker"
 WORKER = ("backburner", "--app", "examples.fastapi_shop.app:jobs", "worker", "--grace", "2")
@@ -25,7 +27,7 @@ def shop(tmp_path: Path) -> Shop:
 def test_a_day_in_the_shop(shop: Shop, browser: Browser) -> None:
     """By uvicorn with two processes."""
     with (
-        shop.serving("uvicorn", "--port", "{port}", "--workers", "2", "--log-level", "warning", APP),
+        shop.serving(*UVICORN, "--workers", "2", APP),
         story.visiting(shop, browser, "ada") as ada,
         story.visiting(shop, browser, "bob") as bob,
         story.visiting(shop, browser, "boss") as boss,
