@@ -59,13 +59,7 @@ def main() -> None:
         line.sendall(msgspec.json.encode(lost) + b"\n")
         os._exit(0)
     bench.reporter.start()
-    # It is up: whatever ends this process from the answer on, the body did.
-    try:
-        line.sendall(SILENT + b"\n")
-        _read_line(line)
-    except OSError:
-        # Whoever started it has died before it could be told to die with him.
-        os._exit(1)
+    _wait_to_begin(line)
     # A long verdict is sent in pieces: no sign of life may come in between.
     speaking = threading.Lock()
     threading.Thread(target=_tell_alive, args=(line, bench, speaking), daemon=True).start()
@@ -80,6 +74,16 @@ def main() -> None:
     sys.stdout.flush()
     # Without atexit and without waiting for threads the task may have left behind.
     os._exit(0)
+
+
+def _wait_to_begin(line: socket.socket) -> None:
+    """Say that it is up: whatever ends this process from the answer on, the body did."""
+    try:
+        line.sendall(SILENT + b"\n")
+        _read_line(line)
+    except OSError:
+        # Whoever started it has died before it could be told to die with him.
+        os._exit(1)
 
 
 def _read_line(line: socket.socket) -> bytes:

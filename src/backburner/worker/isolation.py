@@ -58,18 +58,7 @@ class Isolation:
         """
         ours, theirs = socket.socketpair()
         with ours, theirs:
-            process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "backburner.worker.isolated",
-                    self._app,
-                    str(theirs.fileno()),
-                    self._worker(),
-                ],
-                pass_fds=[theirs.fileno()],
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-            )
+            process = self._started(theirs.fileno())
             theirs.close()
             try:
                 ours.sendall(msgspec.json.encode((running.job, dict(launch_secrets()))) + b"\n")
@@ -86,6 +75,16 @@ class Isolation:
                 if process.poll() is None and not _ended(process, 5.0):
                     process.kill()
                     process.wait()
+        return self._outcome(running, verdict, process.returncode)
+
+    def _started(self, line: int) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "backburner.worker.isolated", self._app, str(line), self._worker()],
+            pass_fds=[line],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        )
+
+    def _outcome(self, running: Running, verdict: bytes | None, code: int) -> Settlement | BaseException | None:
         if verdict is not None:
             with suppress(msgspec.MsgspecError):
                 ended: Settlement | bool = _verdict.decode(verdict)
@@ -96,7 +95,6 @@ class Isolation:
         why = running.context._stop
         if why is not None:
             return why
-        code = process.returncode
         cause = f"signal {-code}" if code < 0 else f"exit code {code}"
         if running.limits_from is None:
             raise RuntimeError(f"its process ended with {cause} before it could begin")
