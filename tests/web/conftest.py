@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
 from backburner import Backburner
 from backburner.worker import Worker
+from tests.web.browsing import browsing
 from tests.web.shop import SECRET, Shop
 
 
@@ -28,3 +30,10 @@ def worker(shop: Shop) -> Iterator[Worker]:
     with Worker(shop.jobs) as made:
         yield made
         shop.gate.set()
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: Path) -> Iterator[Browser]:
+    """The system's Chromium, for the tests of a file."""
+    with browsing(chromium) as made:
+        yield made

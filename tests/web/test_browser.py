@@ -10,16 +10,10 @@ from backburner import JobState
 from backburner.web.words import duration
 from backburner.worker import Worker
 from tests.waiting import wait_until
-from tests.web.browsing import Host, Watched, browsing, serving
+from tests.web.browsing import Host, Watched, serving
 from tests.web.shop import Shop, store_output
 
 expect.set_options(timeout=20_000)
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: Path) -> Iterator[Browser]:
-    with browsing(chromium) as made:
-        yield made
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -20,17 +19,11 @@ from examples.components.app import VISITOR, components_app
 from examples.components.tasks import declare
 from tests.proxy import Proxy
 from tests.waiting import wait_until
-from tests.web.browsing import Host, Watched, browsing, checked, serving
+from tests.web.browsing import Host, Watched, checked, serving
 from tests.web.listening import Listener
 from tests.web.shop import Shop
 
 expect.set_options(timeout=20_000)
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: Path) -> Iterator[Browser]:
-    with browsing(chromium) as made:
-        yield made
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -14,16 +13,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from backburner import Backburner, Task, current_job
 from backburner.web import arespond
 from backburner.worker import Worker
-from tests.web.browsing import STRICT, Host, Watched, browsing, serving
+from tests.web.browsing import STRICT, Host, Watched, serving
 from tests.web.shop import Shop
 
 expect.set_options(timeout=20_000)
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: Path) -> Iterator[Browser]:
-    with browsing(chromium) as made:
-        yield made
 
 
 @pytest.fixture

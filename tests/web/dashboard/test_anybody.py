@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.web.browsing import Watched, browsing, checked
+from tests.web.browsing import Watched, checked
 
 ROOT = Path(__file__).parents[3]
 MOST_STOPS = 400
@@ -53,12 +53,6 @@ def place() -> Iterator[Place]:
         yield Place(said["address"], said["paths"])
         shop.communicate("\n", timeout=60)
     assert shop.returncode == 0
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: Path) -> Iterator[Browser]:
-    with browsing(chromium) as made:
-        yield made
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -11,16 +10,10 @@ from backburner import Backburner, JobState
 from backburner.web.dashboard import frame
 from backburner.worker import Worker
 from tests.waiting import wait_until
-from tests.web.browsing import Host, Watched, browsing, checked, serving
+from tests.web.browsing import Host, Watched, checked, serving
 from tests.web.shop import Shop
 
 expect.set_options(timeout=20_000)
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: Path) -> Iterator[Browser]:
-    with browsing(chromium) as made:
-        yield made
 
 
 @pytest.fixture
