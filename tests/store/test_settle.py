@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from backburner.outcome import AttemptRecord, Settlement
 from backburner.progress import Progress, ProgressWrite
@@ -325,3 +326,17 @@ def test_the_begin_mark_ends_with_its_attempt(scene: Scene) -> None:
     rescued = scene.rescue(second, certain=True)
     assert rescued is not None
     assert [s.state for s in rescued] == ["queued"]
+
+
+@pytest.mark.parametrize("jobs", [2, 60])
+@RECORDED
+def test_an_end_waits_for_no_row_of_another_job(on_server: Scene, jobs: int, recorded: bool) -> None:
+    """However small the table: a database that reads all of it to find a few waits for every open transaction."""
+    scene, worker, t = on_server, on_server.worker(), on_server.store.schema.jobs.c
+    scene.insert(jobs)
+    claimed = scene.claim(worker, free=jobs)
+    locked = scene.one()
+    with scene.store.engine.connect() as app, app.begin():
+        app.execute(select(t.id).where(t.id == locked).with_for_update())
+        ends = [end(job, JobState.SUCCEEDED, record=record(scene, recorded)) for job in claimed]
+        assert scene.settle(worker, *ends) == {job.id for job in claimed}

@@ -79,12 +79,15 @@ def _written(moment: datetime | None) -> str | None:
 
 
 def settle(schema: Schema) -> str:
-    """The fence is (id, attempt, running). No column that is assigned is asked for: MySQL may do either first."""
+    """The fence is (id, attempt, running). No column that is assigned is asked for: MySQL may do either first.
+
+    Told which index to use, for it would read all of a small table, and wait for each row that somebody has locked.
+    """
     columns = ", ".join(f"{column} PATH '$[{place}]'" for place, column in enumerate(_SENT))
     return f"""
 UPDATE JSON_TABLE(%s, '$[*]' COLUMNS ({columns})) AS v
 STRAIGHT_JOIN (SELECT %s AS me, %s AS moment) AS t
-STRAIGHT_JOIN {schema.qualified("jobs")} AS j ON j.position = v.position
+STRAIGHT_JOIN {schema.qualified("jobs")} AS j FORCE INDEX (PRIMARY) ON j.position = v.position
 SET j.state = IF(v.again AND j.cancel_requested, 'cancelled', v.to_state), j.worker = NULL, j.began_at = NULL,
     j.slot = IF(j.group_policy IN ('block', 'stop') AND NOT (v.again AND j.cancel_requested)
                 AND (v.to_state IN {KEEPS_SLOT} OR v.blocked_on = '{PARENTS}'), j.slot, NULL),
