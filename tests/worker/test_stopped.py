@@ -3,7 +3,8 @@
 import os
 import signal
 import sqlite3
-from contextlib import ExitStack, closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 import psutil
 import pytest
@@ -22,15 +23,35 @@ def _leases(world: World, tree: Tree) -> float:
     return (worker.beat_at - worker.started_at).total_seconds() / 2.0
 
 
+@contextmanager
+def _nobody_writes(world: World) -> Iterator[None]:
+    """On SQLite: who is stopped in the middle of a write keeps everybody else from writing."""
+    if not world.on_sqlite:
+        yield
+        return
+    with closing(sqlite3.connect(world.folder / "jobs.db", isolation_level=None, timeout=60)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        yield
+
+
 def _stop(world: World, pid: int) -> None:
-    """Stop one process; on SQLite not while it is writing, because then nobody else could."""
-    with ExitStack() as stack:
-        if world.on_sqlite:
-            writer = stack.enter_context(closing(sqlite3.connect(world.folder / "jobs.db", isolation_level=None)))
-            writer.execute("BEGIN IMMEDIATE")
+    """Stop one process."""
+    with _nobody_writes(world):
         os.kill(pid, signal.SIGSTOP)
-        stopped = psutil.Process(pid)
-        wait_until(lambda: stopped.status() == psutil.STATUS_STOPPED, f"process {pid} has stopped")
+        _has_stopped(pid)
+
+
+def _stop_all(world: World, tree: Tree) -> None:
+    """Stop every process of a tree."""
+    with _nobody_writes(world):
+        tree.tell_all(signal.SIGSTOP)
+        for pid in (tree.pid, *tree.children()):
+            _has_stopped(pid)
+
+
+def _has_stopped(pid: int) -> None:
+    stopped = psutil.Process(pid)
+    wait_until(lambda: stopped.status() == psutil.STATUS_STOPPED, f"process {pid} has stopped")
 
 
 def test_a_stopped_child_keeps_its_jobs(world: World) -> None:
@@ -63,7 +84,7 @@ def test_a_stopped_tree_writes_nothing_stale(on_postgresql: World) -> None:
     world.begun(unrepeatable)
     wait_until(lambda: world.job(talking).progress is not None, "it reports")
     other = world.ready(world.start())
-    tree.tell_all(signal.SIGSTOP)
+    _stop_all(world, tree)
     assert world.begun(talking, 2).pid != stale
     done = world.ends(unrepeatable, JobState.INTERRUPTED)
     before = (done, world.jobs.store.progress.log(unrepeatable.id))
@@ -93,7 +114,7 @@ def test_a_stopped_tree_on_sqlite_keeps_its_jobs(on_sqlite: World) -> None:
     for job in jobs:
         world.begun(job)
     other = world.ready(world.start())
-    tree.tell_all(signal.SIGSTOP)
+    _stop_all(world, tree)
     wait_until(lambda: _leases(world, other) > 2.5, "others would have had the time to take over")
     assert [len(world.history.of(job.id)) for job in jobs] == [1, 1]
     assert [world.job(job).state for job in jobs] == [State.RUNNING, State.RUNNING]
