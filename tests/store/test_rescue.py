@@ -3,10 +3,13 @@
 import threading
 
 import pytest
+from sqlalchemy import select
 
 from backburner.blame import Death, Orphan
 from backburner.outcome import Settlement
 from backburner.states import JobState, allowed
+from backburner.store import workers
+from backburner.store.taking import alive
 from tests.store.scene import LEASE, Crew, Scene, end
 
 
@@ -212,3 +215,31 @@ def test_a_beat_does_not_wait_for_a_claim_under_way(on_postgresql: Scene) -> Non
         crew = Crew()
         crew.add(scene.store.workers.beat, [worker], LEASE)
         crew.start().join(10)
+
+
+def test_a_job_that_somebody_keeps_locked_holds_up_no_other(on_server: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An app's transaction may stay open for long: the other jobs of the dead worker go back, this one follows."""
+    monkeypatch.setattr(workers, "_RESCUE_WAIT", 0.1)
+    scene, jobs = on_server, on_server.store.schema.jobs.c
+    worker, (locked, *others) = scene.worker(), scene.insert(3)
+    scene.claim(worker)
+    with scene.store.engine.connect() as app, app.begin():
+        app.execute(select(jobs.id).where(jobs.id == locked).with_for_update())
+        assert {end.id for end in scene.rescue(worker, certain=True) or ()} == set(others)
+        assert scene.store.jobs.states([locked, *others]) == dict.fromkeys(others, "queued") | {locked: "running"}
+    assert [suspect.id for suspect in scene.store.workers.suspects()] == [worker]
+    assert [end.id for end in scene.rescue(worker) or ()] == [locked]
+    assert (scene.get(locked).losses, scene.store.claims.owned(worker)) == (1, [])
+
+
+def test_a_worker_whose_row_stays_locked_is_left_for_later(on_server: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that stands still in the middle of a claim."""
+    monkeypatch.setattr(workers, "_RESCUE_WAIT", 0.1)
+    scene = on_server
+    worker = scene.worker()
+    job = scene.running(worker)
+    with scene.store.engine.connect() as claim, claim.begin():
+        assert alive(scene.store, claim, worker)
+        assert scene.rescue(worker, certain=True) is None
+        assert scene.state(job.id) == "running"
+    assert [end.id for end in scene.rescue(worker, certain=True) or ()] == [job.id]

@@ -2,6 +2,9 @@
 
 from datetime import timedelta
 
+from sqlalchemy import select
+
+from backburner.store.taking import alive
 from tests.store.forks import Forked
 from tests.store.scene import LEASE, Scene
 
@@ -154,3 +157,25 @@ def test_only_a_lease_can_tell_across_machines(on_postgresql: Scene) -> None:
     assert dialect.proof_of_death(worker) is None
     life.end()
     life.forget()
+
+
+def test_a_beat_waits_for_no_row_of_another_worker(on_server: Scene) -> None:
+    """Who is being rescued is locked; the others live on."""
+    scene, workers = on_server, on_server.store.schema.workers.c
+    dying, *others = (on_server.worker() for _ in range(6))
+    with scene.store.engine.connect() as rescuer:
+        rescuer.execute(select(workers.id).where(workers.id == dying).with_for_update())
+        assert set(scene.store.workers.beat(others, LEASE)) == set(others)
+
+
+def test_a_beat_waits_for_no_claim_under_way(on_server: Scene) -> None:
+    """A claim locks the row of its worker: a process that stands still in the middle of one must not cost the others
+    of its tree their leases. On MariaDB it is missing itself, and not dead.
+    """
+    scene = on_server
+    claiming, *others = (on_server.worker() for _ in range(3))
+    with scene.store.engine.connect() as claim:
+        assert alive(scene.store, claim, claiming)
+        assert set(scene.store.workers.beat([claiming, *others], LEASE)) >= set(others)
+        assert scene.store.workers.dead([claiming]) == set()
+    assert set(scene.store.workers.beat([claiming], LEASE)) == {claiming}

@@ -1,6 +1,7 @@
 """Worlds: an empty database with an app and, when a test starts them, real workers."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,30 +37,37 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("world", kinds, indirect=True)
 
 
-def _world(url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+@contextmanager
+def world_on(url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """A world on this database."""
     monkeypatch.setenv("WORKER_TEST_FOLDER", str(folder))
     monkeypatch.setenv("WORKER_TEST_URL", url)
     made = World(url, folder, build(url, folder))
-    yield made
-    made.close()
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 @pytest.fixture
 def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """Once per kind of database."""
-    yield from _world(request.getfixturevalue(f"{request.param}_url"), tmp_path, monkeypatch)
+    with world_on(request.getfixturevalue(f"{request.param}_url"), tmp_path, monkeypatch) as made:
+        yield made
 
 
 @pytest.fixture
 def on_sqlite(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """For what only SQLite has."""
-    yield from _world(sqlite_url, tmp_path, monkeypatch)
+    with world_on(sqlite_url, tmp_path, monkeypatch) as made:
+        yield made
 
 
 @pytest.fixture
 def on_postgresql(postgresql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """For what only a server database has."""
-    yield from _world(postgresql_url, tmp_path, monkeypatch)
+    with world_on(postgresql_url, tmp_path, monkeypatch) as made:
+        yield made
 
 
 @pytest.fixture
@@ -69,7 +77,8 @@ def own_world(own_postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.
     store = Store(url, auto_migrate=True)
     store.ready()
     store.close()
-    yield from _world(url, tmp_path, monkeypatch)
+    with world_on(url, tmp_path, monkeypatch) as made:
+        yield made
 
 
 EMBEDDED = WorkerOptions(concurrency=4, poll=0.05, lease=30.0, beat=5.0)

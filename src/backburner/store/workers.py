@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -16,13 +17,19 @@ from backburner.blame import Orphan
 from backburner.outcome import Settlement
 from backburner.rollup import Rollup, minute_of
 from backburner.states import JobState
+from backburner.store.channel import CoreChannel
 from backburner.store.failures import Seen
 from backburner.store.lane import BEAT
+from backburner.store.patience import WaitedInVain, patiently
 
 if TYPE_CHECKING:
     from backburner.store.store import Store
 
 _RESCUE_BATCH = 500
+_RESCUE_WAIT = 2.0
+"""Seconds that a rescue waits for a row that somebody keeps locked: an app's transaction may stay open for long, and
+the other jobs of the dead worker are to run.
+"""
 
 
 class Order(StrEnum):
@@ -68,9 +75,10 @@ class Workers:
         self._store.run(lambda c: c.execute(insert(self._t), asdict(worker)))
 
     def beat(self, ids: Sequence[str], lease: float) -> dict[str, str | None]:
-        """Prolong the leases of these workers by `lease` seconds from now; those nobody marked dead.
+        """Prolong the leases of these workers by `lease` seconds from now; those whose were.
 
         With each comes what it was told, see `tell`. A lapsed lease revives, as long as nobody has noticed.
+        Who is missing is dead, or, on MySQL, in the middle of a claim, which locks its row: `dead` can tell.
         """
         t, now = self._t, self._store.clock.now()
         mine = and_(t.c.id.in_(sorted(ids)), t.c.dead_at.is_(None))
@@ -169,10 +177,29 @@ class Workers:
         """Mark a worker dead and end the attempts it leaves behind, in one locked step, by anybody.
 
         Without certainty nothing happens while its lease holds: None. The lock on the worker's row waits for
-        a claim of its under way, and makes any later one come back empty.
+        a claim of its under way, and makes any later one come back empty; when it is not to be had, None as well.
+        Jobs that others keep locked for longer than `_RESCUE_WAIT` are left to a later look for suspects.
         """
+        for patient in (True, False):
+            with suppress(WaitedInVain):
+                return self._rescue(worker, judge, by, reason, certain, patient)
+        return None
+
+    def _rescue(
+        self,
+        worker: str,
+        judge: Callable[[Orphan], Settlement],
+        by: str,
+        reason: str,
+        certain: bool,
+        patient: bool,
+    ) -> list[Settlement] | None:
         store, t = self._store, self._t
         proven = certain or bool(store.dialect.proof_of_death(worker))
+
+        def in_time(connection: Connection) -> list[Settlement] | None:
+            with patiently(store.dialect, CoreChannel(connection), _RESCUE_WAIT, ours=True):
+                return work(connection)
 
         def work(connection: Connection) -> list[Settlement] | None:
             now = store.clock.now()
@@ -186,12 +213,12 @@ class Workers:
             jobs = store.schema.jobs.c
             slots = connection.execute(select(jobs.slot).where(jobs.worker == worker)).scalars()
             groups.update(name for name in slots if name is not None)
-            taken = self._take_jobs(connection, worker, judge, by)
+            taken = self._take_jobs(connection, worker, judge, by, patient)
             self._count(connection, taken)
             return taken
 
         groups: set[str] = set()
-        settled = store.run(work)
+        settled = store.run(in_time)
         store.groups.advance(groups)
         if settled is not None:
             store.dialect.bury(worker)
@@ -207,12 +234,12 @@ class Workers:
         self._store.failures.count_on(connection, [Seen(fault, 1, now, job) for fault, job in faults])
 
     def _take_jobs(
-        self, connection: Connection, worker: str, judge: Callable[[Orphan], Settlement], by: str
+        self, connection: Connection, worker: str, judge: Callable[[Orphan], Settlement], by: str, patient: bool
     ) -> list[Settlement]:
         t = self._store.schema.jobs.c
         columns = [getattr(t, name) for name in Orphan._fields]
         mine = select(*columns).where(t.worker == worker, t.state == JobState.RUNNING)
-        query = mine.order_by(t.id).limit(_RESCUE_BATCH).with_for_update()
+        query = mine.order_by(t.id).limit(_RESCUE_BATCH).with_for_update(skip_locked=not patient)
         settled: list[Settlement] = []
         while rows := connection.execute(query).all():
             batch = [judge(Orphan(*row)) for row in rows]

@@ -16,6 +16,9 @@ from backburner.worker.page import Page
 
 log = logging.getLogger(__name__)
 
+_HELD_SECONDS = 0.2
+"""Until the next beat when the row of a worker was locked by a claim, which takes milliseconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Beating:
@@ -31,10 +34,7 @@ class Beating:
 
 
 class Heartbeat:
-    """Beats every `beat` seconds for everything in `whom()`; `also()` runs between, in the same thread.
-
-    `also` gets woken early by `hurry()`: a supervisor rescues the jobs of a dead child there.
-    """
+    """Beats every `beat` seconds for everything in `whom()`."""
 
     def __init__(
         self,
@@ -43,44 +43,37 @@ class Heartbeat:
         beat: float,
         whom: Callable[[], list[Beating]],
         seams: Seams,
-        also: Callable[[], None] = lambda: None,
     ) -> None:
         self._store, self._lease, self._beat, self._whom = store, lease, beat, whom
-        self._seams, self._also = seams, also
+        self._seams = seams
         self._lane = store.lane(BEAT)
         self._good_since = float("inf")
         self._last_good = float("-inf")
-        self._hurry = threading.Event()
+        self._woken = threading.Event()
         self._closing = False
-        self._soon = False
         self._thread = threading.Thread(target=self._work, name="backburner-heartbeat", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
-    def hurry(self) -> None:
-        """Run `also` now."""
-        self._hurry.set()
-
     def beat_now(self) -> None:
         """Beat at once: somebody new waits for a lease."""
-        self._soon = True
-        self._hurry.set()
+        self._woken.set()
 
     def close(self) -> None:
         """End the thread."""
         self._closing = True
-        self._hurry.set()
+        self._woken.set()
         if self._thread.is_alive():
             self._thread.join(5.0)
         self._lane.close()
 
-    def once(self) -> None:
-        """One beat for everybody."""
+    def once(self) -> bool:
+        """One beat for everybody; False when some could not be reached, and it must be tried again soon."""
         beating = self._whom()
         if not beating:
-            return
+            return True
         self._seams.reach("before beat")
         asked = boot_seconds()
         self._store.read_clock(self._lane)
@@ -98,31 +91,26 @@ class Heartbeat:
                 one.page.lease_until = until
                 if (word := alive[one.worker]) is not None:
                     one.told(word)
-            else:
+        missing = [one for one in beating if one.worker not in alive]
+        dead = self._store.workers.dead([one.worker for one in missing]) if missing else set()
+        for one in missing:
+            if one.worker in dead:
                 log.error("worker %s was marked dead by others", one.worker)
                 one.page.lease_until = 0.0
                 one.died()
+        return len(dead) == len(missing)
 
     def _work(self) -> None:
-        next_beat = 0.0
-        while not self._closing:
+        while True:
+            # Before the beat: who asks for one during it waits for the next.
+            self._woken.clear()
+            if self._closing:
+                return
+            pause = min(1.0, self._beat)
             try:
-                if self._soon or boot_seconds() >= next_beat:
-                    self._soon = False
-                    self.once()
-                    next_beat = boot_seconds() + self._beat
+                pause = self._beat if self.once() else min(_HELD_SECONDS, self._beat)
             except StoreError as error:
                 log.warning("no heartbeat: %s", error)
-                next_beat = boot_seconds() + min(1.0, self._beat)
             except Exception:
                 log.exception("heartbeat failed")
-                next_beat = boot_seconds() + min(1.0, self._beat)
-            try:
-                self._also()
-            except StoreError as error:
-                log.warning("what goes with the heartbeat waits: %s", error)
-            except Exception:
-                log.exception("what goes with the heartbeat failed")
-            if not self._soon:
-                self._hurry.wait(max(0.02, next_beat - boot_seconds()))
-            self._hurry.clear()
+            self._woken.wait(pause)

@@ -222,7 +222,10 @@ class Dialect(ABC):
         values: Mapping[str, Any],
         columns: Sequence[Any],
     ) -> Sequence[Row[Any]]:
-        """Change rows; what these columns, which are not changed, have in them. The first is the table's key."""
+        """Change rows; what these columns, which are not changed, have in them. The first is the table's key.
+
+        Where that takes several statements, rows that others have locked are left out.
+        """
         return connection.execute(update(table).where(where).values(**values).returning(*columns)).all()
 
     @abstractmethod

@@ -266,7 +266,8 @@ class MySQL(Dialect):
         columns: Sequence[Any],
     ) -> Sequence[Row[Any]]:
         key = columns[0]
-        found = connection.execute(select(*columns).where(where).order_by(key).with_for_update()).all()
+        free = select(*columns).where(where).order_by(key).with_for_update(skip_locked=True)
+        found = connection.execute(free).all()
         if found:
             connection.execute(update(table).where(key.in_([row[0] for row in found])).values(**values))
         return found
