@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from typing import Literal
 
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
-from examples.shop.browser import ARGUMENTS
+from examples.shop.browser import ARGUMENTS, find_chromium
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "images"
@@ -35,7 +34,7 @@ _MOVE = """(root) => {
 @contextmanager
 def browsing() -> Iterator[Browser]:
     """The browser. Ends the program with 1 where there is none."""
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    chromium = find_chromium()
     if chromium is None:
         print("Chromium is missing. Type: sudo apt-get install chromium", file=sys.stderr)
         raise SystemExit(1)

@@ -7,10 +7,10 @@ from typing import NoReturn
 
 import pytest
 
+from examples.shop.browser import find_chromium
 from tests import databases
 from tests.databases import Kind
 from tests.mutants import mark
-from tests.programs import find_chromium
 from tests.servers import MariaDBServer, PostgresServer, RabbitServer, RedisServer, ServerMissing
 from tests.turns import KINDS, take_turns
 

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from examples.shop.browser import find_chromium
+
 
 def find_postgresql() -> Path | None:
     """Return the folder with PostgreSQL's own programs, the newest version first, or None.
@@ -40,16 +42,6 @@ def find_mariadb() -> Path | None:
 def _version_in(folder: Path) -> int:
     digits = "".join(letter for letter in str(folder.parent.name) if letter.isdigit())
     return int(digits or 0)
-
-
-def find_chromium() -> Path | None:
-    """Return the system's Chromium or Chrome, or None."""
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    found = next(filter(None, map(shutil.which, names)), None)
-    if found is not None:
-        return Path(found)
-    on_a_mac = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
-    return on_a_mac if on_a_mac.exists() else None
 
 
 def find_rabbitmq() -> Path | None:

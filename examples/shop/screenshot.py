@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import tempfile
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from examples.shop.browser import ARGUMENTS
+from examples.shop.browser import ARGUMENTS, find_chromium
 from examples.shop.example_file import example_lines
 from examples.shop.folder import Folder
 from examples.shop.processes import ROOT, Processes
@@ -25,7 +24,7 @@ _SHARE = 0.6
 def main() -> int:
     """Start a shop, import a file in its page, and take the picture when the bar is at 60 %."""
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else PICTURE
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    chromium = find_chromium()
     if chromium is None:
         print("Chromium is missing. Type: sudo apt-get install chromium", file=sys.stderr)
         return 1

@@ -5,6 +5,7 @@ import errno
 import http.client
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -15,6 +16,18 @@ from backburner import Backburner
 from examples.shop import upload
 from examples.shop.folder import Folder
 from examples.shop.processes import CannotStart, Processes
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    return Folder(tmp_path_factory.mktemp("shop"))
+
+
+@pytest.fixture(scope="module")
+def shop(place: Folder) -> Iterator[Processes]:
+    """One for all: nothing that is refused leaves anything behind."""
+    with Processes(place) as running:
+        yield running
 
 
 @pytest.mark.parametrize(
@@ -99,8 +112,8 @@ def test_a_search_is_as_short_in_a_form_as_in_an_address(shop: Processes) -> Non
 
 
 @pytest.mark.parametrize("verb", ["cancel", "retry-items"])
-def test_unknown_and_foreign_jobs_are_answered_alike(shop: Processes, folder: Folder, verb: str) -> None:
-    jobs = Backburner(folder.url)
+def test_unknown_and_foreign_jobs_are_answered_alike(shop: Processes, place: Folder, verb: str) -> None:
+    jobs = Backburner(place.url)
 
     @jobs.task(name="examples.shop.tasks.set_status")
     def set_status() -> None: ...

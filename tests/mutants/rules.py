@@ -20,7 +20,7 @@ from backburner.store.group_rows import GroupRows
 from backburner.store.progress import ProgressRows
 from backburner.store.schedules import Schedules
 from backburner.store.workers import Workers
-from backburner.worker import leases, rescuer
+from backburner.worker import burials, rescuer
 from backburner.worker.process import WorkerProcess
 from backburner.worker.rescuer import Rescuer
 from backburner.worker.supervisor import Supervisor
@@ -159,7 +159,7 @@ def _all_are_blamed() -> None:
         mine = None if death.begun is None else death.begun & {orphan.id}
         return judge(orphan, replace(death, begun=mine), *more)
 
-    for module in (leases, rescuer):
+    for module in (burials, rescuer):
         put(module, "judge", hard)
 
 

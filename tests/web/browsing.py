@@ -13,13 +13,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from backburner.web import web_app
+from examples.shop.browser import ARGUMENTS
 from tests.web.listening import Listener
 from tests.web.shop import Shop
 
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
 # The policy of a host page that allows nothing but its own files.
 STRICT = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -74,7 +71,7 @@ def serving(shop: Shop) -> Iterator[Host]:
 def browsing(chromium: Path) -> Iterator[Browser]:
     """The browser."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(chromium), args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=str(chromium), args=list(ARGUMENTS))
         try:
             yield browser
         finally:
