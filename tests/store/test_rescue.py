@@ -8,7 +8,6 @@ from sqlalchemy import select
 from backburner.blame import Death, Orphan
 from backburner.outcome import Settlement
 from backburner.states import JobState, allowed
-from backburner.store import workers
 from backburner.store.taking import alive
 from tests.store.scene import LEASE, Crew, Scene, end
 
@@ -217,24 +216,41 @@ def test_a_beat_does_not_wait_for_a_claim_under_way(on_postgresql: Scene) -> Non
         crew.start().join(10)
 
 
-def test_a_job_that_somebody_keeps_locked_holds_up_no_other(on_server: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An app's transaction may stay open for long: the other jobs of the dead worker go back, this one follows."""
-    monkeypatch.setattr(workers, "_RESCUE_WAIT", 0.1)
+def test_a_job_that_somebody_keeps_locked_holds_up_no_other(on_server: Scene) -> None:
+    """An app's transaction may stay open for long: the other jobs of the dead worker go back, this one follows, and who
+    knows how the worker died is the one who judges it.
+    """
     scene, jobs = on_server, on_server.store.schema.jobs.c
     worker, (locked, *others) = scene.worker(), scene.insert(3)
     scene.claim(worker)
+    death = Death("signal 9", frozenset({locked}), crashed=True)
     with scene.store.engine.connect() as app, app.begin():
         app.execute(select(jobs.id).where(jobs.id == locked).with_for_update())
-        assert {end.id for end in scene.rescue(worker, certain=True) or ()} == set(others)
+        assert {end.id for end in scene.rescue(worker, death, certain=True) or ()} == set(others)
         assert scene.store.jobs.states([locked, *others]) == dict.fromkeys(others, "queued") | {locked: "running"}
-    assert [suspect.id for suspect in scene.store.workers.suspects()] == [worker]
+        assert [owned[0] for owned in scene.store.claims.owned(worker)] == [locked]
+        assert scene.store.workers.suspects() == []
+    assert [end.id for end in scene.rescue(worker, death, certain=True) or ()] == [locked]
+    assert (scene.get(locked).crashes, scene.store.claims.owned(worker)) == (1, [])
+
+
+def test_what_stays_with_a_dead_worker_is_found_by_others_after_its_lease(on_server: Scene) -> None:
+    """Its supervisor may be gone as well."""
+    scene, jobs = on_server, on_server.store.schema.jobs.c
+    worker = scene.worker()
+    locked = scene.running(worker).id
+    with scene.store.engine.connect() as app, app.begin():
+        app.execute(select(jobs.id).where(jobs.id == locked).with_for_update())
+        assert scene.rescue(worker, certain=True) == []
+        now = scene.clock.move(LEASE + 1)
+        assert worker in [suspect.id for suspect in scene.store.workers.suspects()]
+        assert scene.store.workers.prune(now, 10) == 0, "forgotten while it owns something it would never be found"
     assert [end.id for end in scene.rescue(worker) or ()] == [locked]
-    assert (scene.get(locked).losses, scene.store.claims.owned(worker)) == (1, [])
+    assert (scene.get(locked).losses, scene.store.workers.prune(now, 10)) == (1, 1)
 
 
-def test_a_worker_whose_row_stays_locked_is_left_for_later(on_server: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_whose_row_stays_locked_is_left_for_later(on_server: Scene) -> None:
     """A process that stands still in the middle of a claim."""
-    monkeypatch.setattr(workers, "_RESCUE_WAIT", 0.1)
     scene = on_server
     worker = scene.worker()
     job = scene.running(worker)
@@ -243,3 +259,16 @@ def test_a_worker_whose_row_stays_locked_is_left_for_later(on_server: Scene, mon
         assert scene.rescue(worker, certain=True) is None
         assert scene.state(job.id) == "running"
     assert [end.id for end in scene.rescue(worker, certain=True) or ()] == [job.id]
+
+
+def test_a_group_that_somebody_moves_holds_up_no_rescue(on_server: Scene) -> None:
+    """It is left to the sweep."""
+    scene, groups = on_server, on_server.store.schema.groups.c
+    worker, (first, second) = scene.worker(), scene.insert(2, group_name="g")
+    order = scene.order(worker)
+    taken = scene.store.groups.claim(order, scene.store.groups.arrivals(order), lambda task: None).taken
+    assert [job.id for job in taken] == [first]
+    with scene.store.engine.connect() as mover, mover.begin():
+        mover.execute(select(groups.name).where(groups.name == "g").with_for_update())
+        assert [end.id for end in scene.rescue(worker, certain=True) or ()] == [first]
+    assert scene.store.jobs.states([first, second]) == {first: "queued", second: "blocked"}

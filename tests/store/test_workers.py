@@ -95,10 +95,12 @@ def test_dead_workers_are_forgotten_in_the_end(scene: Scene) -> None:
 
 
 def test_jobs_of_a_dead_worker_are_found_by_the_net(scene: Scene) -> None:
-    """The locks make it impossible; if it happens all the same, nobody is stuck."""
+    """Until its lease is over it is the business of its supervisor."""
     worker = scene.worker()
     job = scene.running(worker)
     scene.store.workers.end(worker, "forgot its jobs")
+    assert suspects(scene) == []
+    scene.clock.move(LEASE + 1)
     assert suspects(scene) == [worker]
     rescued = scene.rescue(worker)
     assert rescued is not None
@@ -159,18 +161,22 @@ def test_only_a_lease_can_tell_across_machines(on_postgresql: Scene) -> None:
     life.forget()
 
 
-def test_a_beat_waits_for_no_row_of_another_worker(on_server: Scene) -> None:
-    """Who is being rescued is locked; the others live on."""
+def test_a_beat_for_many_waits_for_none_of_them_long(on_server: Scene) -> None:
+    """One is being rescued, its row is locked: the others live on, and it does, too, when nothing comes of it."""
     scene, workers = on_server, on_server.store.schema.workers.c
-    dying, *others = (on_server.worker() for _ in range(6))
-    with scene.store.engine.connect() as rescuer:
-        rescuer.execute(select(workers.id).where(workers.id == dying).with_for_update())
-        assert set(scene.store.workers.beat(others, LEASE)) == set(others)
+    held, *others = ids = [on_server.worker() for _ in range(6)]
+    scene.clock.move(LEASE + 1)
+    with scene.store.engine.connect() as rescuer, rescuer.begin():
+        rescuer.execute(select(workers.id).where(workers.id == held).with_for_update())
+        assert set(scene.store.workers.beat(ids, LEASE)) == set(others)
+        assert scene.store.workers.dead([held]) == set()
+        assert suspects(scene) == [held]
+    assert set(scene.store.workers.beat(ids, LEASE)) == set(ids)
 
 
-def test_a_beat_waits_for_no_claim_under_way(on_server: Scene) -> None:
-    """A claim locks the row of its worker: a process that stands still in the middle of one must not cost the others
-    of its tree their leases. On MariaDB it is missing itself, and not dead.
+def test_a_beat_waits_for_no_claim_that_stands_still(on_server: Scene) -> None:
+    """A claim locks the row of its worker: it must not cost the others of its tree their leases. On MariaDB its own
+    worker has no beat meanwhile.
     """
     scene = on_server
     claiming, *others = (on_server.worker() for _ in range(3))

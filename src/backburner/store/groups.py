@@ -19,6 +19,7 @@ from backburner.store.dialects.base import ClaimOrder
 from backburner.store.group_rows import GroupRows
 from backburner.store.lane import CLAIM, FINISH
 from backburner.store.limits import Room
+from backburner.store.patience import WaitedInVain, within
 from backburner.store.taking import alive, paused_queues, take
 
 if TYPE_CHECKING:
@@ -100,8 +101,11 @@ class Groups:
         # A row may have been cleaned away since it was made: a worker that ends when it finds nothing must find it.
         return self._store.run(work, CLAIM) if self.rows.made_again(names) and not step.taken else step
 
-    def advance(self, names: Iterable[str]) -> set[str]:
-        """Queue the next ones of these groups, where nobody holds them; the queues that got one."""
+    def advance(self, names: Iterable[str], patience: float | None = None) -> set[str]:
+        """Queue the next ones of these groups, where nobody holds them; the queues that got one.
+
+        With `patience` it waits so many seconds for somebody who moves one of them; the sweep finds what is left.
+        """
         wanted = sorted(set(names))
         if not wanted:
             return set()
@@ -113,7 +117,10 @@ class Groups:
 
         queued: set[str] = set()
         for _ in range(LOOKS):
-            step = self._store.run(work, FINISH)
+            try:
+                step = self._store.run(within(self._store.dialect, patience, work), FINISH)
+            except WaitedInVain:
+                break
             queued |= step.queued
             # A row that was not there to be locked was cleaned away since we made it.
             wanted = sorted(step.missed | self.rows.gone(wanted))

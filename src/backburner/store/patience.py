@@ -46,19 +46,29 @@ def patiently(dialect: Dialect, channel: Channel, seconds: float, *, ours: bool)
         channel.say(restored)
 
 
+def within(dialect: Dialect, seconds: float | None, work: Callable[[Connection], T]) -> Callable[[Connection], T]:
+    """`work` for a transaction of our own that waits at most so many seconds for each lock; None waits as it does.
+
+    It raises `WaitedInVain`.
+    """
+
+    def in_time(connection: Connection) -> T:
+        if seconds is None:
+            return work(connection)
+        with patiently(dialect, CoreChannel(connection), seconds, ours=True):
+            return work(connection)
+
+    return in_time
+
+
 def run_patiently(store: Store, job_id: str, work: Callable[[Connection], T]) -> T:
     """`store.run(work)` for what changes a job, which a transaction of the caller's may hold: waits `WAIT` seconds.
 
     On SQLite any transaction that has begun to write is in the way. Raises `JobBusy`.
     """
     dialect, seconds = store.dialect, WAIT
-
-    def patient(connection: Connection) -> T:
-        with patiently(dialect, CoreChannel(connection), seconds, ours=True):
-            return work(connection)
-
     try:
-        return store.run(patient, patience=seconds)
+        return store.run(within(dialect, seconds, work), patience=seconds)
     except WaitedInVain as error:
         raise JobBusy(job_id, seconds) from error
     except StoreUnavailable as error:

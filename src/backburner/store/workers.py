@@ -11,25 +11,22 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, and_, func, insert, or_, select, update
 
 from backburner.blame import Orphan
 from backburner.outcome import Settlement
 from backburner.rollup import Rollup, minute_of
 from backburner.states import JobState
-from backburner.store.channel import CoreChannel
 from backburner.store.failures import Seen
 from backburner.store.lane import BEAT
-from backburner.store.patience import WaitedInVain, patiently
+from backburner.store.patience import WaitedInVain, within
 
 if TYPE_CHECKING:
     from backburner.store.store import Store
 
 _RESCUE_BATCH = 500
-_RESCUE_WAIT = 2.0
-"""Seconds that a rescue waits for a row that somebody keeps locked: an app's transaction may stay open for long, and
-the other jobs of the dead worker are to run.
-"""
+_BEAT_WAIT = _RESCUE_WAIT = 1.0
+"""Seconds that a beat and a rescue wait for a lock: many leases, and the jobs of many, wait behind them."""
 
 
 class Order(StrEnum):
@@ -75,17 +72,30 @@ class Workers:
         self._store.run(lambda c: c.execute(insert(self._t), asdict(worker)))
 
     def beat(self, ids: Sequence[str], lease: float) -> dict[str, str | None]:
-        """Prolong the leases of these workers by `lease` seconds from now; those whose were.
+        """Prolong the leases of these workers by `lease` seconds from now; those whose lease is prolonged.
 
-        With each comes what it was told, see `tell`. A lapsed lease revives, as long as nobody has noticed.
-        Who is missing is dead, or, on MySQL, in the middle of a claim, which locks its row: `dead` can tell.
+        With each comes what it was told, see `tell`. A lapsed lease revives, as long as nobody has noticed. Who is
+        missing is dead, or its row was locked all the time, such as by a claim that stands still: `dead` can tell.
         """
-        t, now = self._t, self._store.clock.now()
+        told = self._beat(ids, lease)
+        for worker in ids:
+            if worker not in told:
+                # By itself: whoever holds its row holds up no other.
+                with suppress(WaitedInVain):
+                    told |= self._beat([worker], lease, _BEAT_WAIT)
+        return told
+
+    def _beat(self, ids: Sequence[str], lease: float, patience: float | None = None) -> dict[str, str | None]:
+        t, now, dialect = self._t, self._store.clock.now(), self._store.dialect
         mine = and_(t.c.id.in_(sorted(ids)), t.c.dead_at.is_(None))
         beat = {"beat_at": now, "lease_until": now + timedelta(seconds=lease)}
-        changed = self._store.dialect.update_returning
-        rows = self._store.run(lambda c: changed(c, t, mine, beat, (t.c.id, t.c.told)), BEAT)
-        return {row.id: row.told for row in rows}
+
+        def work(connection: Connection) -> dict[str, str | None]:
+            free = patience is None
+            rows = dialect.update_returning(connection, t, mine, beat, (t.c.id, t.c.told), skip_locked=free)
+            return {row.id: row.told for row in rows}
+
+        return self._store.run(within(dialect, patience, work), BEAT)
 
     def tell(self, ids: Sequence[str], word: str) -> list[str]:
         """Ask something of living workers, which hear it with their next beat; those who were not told before.
@@ -152,7 +162,8 @@ class Workers:
     def suspects(self) -> list[WorkerRow]:
         """Workers that seem dead: this machine knows it, or, where it cannot know, the lease is over.
 
-        Also those marked dead that still own jobs: a net below the locks that should make it impossible.
+        Also those marked dead that still own jobs, because somebody had those locked: until the lease is over their
+        supervisor comes back for them, which knows more of how they died.
         """
         now, known = self._store.clock.now(), self._store.dialect.proof_of_death
         found = []
@@ -160,9 +171,8 @@ class Workers:
             dead = known(worker.id)
             if dead or (dead is None and worker.lease_until < now):
                 found.append(worker)
-        t, jobs = self._t.c, self._store.schema.jobs.c
-        owners = select(jobs.worker).where(jobs.worker.is_not(None)).distinct()
-        query = select(self._t).where(t.dead_at.is_not(None), t.id.in_(owners))
+        t = self._t.c
+        query = select(self._t).where(t.dead_at.is_not(None), t.lease_until < now, t.id.in_(self._owners()))
         return found + [WorkerRow(**row) for row in self._store.read(lambda c: c.execute(query).mappings().all())]
 
     def rescue(
@@ -177,29 +187,12 @@ class Workers:
         """Mark a worker dead and end the attempts it leaves behind, in one locked step, by anybody.
 
         Without certainty nothing happens while its lease holds: None. The lock on the worker's row waits for
-        a claim of its under way, and makes any later one come back empty; when it is not to be had, None as well.
-        Jobs that others keep locked for longer than `_RESCUE_WAIT` are left to a later look for suspects.
+        a claim of its under way, and makes any later one come back empty; when that or another row of ours is not
+        to be had in time, None as well. Jobs that somebody has locked, such as an app's open transaction, are left
+        to the next call: see `Claims.owned`.
         """
-        for patient in (True, False):
-            with suppress(WaitedInVain):
-                return self._rescue(worker, judge, by, reason, certain, patient)
-        return None
-
-    def _rescue(
-        self,
-        worker: str,
-        judge: Callable[[Orphan], Settlement],
-        by: str,
-        reason: str,
-        certain: bool,
-        patient: bool,
-    ) -> list[Settlement] | None:
         store, t = self._store, self._t
         proven = certain or bool(store.dialect.proof_of_death(worker))
-
-        def in_time(connection: Connection) -> list[Settlement] | None:
-            with patiently(store.dialect, CoreChannel(connection), _RESCUE_WAIT, ours=True):
-                return work(connection)
 
         def work(connection: Connection) -> list[Settlement] | None:
             now = store.clock.now()
@@ -213,13 +206,16 @@ class Workers:
             jobs = store.schema.jobs.c
             slots = connection.execute(select(jobs.slot).where(jobs.worker == worker)).scalars()
             groups.update(name for name in slots if name is not None)
-            taken = self._take_jobs(connection, worker, judge, by, patient)
+            taken = self._take_jobs(connection, worker, judge, by)
             self._count(connection, taken)
             return taken
 
         groups: set[str] = set()
-        settled = store.run(in_time)
-        store.groups.advance(groups)
+        try:
+            settled = store.run(within(store.dialect, _RESCUE_WAIT, work))
+        except WaitedInVain:
+            return None
+        store.groups.advance(groups, patience=_RESCUE_WAIT)
         if settled is not None:
             store.dialect.bury(worker)
         return settled
@@ -234,12 +230,12 @@ class Workers:
         self._store.failures.count_on(connection, [Seen(fault, 1, now, job) for fault, job in faults])
 
     def _take_jobs(
-        self, connection: Connection, worker: str, judge: Callable[[Orphan], Settlement], by: str, patient: bool
+        self, connection: Connection, worker: str, judge: Callable[[Orphan], Settlement], by: str
     ) -> list[Settlement]:
         t = self._store.schema.jobs.c
         columns = [getattr(t, name) for name in Orphan._fields]
         mine = select(*columns).where(t.worker == worker, t.state == JobState.RUNNING)
-        query = mine.order_by(t.id).limit(_RESCUE_BATCH).with_for_update(skip_locked=not patient)
+        query = mine.order_by(t.id).limit(_RESCUE_BATCH).with_for_update(skip_locked=True)
         settled: list[Settlement] = []
         while rows := connection.execute(query).all():
             batch = [judge(Orphan(*row)) for row in rows]
@@ -248,8 +244,12 @@ class Workers:
         return settled
 
     def prune(self, before: datetime, limit: int) -> int:
-        """Forget workers that ended before a time."""
+        """Forget workers that ended before a time and own nothing."""
         t: Any = self._t
-        old = select(t.c.id).where(t.c.dead_at < before).limit(limit)
+        old = select(t.c.id).where(t.c.dead_at < before, t.c.id.not_in(self._owners())).limit(limit)
         ids = self._store.read(lambda c: c.execute(old).scalars().all())
         return self._store.run(lambda c: c.execute(t.delete().where(t.c.id.in_(ids))).rowcount) if ids else 0
+
+    def _owners(self) -> Select[tuple[str]]:
+        jobs = self._store.schema.jobs.c
+        return select(jobs.worker).where(jobs.worker.is_not(None)).distinct()

@@ -19,64 +19,63 @@ from backburner.worker.children import Grave
 
 log = logging.getLogger(__name__)
 
-_AGAIN_SECONDS = 1.0
+_AGAIN_SECONDS = 0.5
 _LAST_RESCUE_SECONDS = 10.0
 
 
 class Burials:
-    """Graves, the oldest first; each stays until its worker's jobs are rescued."""
+    """Graves; each stays until nothing is left of what its worker owned."""
 
     def __init__(self, store: Store, supervisor: str, limits: Limits, seams: Seams) -> None:
         self._store, self._supervisor, self._limits, self._seams = store, supervisor, limits, seams
         self._graves: deque[Grave] = deque()
         self._changed = threading.Condition()
+        self._news = False
         self._closes_at: float | None = None
         self._thread: threading.Thread | None = None
 
     def add(self, grave: Grave) -> None:
         """Have the jobs of a child that ended rescued at once, or as soon as the database lets us."""
-        with self._changed:
-            self._graves.append(grave)
-            self._changed.notify()
+        self._graves.append(grave)
+        self._tell()
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="backburner-rescue", daemon=True)
             self._thread.start()
 
     def close(self) -> None:
         """Bury who is left, for 10 s at most, and end the thread."""
-        with self._changed:
-            self._closes_at = boot_seconds() + _LAST_RESCUE_SECONDS
-            self._changed.notify()
+        self._closes_at = boot_seconds() + _LAST_RESCUE_SECONDS
+        self._tell()
         if self._thread is not None:
             self._thread.join(_LAST_RESCUE_SECONDS)
 
-    def _work(self) -> None:
-        while self._awaited():
-            if not self._buried():
-                with self._changed:
-                    self._changed.wait(_AGAIN_SECONDS)
-
-    def _awaited(self) -> bool:
-        """Wait for a grave; False when there is none and nothing more will come, or when there is no time left."""
+    def _tell(self) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._graves or self._closes_at is not None)
-            return bool(self._graves) and (self._closes_at is None or boot_seconds() < self._closes_at)
+            self._news = True
+            self._changed.notify()
 
-    def _buried(self) -> bool:
-        """Rescue the jobs of the first; False when it must be tried again."""
-        done = False
+    def _work(self) -> None:
+        while self._graves or self._closes_at is None:
+            with self._changed:
+                self._changed.wait_for(lambda: self._news, _AGAIN_SECONDS if self._graves else None)
+                self._news = False
+            for _ in range(len(self._graves)):
+                if self._closes_at is not None and boot_seconds() >= self._closes_at:
+                    return
+                # One whose jobs are locked must not keep the others waiting: it goes to the end.
+                if not self._buried(self._graves[0]):
+                    self._graves.append(self._graves[0])
+                self._graves.popleft()
+
+    def _buried(self, grave: Grave) -> bool:
+        """Rescue the jobs of one; False when it must be tried again."""
         try:
-            done = self._bury(self._graves[0])
+            return self._bury(grave)
         except StoreError as error:
             log.warning("jobs of ended workers wait for rescue: %s", error)
         except Exception:
-            log.exception("the rescue of worker %s failed", self._graves[0].worker)
-        if done:
-            self._graves.popleft()
-        else:
-            # One that is locked must not keep the others waiting.
-            self._graves.rotate(-1)
-        return done
+            log.exception("the rescue of worker %s failed", grave.worker)
+        return False
 
     def _bury(self, grave: Grave) -> bool:
         now = self._store.clock.now()
@@ -89,11 +88,13 @@ class Burials:
             certain=True,
         )
         self._seams.reach("after rescue")
-        if settled is None:
-            log.warning("jobs of worker %s wait for rescue: somebody keeps its row locked", grave.worker)
-            return False
         if settled:
             log.warning("took over %d jobs of worker %s", len(settled), grave.worker)
+        if settled is None or self._store.claims.owned(grave.worker):
+            if not grave.waits:
+                log.warning("jobs of worker %s wait for rescue: somebody else has locked them", grave.worker)
+            grave.waits = True
+            return False
         # Nobody can ask anything of it from now on: what came after its last beat was heard by nobody.
         buried = self._store.workers.get(grave.worker)
         if buried is not None and buried.told is not None:

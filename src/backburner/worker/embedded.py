@@ -181,6 +181,7 @@ class Worker:
     def _reborn(self) -> None:
         """Others marked us dead: what we hold is theirs. Go on as somebody new."""
         if self._process is not None:
+            log.error("worker %s was marked dead by others; going on as another", self._process.id)
             # Known under its new name before others see that: its own chores must not take it for dead.
             self._process.abandon(self._ids.new())
             self._register(self._process.id)

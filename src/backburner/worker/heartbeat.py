@@ -16,9 +16,6 @@ from backburner.worker.page import Page
 
 log = logging.getLogger(__name__)
 
-_HELD_SECONDS = 0.2
-"""Until the next beat when the row of a worker was locked by a claim, which takes milliseconds."""
-
 
 @dataclass(frozen=True, slots=True)
 class Beating:
@@ -69,11 +66,11 @@ class Heartbeat:
             self._thread.join(5.0)
         self._lane.close()
 
-    def once(self) -> bool:
-        """One beat for everybody; False when some could not be reached, and it must be tried again soon."""
+    def once(self) -> None:
+        """One beat for everybody."""
         beating = self._whom()
         if not beating:
-            return True
+            return
         self._seams.reach("before beat")
         asked = boot_seconds()
         self._store.read_clock(self._lane)
@@ -95,10 +92,8 @@ class Heartbeat:
         dead = self._store.workers.dead([one.worker for one in missing]) if missing else set()
         for one in missing:
             if one.worker in dead:
-                log.error("worker %s was marked dead by others", one.worker)
                 one.page.lease_until = 0.0
                 one.died()
-        return len(dead) == len(missing)
 
     def _work(self) -> None:
         while True:
@@ -108,7 +103,8 @@ class Heartbeat:
                 return
             pause = min(1.0, self._beat)
             try:
-                pause = self._beat if self.once() else min(_HELD_SECONDS, self._beat)
+                self.once()
+                pause = self._beat
             except StoreError as error:
                 log.warning("no heartbeat: %s", error)
             except Exception:

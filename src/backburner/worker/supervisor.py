@@ -55,6 +55,7 @@ class Supervisor:
         self._reloading: deque[int] = deque()
         self._restart_at: deque[tuple[float, int]] = deque()
         self._heard: deque[tuple[Child, str]] = deque()
+        self._disowned: deque[Child] = deque()
         self._stays_down = False
         self._quick_deaths = 0
         self._exit_code = exits.STOPPED
@@ -218,11 +219,12 @@ class Supervisor:
     def _beating(self) -> list[Beating]:
         children = [one for one in list(self._children.values()) if one.ready]
         return [
-            Beating(one.worker, one.page, partial(self._kill, one), partial(self._hear_of, one)) for one in children
+            Beating(one.worker, one.page, partial(self._disowned.append, one), partial(self._hear_of, one))
+            for one in children
         ]
 
     def _hear_of(self, one: Child, word: str) -> None:
-        # In the thread of the beats.
+        # In the threads of the beats and the rescues.
         if one.told != word:
             self._heard.append((one, word))
 
@@ -281,6 +283,12 @@ class Supervisor:
     def _enforce(self) -> None:
         """The kill switch: no greeting in time, guarded bodies past the lease, grace over."""
         now = boot_seconds()
+        while self._disowned:
+            one = self._disowned.popleft()
+            # It may have died meanwhile, and been buried by us.
+            if self._children.get(one.pid) is one:
+                log.error("worker %s was marked dead by others; ending it", one.worker)
+                self._kill(one)
         for one in list(self._children.values()):
             if not one.ready and now - one.started > IMPORT_SECONDS:
                 log.error("process %d did not come up within %g s", one.pid, IMPORT_SECONDS)

@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import Any, NamedTuple, TypeAlias
 
-from sqlalchemy import URL, ColumnElement, Connection, Engine, Row, Table, update
+from sqlalchemy import URL, ColumnElement, Connection, Engine, Row, Table, select, update
 
 from backburner.job import ClaimedJob, NewJob
 from backburner.outcome import Settlement
@@ -221,12 +221,16 @@ class Dialect(ABC):
         where: ColumnElement[bool],
         values: Mapping[str, Any],
         columns: Sequence[Any],
+        *,
+        skip_locked: bool,
     ) -> Sequence[Row[Any]]:
         """Change rows; what these columns, which are not changed, have in them. The first is the table's key.
 
-        Where that takes several statements, rows that others have locked are left out.
+        With `skip_locked` those that somebody has locked are left out, where there are locks of rows.
         """
-        return connection.execute(update(table).where(where).values(**values).returning(*columns)).all()
+        free = select(columns[0]).where(where).with_for_update(key_share=True, skip_locked=skip_locked)
+        chosen = columns[0].in_(free) if skip_locked else where
+        return connection.execute(update(table).where(chosen).values(**values).returning(*columns)).all()
 
     @abstractmethod
     def trouble(self, error: BaseException) -> Trouble:

@@ -264,10 +264,12 @@ class MySQL(Dialect):
         where: ColumnElement[bool],
         values: Mapping[str, Any],
         columns: Sequence[Any],
+        *,
+        skip_locked: bool,
     ) -> Sequence[Row[Any]]:
         key = columns[0]
-        free = select(*columns).where(where).order_by(key).with_for_update(skip_locked=True)
-        found = connection.execute(free).all()
+        chosen = select(*columns).where(where).order_by(key).with_for_update(skip_locked=skip_locked)
+        found = connection.execute(chosen).all()
         if found:
             connection.execute(update(table).where(key.in_([row[0] for row in found])).values(**values))
         return found
