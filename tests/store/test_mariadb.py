@@ -14,7 +14,7 @@ from backburner.job import JobFilter, Key, NewJob
 from backburner.states import JobState
 from backburner.store import versions
 from backburner.store.dialects.base import Trouble
-from backburner.store.dialects.mysql import TextTooLong
+from backburner.store.dialects.mysql_errors import TextTooLong
 from backburner.store.lane import OTHER
 from backburner.store.store import Store
 from tests.servers import MariaDBServer
