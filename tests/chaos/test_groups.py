@@ -66,6 +66,14 @@ def open_transaction(world: World, group: str) -> Iterator[list[str]]:
     engine.dispose()
 
 
+def alive(pid: int) -> bool:
+    """Whether a process of this number runs, and is not only waiting for its parent to look."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def overlaps(entries: list[Entry], groups: Mapping[str, str], deaths: Mapping[int, float]) -> list[str]:
     """Pairs of bodies of one group that were under way at the same time."""
     spans: dict[str, list[tuple[float, float, str]]] = defaultdict(list)
@@ -80,7 +88,7 @@ def overlaps(entries: list[Entry], groups: Mapping[str, str], deaths: Mapping[in
             spans[groups[entry.job]].append((first.at, entry.at, entry.job))
     for entry in begun.values():
         # On a machine that is busy enough a supervisor ends a worker whose lease is over: when, nobody has noted.
-        gone = not psutil.pid_exists(entry.pid)
+        gone = not alive(entry.pid)
         assert entry.pid in deaths or gone, f"the body of {entry.job} neither ended nor died (process {entry.pid})"
         spans[groups[entry.job]].append((entry.at, deaths.get(entry.pid, entry.at), entry.job))
     found = []

@@ -170,6 +170,7 @@ def test_a_beat_for_many_waits_for_none_of_them_long(on_server: Scene) -> None:
         rescuer.execute(select(workers.id).where(workers.id == held).with_for_update())
         assert set(scene.store.workers.beat(ids, LEASE)) == set(others)
         assert scene.store.workers.dead([held]) == set()
+        assert scene.store.workers.beat([held], LEASE, patience=0.1) == {}
         assert suspects(scene) == [held]
     assert set(scene.store.workers.beat(ids, LEASE)) == set(ids)
 

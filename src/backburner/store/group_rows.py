@@ -9,6 +9,7 @@ from sqlalchemy import Connection, or_, select
 
 from backburner.store.conditions import in_line
 from backburner.store.lane import CLAIM
+from backburner.store.patience import within
 
 if TYPE_CHECKING:
     from backburner.store.store import Store
@@ -24,13 +25,17 @@ class GroupRows:
         self._t = store.schema.groups
         self._known: set[str] = set()
 
-    def make(self, names: Collection[str]) -> None:
-        """Rows to lock, in a transaction of their own: nobody waits for their makers."""
+    def make(self, names: Collection[str], patience: float | None = None) -> None:
+        """Rows to lock, in a transaction of their own: nobody waits for their makers.
+
+        With `patience` it waits so many seconds for who has locked one that was there: MariaDB does. Raises
+        `WaitedInVain`.
+        """
         new = sorted(set(names) - self._known)
         if not new:
             return
-        rows = [{"name": name} for name in new]
-        self._store.run(lambda c: c.execute(self._store.dialect.insert_new(self._t), rows), CLAIM)
+        rows, dialect = [{"name": name} for name in new], self._store.dialect
+        self._store.run(within(dialect, patience, lambda c: c.execute(dialect.insert_new(self._t), rows)), CLAIM)
         if len(self._known) > _REMEMBERED:
             self._known.clear()
         self._known.update(new)

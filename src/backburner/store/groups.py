@@ -7,6 +7,7 @@ else is at it; what follows from an end does, for somebody else may have looked 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Row, and_, literal, or_, select, update
@@ -106,27 +107,21 @@ class Groups:
 
         With `patience` it waits so many seconds for somebody who moves one of them; the sweep finds what is left.
         """
-        wanted = sorted(set(names))
-        if not wanted:
-            return set()
-        self.rows.make(wanted)
+        wanted, queued = sorted(set(names)), set[str]()
 
         def work(connection: Connection) -> Step:
             mine = self.rows.lock(connection, wanted, wait=True)
             return self._step(connection, mine, None, lambda row: False)
 
-        queued: set[str] = set()
-        for _ in range(LOOKS):
-            try:
+        with suppress(WaitedInVain):
+            for _ in range(LOOKS):
+                if not wanted:
+                    break
+                self.rows.make(wanted, patience)
                 step = self._store.run(within(self._store.dialect, patience, work), FINISH)
-            except WaitedInVain:
-                break
-            queued |= step.queued
-            # A row that was not there to be locked was cleaned away since we made it.
-            wanted = sorted(step.missed | self.rows.gone(wanted))
-            if not wanted:
-                break
-            self.rows.make(wanted)
+                queued |= step.queued
+                # A row that was not there to be locked was cleaned away since we made it.
+                wanted = sorted(step.missed | self.rows.gone(wanted))
         return queued
 
     def sweep(self, after: str) -> tuple[list[str], str]:

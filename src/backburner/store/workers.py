@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -25,8 +24,8 @@ if TYPE_CHECKING:
     from backburner.store.store import Store
 
 _RESCUE_BATCH = 500
-_BEAT_WAIT = _RESCUE_WAIT = 1.0
-"""Seconds that a beat and a rescue wait for a lock: many leases, and the jobs of many, wait behind them."""
+_RESCUE_WAIT = 1.0
+"""Seconds that a rescue waits for a lock: the jobs of many wait behind it."""
 
 
 class Order(StrEnum):
@@ -71,21 +70,13 @@ class Workers:
         """Add a worker; from now on it must beat."""
         self._store.run(lambda c: c.execute(insert(self._t), asdict(worker)))
 
-    def beat(self, ids: Sequence[str], lease: float) -> dict[str, str | None]:
+    def beat(self, ids: Sequence[str], lease: float, patience: float | None = None) -> dict[str, str | None]:
         """Prolong the leases of these workers by `lease` seconds from now; those whose lease is prolonged.
 
         With each comes what it was told, see `tell`. A lapsed lease revives, as long as nobody has noticed. Who is
-        missing is dead, or its row was locked all the time, such as by a claim that stands still: `dead` can tell.
+        missing is dead, `dead` can tell, or its row was locked, such as by a claim. With `patience` it waits so many
+        seconds for such a row, in vain for all of them.
         """
-        told = self._beat(ids, lease)
-        for worker in ids:
-            if worker not in told:
-                # By itself: whoever holds its row holds up no other.
-                with suppress(WaitedInVain):
-                    told |= self._beat([worker], lease, _BEAT_WAIT)
-        return told
-
-    def _beat(self, ids: Sequence[str], lease: float, patience: float | None = None) -> dict[str, str | None]:
         t, now, dialect = self._t, self._store.clock.now(), self._store.dialect
         mine = and_(t.c.id.in_(sorted(ids)), t.c.dead_at.is_(None))
         beat = {"beat_at": now, "lease_until": now + timedelta(seconds=lease)}
@@ -95,7 +86,10 @@ class Workers:
             rows = dialect.update_returning(connection, t, mine, beat, (t.c.id, t.c.told), skip_locked=free)
             return {row.id: row.told for row in rows}
 
-        return self._store.run(within(dialect, patience, work), BEAT)
+        try:
+            return self._store.run(within(dialect, patience, work), BEAT)
+        except WaitedInVain:
+            return {}
 
     def tell(self, ids: Sequence[str], word: str) -> list[str]:
         """Ask something of living workers, which hear it with their next beat; those who were not told before.

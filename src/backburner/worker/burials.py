@@ -32,21 +32,22 @@ class Burials:
         self._changed = threading.Condition()
         self._news = False
         self._closes_at: float | None = None
-        self._thread: threading.Thread | None = None
+        self._thread = threading.Thread(target=self._work, name="backburner-rescue", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
 
     def add(self, grave: Grave) -> None:
         """Have the jobs of a child that ended rescued at once, or as soon as the database lets us."""
         self._graves.append(grave)
         self._tell()
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="backburner-rescue", daemon=True)
-            self._thread.start()
 
     def close(self) -> None:
         """Bury who is left, for 10 s at most, and end the thread."""
         self._closes_at = boot_seconds() + _LAST_RESCUE_SECONDS
         self._tell()
-        if self._thread is not None:
+        if self._thread.is_alive():
             self._thread.join(_LAST_RESCUE_SECONDS)
 
     def _tell(self) -> None:
@@ -90,15 +91,20 @@ class Burials:
         self._seams.reach("after rescue")
         if settled:
             log.warning("took over %d jobs of worker %s", len(settled), grave.worker)
+        if settled is not None:
+            self._hear(grave)
         if settled is None or self._store.claims.owned(grave.worker):
             if not grave.waits:
                 log.warning("jobs of worker %s wait for rescue: somebody else has locked them", grave.worker)
             grave.waits = True
             return False
-        # Nobody can ask anything of it from now on: what came after its last beat was heard by nobody.
-        buried = self._store.workers.get(grave.worker)
-        if buried is not None and buried.told is not None:
-            grave.told(buried.told)
         if grave.life is not None:
             grave.life.end()
         return True
+
+    def _hear(self, grave: Grave) -> None:
+        """Nobody can ask anything of it from now on: what came after its last beat was heard by nobody."""
+        buried = None if grave.heard else self._store.workers.get(grave.worker)
+        if buried is not None and buried.told is not None:
+            grave.told(buried.told)
+        grave.heard = True

@@ -41,8 +41,9 @@ class Grave:
     death: Death
     told: Callable[[str], None] = field(repr=False)
     life: Life | None = field(default=None, repr=False)
+    heard: bool = False
     waits: bool = False
-    """Whether it has been said that not everything could be rescued."""
+    """Whether that was done, and whether it has been said that not everything could be rescued."""
 
 
 def cause_of(code: int, *, killed: bool) -> str:

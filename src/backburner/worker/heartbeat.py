@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from backburner.clock import boot_seconds
@@ -15,6 +15,9 @@ from backburner.store.store import Store
 from backburner.worker.page import Page
 
 log = logging.getLogger(__name__)
+
+_LOCK_WAIT = 1.0
+"""Seconds that a beat waits for the row of one worker: a claim holds it for milliseconds, unless it stands still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class Heartbeat:
         self._lane = store.lane(BEAT)
         self._good_since = float("inf")
         self._last_good = float("-inf")
+        self._turns = 0
         self._woken = threading.Event()
         self._closing = False
         self._thread = threading.Thread(target=self._work, name="backburner-heartbeat", daemon=True)
@@ -74,26 +78,43 @@ class Heartbeat:
         self._seams.reach("before beat")
         asked = boot_seconds()
         self._store.read_clock(self._lane)
-        alive = self._store.workers.beat([one.worker for one in beating], self._lease)
+        missing = self._prolonged(beating, asked)
         self._seams.reach("after beat")
+        if missing:
+            self._look_for(missing, asked)
+
+    def _prolonged(self, beating: Sequence[Beating], asked: float, patience: float | None = None) -> list[Beating]:
+        """Prolong these leases; those that were not."""
+        alive = self._store.workers.beat([one.worker for one in beating], self._lease, patience)
         # A gap of a whole lease: others may have seen us dead, and we have not seen others beat.
         if asked - self._last_good > self._lease or self._good_since == float("inf"):
             self._good_since = asked
         self._last_good = asked
-        # The lease as the owner knows it ends a little before others may think so.
-        until = asked + self._lease * 0.95
         for one in beating:
             if one.worker in alive:
                 one.page.good_since = self._good_since
-                one.page.lease_until = until
+                # The lease as the owner knows it ends a little before others may think so.
+                one.page.lease_until = asked + self._lease * 0.95
                 if (word := alive[one.worker]) is not None:
                     one.told(word)
-        missing = [one for one in beating if one.worker not in alive]
-        dead = self._store.workers.dead([one.worker for one in missing]) if missing else set()
+        return [one for one in beating if one.worker not in alive]
+
+    def _look_for(self, missing: list[Beating], began: float) -> None:
+        """Those without a beat are dead, or their rows are locked: asked for one by one, each time from another on,
+        for whoever holds one row must cost no other its lease.
+        """
+        dead = self._store.workers.dead([one.worker for one in missing])
         for one in missing:
             if one.worker in dead:
                 one.page.lease_until = 0.0
                 one.died()
+        locked = [one for one in missing if one.worker not in dead]
+        self._turns += 1
+        for turn in range(len(locked)):
+            asked = boot_seconds()
+            if asked - began > min(self._beat, self._lease / 6):
+                break
+            self._prolonged([locked[(self._turns + turn) % len(locked)]], asked, _LOCK_WAIT)
 
     def _work(self) -> None:
         while True:
@@ -101,10 +122,11 @@ class Heartbeat:
             self._woken.clear()
             if self._closing:
                 return
+            began = boot_seconds()
             pause = min(1.0, self._beat)
             try:
                 self.once()
-                pause = self._beat
+                pause = max(0.02, began + self._beat - boot_seconds())
             except StoreError as error:
                 log.warning("no heartbeat: %s", error)
             except Exception:

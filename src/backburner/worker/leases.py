@@ -43,6 +43,7 @@ class Leases:
         self._heartbeat: Heartbeat | None = None
         limits = Limits(settings["max_crashes"], settings["max_losses"])
         self._burials = Burials(self._store, supervisor, limits, seams)
+        self._burials.start()
 
     def begin(self, one: Child) -> None:
         """Register a child as a worker and beat for it from now on."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from backburner.blame import Death, Limits, judge
 from backburner.clock import boot_seconds
+from backburner.errors import StoreError
 from backburner.notify import Bell
 from backburner.seams import Seams
 from backburner.store.store import Store
@@ -47,7 +48,11 @@ class Rescuer:
                 continue
             known_dead = suspect.dead_at is not None or self._store.dialect.proof_of_death(suspect.id)
             if known_dead or seasoned:
-                self.rescue(suspect.id, Death(cause="no sign of life", host=suspect.host, pid=suspect.pid))
+                death = Death(cause="no sign of life", host=suspect.host, pid=suspect.pid)
+                try:
+                    self.rescue(suspect.id, death)
+                except StoreError as error:
+                    log.warning("the jobs of worker %s wait for rescue: %s", suspect.id, error)
         return None
 
     def _read_clock(self) -> None:
