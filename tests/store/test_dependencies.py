@@ -293,9 +293,9 @@ def test_the_sweep_goes_page_by_page(scene: Scene) -> None:
 
 
 def test_two_workers_at_once_count_each_parent_once(scene: Scene, elsewhere: Scene) -> None:
-    for _ in range(3):
+    for _ in range(5):
         parents = scene.insert(6)
-        children = put(scene, *(child(scene, *parents) for _ in range(8)))
+        children = put(scene, *(child(scene, *parents) for _ in range(20)))
         for parent in parents:
             finish(scene, parent)
         crew = Crew()

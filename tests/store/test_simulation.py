@@ -27,7 +27,7 @@ def play(kind: Kind, folder: Path, seed: int) -> None:
         store.close()
 
 
-@pytest.mark.parametrize("seed", [*range(3), *FOUND])
+@pytest.mark.parametrize("seed", [*range(6), *FOUND])
 def test_no_rule_is_broken(sqlite_kind: Kind, tmp_path: Path, seed: int) -> None:
     play(sqlite_kind, tmp_path / "one", seed)
 

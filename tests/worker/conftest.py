@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,10 +13,12 @@ from tests.servers import PostgresServer
 from tests.worker.app import build
 from tests.worker.world import World
 
-ON_MARIADB_TOO = {"test_points", "test_tree_death", "test_lines", "test_waiting"}
+ON_MARIADB_TOO = {"test_tree_death", "test_lines", "test_waiting"}
 """Files whose worlds are on MariaDB as well: workers that die between statements, what is claimed in steps, what
 waits. The others would find no more there than the tests of the store do, and a third of the time of this group.
 """
+ON_MARIADB_AT_LENGTH = {"test_points"}
+"""Files whose worlds are on MariaDB where there is time for that."""
 ON_ONE = {"test_limits", "test_told"}
 """Files whose worlds are on PostgreSQL alone: what a process does when it is told to, or when its time is over, is no
 matter of the database.
@@ -26,9 +29,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A `world` once per kind of database."""
     if "world" in metafunc.fixturenames:
         name = metafunc.module.__name__.rpartition(".")[2]
-        kinds = ["postgresql"] if name in ON_ONE else ["sqlite", "postgresql"]
-        if name in ON_MARIADB_TOO:
-            kinds.append("mariadb")
+        kinds: list[Any] = ["postgresql"] if name in ON_ONE else ["sqlite", "postgresql"]
+        if name in ON_MARIADB_TOO | ON_MARIADB_AT_LENGTH:
+            marks = [pytest.mark.long] if name in ON_MARIADB_AT_LENGTH else []
+            kinds.append(pytest.param("mariadb", marks=marks))
         metafunc.parametrize("world", kinds, indirect=True)
 
 
