@@ -42,8 +42,9 @@ class Grave:
     told: Callable[[str], None] = field(repr=False)
     life: Life | None = field(default=None, repr=False)
     heard: bool = False
+    """Whether `told` has had its word."""
     waits: bool = False
-    """Whether that was done, and whether it has been said that not everything could be rescued."""
+    """Whether the log says already that somebody keeps jobs of it locked."""
 
 
 def cause_of(code: int, *, killed: bool) -> str:

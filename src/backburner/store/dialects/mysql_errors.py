@@ -1,6 +1,6 @@
 """What the numbers of MariaDB and MySQL, and the words of their drivers, mean.
 
-The numbers are those of https://mariadb.com/kb/en/mariadb-error-codes/ and of the drivers' CR.* constants.
+The numbers are those of https://mariadb.com/kb/en/mariadb-error-codes/, from 2000 on those of the client's side.
 """
 
 from __future__ import annotations
