@@ -344,6 +344,7 @@ class JobMachine(RuleBasedStateMachine):
         for job in late:
             self.pass_over(job)
             self.jobs[job].end(S.SKIPPED, now)
+        self.let_go(set(late))
 
     def clean(self) -> None:
         """Old ends go, but for those that something waits for."""

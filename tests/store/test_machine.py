@@ -113,7 +113,9 @@ class Machine(RuleBasedStateMachine):
         done = end(job, to, tries=int(to == S.RETRYING), run_at=run_at if to in {S.RETRYING, S.SCHEDULED} else None)
         assert self.scene.settle(worker, done) == ({job.id} if mine or mine_already else set())
         if mine:
-            model.move(VERBS.get(to, "finish"), to)
+            # Who was told to stop does not come again.
+            reached = S.CANCELLED if model.cancel and to not in FINAL else to
+            model.move(VERBS.get(reached, "finish"), reached)
             model.tries += done.tries
             model.run_at = done.run_at or model.run_at
             model.settled = (job.attempt, worker)
