@@ -14,7 +14,6 @@ import argparse
 import http.client
 import json
 import logging
-import socket
 import subprocess
 import sys
 import time
@@ -32,6 +31,7 @@ from backburner.worker import Worker, WorkerOptions
 from benchmarks.drain import new_url
 from benchmarks.suite.limits import finished
 from benchmarks.suite.results import percentile
+from examples.shop.listening import listener
 
 TASKS = [f"{kind}.{verb}" for kind in ("orders", "mails", "images", "reports", "users") for verb in "abcd"]
 QUEUES = ("default", "mail", "slow", "import", "export")
@@ -128,7 +128,7 @@ def serve(url: str) -> None:
     declared(jobs)
     app = web_app(jobs, resolve_user=lambda request: User("owner7", operator=True))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with listener() as listening:
         print(listening.getsockname()[1], flush=True)
         server.run([listening])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 import tempfile
 import threading
@@ -18,6 +17,7 @@ from backburner.worker import Worker
 from examples.components.app import VISITOR, components_app
 from examples.components.tasks import declare
 from examples.pictures import FOLDER, browsing, take, told
+from examples.shop.listening import listener
 
 _TASKS = "export", "feed", "prices"
 
@@ -62,12 +62,12 @@ def _bar_moves(page: Page) -> None:
 
 @contextmanager
 def _serving(jobs: Backburner) -> Iterator[str]:
-    app, listener = components_app(jobs), socket.create_server(("127.0.0.1", 0))
+    app, listening = components_app(jobs), listener()
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
-        yield f"http://localhost:{listener.getsockname()[1]}"
+        yield f"http://localhost:{listening.getsockname()[1]}"
     finally:
         app.state.inside.state.shutdown.ask()
         server.should_exit = True

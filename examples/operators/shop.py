@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from backburner.states import JobState
 from backburner.web import web_app
 from backburner.worker import Worker
 from backburner.worker.options import WorkerOptions
+from examples.shop.listening import listener
 
 _SECOND = 1_000_000
 _LONGEST_WAIT = 60.0
@@ -43,7 +43,7 @@ class Shop:
         os.environ["BACKBURNER_SECRET"] = "a secret for pictures, long enough"  # noqa: S105 (it protects nothing)
         os.environ["BACKBURNER_FILES"] = str(folder / "files")
         os.environ["BACKBURNER_ENVIRONMENT"] = "production"
-        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket = listener()
         self.address = f"http://localhost:{self._socket.getsockname()[1]}"
         self._stop: list[Callable[[], object]] = []
 

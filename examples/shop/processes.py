@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from examples.shop.folder import Folder
+from examples.shop.listening import listener
 
 ROOT = Path(__file__).parents[2]
 _START_SECONDS = 60.0
@@ -111,12 +112,7 @@ class Processes:
 
 
 def _listening(port: int) -> socket.socket:
-    found = socket.socket()
-    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        found.bind(("127.0.0.1", port))
+        return listener(port)
     except (OSError, OverflowError) as error:
-        found.close()
         raise CannotStart(f"it cannot listen on port {port}: {error}") from error
-    found.listen(128)
-    return found

@@ -1,6 +1,5 @@
 """A real HTTP server around an app, in a thread of the test's own process."""
 
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
+from examples.shop.listening import listener
 from tests.waiting import wait_until
 
 
@@ -17,7 +17,7 @@ class Listener:
 
     def __init__(self, app: ASGIApp, backburner: FastAPI, port: int = 0) -> None:
         self._backburner = backburner
-        self._socket = socket.create_server(("127.0.0.1", port))
+        self._socket = listener(port)
         self.address: tuple[str, int] = self._socket.getsockname()
         self.url = f"http://localhost:{self.address[1]}"
         self.server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5))
