@@ -1,5 +1,6 @@
 """Each example shop is there after one command, with its worker, and gone after one signal."""
 
+import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -38,6 +39,21 @@ def answers(url: str) -> bool:
         return httpx.get(f"{url}/backburner/livez", timeout=5).status_code == 200
     except httpx.TransportError:
         return False
+
+
+def test_the_people_are_there_before_two_processes_look_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from examples.flask_shop import __main__ as command
+
+    def people(_: object) -> int:
+        with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
+            return int(connection.execute("SELECT count(*) FROM person").fetchone()[0])
+
+    monkeypatch.setenv("SHOP_FOLDER", str(tmp_path))
+    monkeypatch.setattr("sys.argv", ["flask_shop"])
+    monkeypatch.setattr(command.Beside, "run", people)
+    assert command.main() == 3
 
 
 @pytest.mark.parametrize("name", SHOPS)
