@@ -18,12 +18,14 @@ from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from backburner import Backburner, Task
+from backburner.contrib import wsgi
 from backburner.contrib.flask import FlaskBackburner
 from backburner.errors import ForeignTransaction, InvalidOption, SettingsError, WaitInsideTransaction
 from backburner.route_jobs import background_route
 from backburner.web import User, api_token
 from backburner.worker import Worker, WorkerOptions
 from tests.contrib.conftest import output
+from tests.waiting import wait_until
 
 SECRET = "a secret for tests, long enough"
 
@@ -471,6 +473,30 @@ def test_the_holding_page_in_a_template_of_the_app(sqlite_url: str, tmp_path: Pa
     with Worker(backburner.jobs):
         assert job.wait(30)
     assert "Succeeded" in browser.get(f"/backburner/jobs/{job.id}/wait").text
+    backburner.jobs.close()
+
+
+def test_a_page_in_a_template_of_the_app_leaves_nothing_behind(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    class Seen(wsgi.ASGIMiddleware):
+        def __init__(self, app: Any) -> None:
+            super().__init__(app)
+            loops.append(self.loop)
+
+    monkeypatch.setattr(wsgi, "ASGIMiddleware", Seen)
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates" / "hold.html").write_text("{{ holding.body }}")
+    backburner = FlaskBackburner(Backburner(sqlite_url), user=lambda: "ada", holding_template="hold.html")
+    app = Flask("held", root_path=str(tmp_path))
+    app.secret_key = "a secret of the app itself"
+    backburner.init_app(app)
+    job = backburner.jobs.task(name="work")(lambda: None).options(owner="ada").enqueue()
+    assert "<backburner-wait " in app.test_client().get(f"/backburner/jobs/{job.id}/wait").text
+    [loop] = loops
+    wait_until(lambda: asyncio.all_tasks(loop) == set(), "the task of the answer has ended")
     backburner.jobs.close()
 
 

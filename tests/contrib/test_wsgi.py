@@ -96,7 +96,7 @@ def test_an_answer_that_nobody_reads_to_its_end_ends_its_task() -> None:
 
     answer = WsgiBridge(lambda: endless).answer(environ())
     assert (answer.status, next(answer.body)) == ("200 OK", b"x")
-    answer.body.close()  # type: ignore[attr-defined]
+    answer.body.close()
     assert ended.wait(30)
 
 

@@ -37,7 +37,7 @@ class Answer(NamedTuple):
 
     status: str
     headers: list[tuple[str, str]]
-    body: Iterator[bytes]
+    body: Body
 
 
 class WsgiBridge:
@@ -78,7 +78,7 @@ class WsgiBridge:
                 bridge.loop.call_soon_threadsafe(task.cancel)
             raise
         status, headers = said[0]
-        return Answer(status, headers, _Body(chain((first,), parts), bridge.loop, own))
+        return Answer(status, headers, Body(chain((first,), parts), bridge.loop, own))
 
     def _bridge(self) -> ASGIMiddleware:
         found = self._made.get(os.getpid())
@@ -101,7 +101,7 @@ class _Input:
         return found
 
 
-class _Body:
+class Body:
     """The parts of an answer. Closed early, as a server does when its client has gone, it ends the app's task."""
 
     def __init__(self, parts: Iterator[bytes], loop: asyncio.AbstractEventLoop, environ: Mapping[str, Any]) -> None:

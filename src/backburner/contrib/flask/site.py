@@ -64,6 +64,7 @@ class Site:
             return current_app.response_class(
                 answer.body, answer.status, answer.headers, direct_passthrough=True
             )  # fmt: skip
+        answer.body.close()
         # Not on the loop: templates of the app have the request, its user and its session.
         page = current_app.response_class(render_template(self._template, holding=held[0]))
         for name, value in answer.headers:
