@@ -12,6 +12,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from backburner import Backburner
+from examples.beside import Beside
+from examples.flask_shop import __main__ as flask_shop
 from tests.browser.serving import Running, environ_of
 from tests.servers import free_port
 from tests.waiting import wait_until
@@ -44,16 +46,14 @@ def answers(url: str) -> bool:
 def test_the_people_are_there_before_two_processes_look_for_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from examples.flask_shop import __main__ as command
-
     def people(_: object) -> int:
         with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
             return int(connection.execute("SELECT count(*) FROM person").fetchone()[0])
 
     monkeypatch.setenv("SHOP_FOLDER", str(tmp_path))
     monkeypatch.setattr("sys.argv", ["flask_shop"])
-    monkeypatch.setattr(command.Beside, "run", people)
-    assert command.main() == 3
+    monkeypatch.setattr(Beside, "run", people)
+    assert flask_shop.main() == 3
 
 
 @pytest.mark.parametrize("name", SHOPS)

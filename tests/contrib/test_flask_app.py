@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from a2wsgi import ASGIMiddleware
 from flask import Flask, current_app, flash, g, has_app_context, redirect, render_template_string, request, url_for
 from flask.testing import FlaskClient
 from flask_login import LoginManager, UserMixin, login_user
@@ -18,7 +19,6 @@ from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from backburner import Backburner, Task
-from backburner.contrib import wsgi
 from backburner.contrib.flask import FlaskBackburner
 from backburner.errors import ForeignTransaction, InvalidOption, SettingsError, WaitInsideTransaction
 from backburner.route_jobs import background_route
@@ -481,12 +481,12 @@ def test_a_page_in_a_template_of_the_app_leaves_nothing_behind(
 ) -> None:
     loops: list[asyncio.AbstractEventLoop] = []
 
-    class Seen(wsgi.ASGIMiddleware):
+    class Seen(ASGIMiddleware):
         def __init__(self, app: Any) -> None:
             super().__init__(app)
             loops.append(self.loop)
 
-    monkeypatch.setattr(wsgi, "ASGIMiddleware", Seen)
+    monkeypatch.setattr("backburner.contrib.wsgi.ASGIMiddleware", Seen)
     (tmp_path / "templates").mkdir()
     (tmp_path / "templates" / "hold.html").write_text("{{ holding.body }}")
     backburner = FlaskBackburner(Backburner(sqlite_url), user=lambda: "ada", holding_template="hold.html")
