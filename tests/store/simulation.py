@@ -195,8 +195,8 @@ class Model:
             self._call(lambda: self._heads(order), self._claimed, self._recover)
 
     def _heads(self, order: ClaimOrder) -> list[ClaimedJob]:
-        names = self._store.groups.arrivals(order)
-        return self._store.groups.claim(order, names, lambda task: None).taken if names else []
+        arrived = self._store.groups.arrivals(order)
+        return self._store.groups.claim(order, arrived, lambda task: None).taken if arrived else []
 
     def _claimed(self, jobs: Sequence[ClaimedJob]) -> None:
         self.claiming = False

@@ -117,7 +117,7 @@ def test_a_child_of_a_group_is_not_in_its_line_yet(scene: Scene) -> None:
     first = scene.one()
     waiting, other = after(scene, first, group_name="g"), scene.one(group_name="g")
     order = scene.order(scene.worker())
-    step = scene.store.groups.claim(order, ["g"], lambda task: None)
+    step = scene.store.groups.claim(order, scene.store.groups.arrivals(order), lambda task: None)
     assert [job.id for job in step.taken] == [other]
     assert scene.get(waiting).blocked_on == "parents"
 
@@ -169,8 +169,9 @@ def test_a_child_of_a_group_becomes_an_arrival(scene: Scene) -> None:
     finish(scene, first)
     assert join(scene, first) == {"default"}
     order = scene.order(scene.worker())
-    assert scene.store.groups.arrivals(order) == ["g"]
-    assert [job.id for job in scene.store.groups.claim(order, ["g"], lambda task: None).taken] == [one]
+    arrived = scene.store.groups.arrivals(order)
+    assert arrived == [(one, "g")]
+    assert [job.id for job in scene.store.groups.claim(order, arrived, lambda task: None).taken] == [one]
 
 
 @pytest.mark.parametrize("how", [S.FAILED, S.CANCELLED, S.INTERRUPTED, S.SKIPPED])

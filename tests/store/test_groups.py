@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, select
+from sqlalchemy import Connection, event, func, select
 
 from backburner.errors import WrongState
 from backburner.job import ClaimedJob
@@ -18,9 +18,9 @@ from backburner.seams import Seams
 from backburner.states import JobState
 from backburner.store import groups as groups_module
 from backburner.store.dialects.base import ALL_PRIORITIES, HandOver
-from backburner.store.groups import ARRIVALS, Groups, Step
+from backburner.store.groups import ARRIVALS, MANY_ARRIVALS, Groups, Step
 from backburner.worker import WorkerOptions
-from backburner.worker.lines import Lines
+from backburner.worker.lines import Lines, Look
 from tests.store.scene import Crew, Scene, end, ids_of
 
 S = JobState
@@ -53,6 +53,46 @@ def test_the_first_runs_and_the_others_wait(scene: Scene) -> None:
     assert states(scene, first, second, third) == [S.RUNNING, S.BLOCKED, S.BLOCKED]
     assert scene.get(second).blocked_on == "group"
     assert scene.store.groups.holder("invoice-7") == first
+
+
+def test_a_long_line_is_parked_as_looks_find_it(scene: Scene) -> None:
+    """By their ids, a few at first: to walk along the line for them takes as long as the line is, at each step."""
+    worker, t = scene.worker(), scene.store.schema.jobs
+    first, *rest = scene.insert(2 * MANY_ARRIVALS, group_name="g")
+    scene.store.run(lambda c: c.execute(t.update().values(state=S.QUEUED, blocked_on=None)))
+    look = lines(scene)
+
+    def parked() -> int:
+        blocked = t.c.state == S.BLOCKED
+        return scene.store.read(lambda c: c.execute(select(func.count()).where(blocked)).scalar_one())
+
+    assert ids_of(look.claim(scene.order(worker)).taken) == [first]
+    assert parked() == ARRIVALS - 1
+    assert look.claim(scene.order(worker)).moved
+    assert parked() == ARRIVALS - 1 + MANY_ARRIVALS
+    assert states(scene, rest[ARRIVALS + MANY_ARRIVALS - 2], rest[ARRIVALS + MANY_ARRIVALS - 1]) == [
+        S.BLOCKED,
+        S.QUEUED,
+    ]
+    assert look.claim(scene.order(worker)).moved
+    assert look.claim(scene.order(worker)) == Look([], False, False)
+
+
+def test_a_long_line_that_others_are_parking_is_left_to_them_for_a_moment(
+    on_server: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, worker, t = on_server, on_server.worker(), on_server.store.schema.jobs
+    scene.insert(ARRIVALS, group_name="long")
+    scene.store.run(lambda c: c.execute(t.update().values(state=S.QUEUED, blocked_on=None)))
+    other = scene.one(group_name="other")
+    scene.store.groups.rows.make(["long"])
+    look = lines(scene)
+    groups = scene.store.schema.groups
+    with scene.store.engine.connect() as callers:
+        callers.execute(select(groups).where(groups.c.name == "long").with_for_update())
+        assert look.claim(scene.order(worker)) == Look([], False, True)
+        monkeypatch.setattr("backburner.worker.lines.PARKING_SECONDS", 0.0)
+        assert ids_of(look.claim(scene.order(worker)).taken) == [other]
 
 
 @contextmanager

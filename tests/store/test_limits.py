@@ -85,6 +85,7 @@ def test_heads_of_groups_say_which_tasks_are_at_their_cap(scene: Scene) -> None:
     worker = scene.worker()
     scene.store.limits.make(["task:one"])
     jobs = [scene.one(task="one", group_name=f"g{n}") for n in range(2)]
-    step = scene.store.groups.claim(scene.order(worker), ["g0", "g1"], CAPS.get)
+    order = scene.order(worker)
+    step = scene.store.groups.claim(order, scene.store.groups.arrivals(order), CAPS.get)
     assert ids_of(step.taken) == jobs[:1]
     assert step.full == {"one", "old one"}

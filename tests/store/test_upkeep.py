@@ -102,8 +102,11 @@ def test_what_goes_on_behind_an_expired_job_is_rung_for(scene: Scene) -> None:
     )  # fmt: skip
     scene.store.inserts.put([child], 1)
     groups = scene.store.groups
-    step = groups.claim(ClaimOrder(worker, "default", 1, 0, (), scene.clock.now()), ["g"], lambda _: None)
+    order = ClaimOrder(worker, "default", 1, 0, (), scene.clock.now())
+    step = groups.claim(order, groups.arrivals(order), lambda _: None)
     assert [job.id for job in step.taken] == [holder]
+    elsewhere = order._replace(queue="groups")
+    assert groups.claim(elsewhere, groups.arrivals(elsewhere), lambda _: None).parked == 1
     scene.finish(worker, step.taken)
     groups.advance(["g"])
     assert scene.state(late) == "queued"

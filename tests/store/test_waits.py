@@ -8,6 +8,7 @@ from backburner.errors import WrongState
 from backburner.job import ClaimedJob, Parent
 from backburner.outcome import Settlement
 from backburner.states import JobState, allowed
+from backburner.store.groups import Arrival
 from tests.store.scene import Crew, Scene, end
 from tests.store.test_dependencies import after, dependencies, finish, join, left, swept
 
@@ -23,7 +24,7 @@ def waits(job: ClaimedJob, *others: str, milestone: str = "", **changes: Any) ->
 def held(scene: Scene, worker: str, **changes: Any) -> ClaimedJob:
     """A running job that holds its group."""
     job_id = scene.one(**changes)
-    step = scene.store.groups.claim(scene.order(worker), [changes["group_name"]], lambda task: None)
+    step = scene.store.groups.claim(scene.order(worker), [Arrival(job_id, changes["group_name"])], lambda task: None)
     assert [job.id for job in step.taken] == [job_id]
     return step.taken[0]
 
@@ -128,9 +129,9 @@ def test_a_waiting_job_frees_its_group_or_keeps_it(scene: Scene) -> None:
     scene.store.jobs.cancel(other, "enough")
     assert join(scene, other) == {"default"}
     order = scene.order(worker)
-    names = scene.store.groups.arrivals(order)
-    assert sorted(names) == ["block", "skip", "stop"]
-    assert len(scene.store.groups.claim(order, names, lambda task: None).taken) == 3
+    arrived = scene.store.groups.arrivals(order)
+    assert sorted(job.group for job in arrived) == ["block", "skip", "stop"]
+    assert len(scene.store.groups.claim(order, arrived, lambda task: None).taken) == 3
 
 
 def test_a_cancelled_wait_gives_up_its_group(scene: Scene) -> None:

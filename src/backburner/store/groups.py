@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from backburner.store.store import Store
 
 ARRIVALS = 50
-"""Queued jobs of groups that one step looks at."""
-PARKED = 500
-"""Jobs that one step parks at most."""
+"""Queued jobs of groups that one look finds, and groups that one step moves."""
+MANY_ARRIVALS = 500
+"""The same while there are lines to be parked: so many does one step park at most."""
 SWEPT = 500
 """Groups that one sweep looks at."""
 LOOKS = 3
@@ -39,11 +39,19 @@ who keeps a head for longer, as a caller's transaction may that replaces it, lea
 _CANCELLED = 500
 
 
+class Arrival(NamedTuple):
+    """A queued job of a group, as a look has found it."""
+
+    id: str
+    group: str
+
+
 class Step(NamedTuple):
     """What a step brought: jobs taken for this worker, queues that got a head, how many others were parked.
 
     `full`: tasks whose heads were left, for no more of them may run. `missed`: groups whose head others had in hand.
-    `left`: groups that were left, for those and other reasons of this moment.
+    `left`: groups that were left, for those and other reasons of this moment. `elsewhere`: other workers were moving
+    all of them.
     """
 
     taken: list[ClaimedJob]
@@ -52,6 +60,7 @@ class Step(NamedTuple):
     full: frozenset[str] = frozenset()
     missed: frozenset[str] = frozenset()
     left: frozenset[str] = frozenset()
+    elsewhere: bool = False
 
 
 class Groups:
@@ -62,26 +71,28 @@ class Groups:
         self._t = store.schema.jobs
         self.rows: GroupRows = GroupRows(store)
 
-    def arrivals(self, order: ClaimOrder, but: Collection[str] = ()) -> list[str]:
-        """Groups with queued jobs that `order` may take, the best first, but for some; without any lock."""
+    def arrivals(self, order: ClaimOrder, but: Collection[str] = (), most: int = ARRIVALS) -> list[Arrival]:
+        """Queued jobs that `order` may take, the best first, but for those of some groups; without any lock."""
         t = self._t.c
         query = (
-            select(t.group_name)
+            select(t.id, t.group_name)
             .where(
                 queued_in_group(t), t.queue == order.queue, t.priority.between(*order.priorities),
                 *([t.task.not_in(order.refused)] if order.refused else ()),
                 *([t.group_name.not_in(sorted(but))] if but else ()),
             )
             .order_by(t.priority, t.position)
-            .limit(ARRIVALS)
+            .limit(most)
         )  # fmt: skip
-        return list(dict.fromkeys(self._store.read(lambda c: c.execute(query).scalars().all())))
+        return [Arrival(row.id, row.group_name) for row in self._store.read(lambda c: c.execute(query).all())]
 
-    def claim(self, order: ClaimOrder, names: Sequence[str], caps: Callable[[str], Cap | None]) -> Step:
-        """Take heads of these groups, at most `order.free`, and park what waits behind them.
+    def claim(self, order: ClaimOrder, arrived: Sequence[Arrival], caps: Callable[[str], Cap | None]) -> Step:
+        """Take heads of the groups of these jobs, at most `order.free`, and park those of the jobs that are behind
+        them. What no look has found yet is left where it is: a line may be long, and is not walked along.
 
         Empty for a worker that was marked dead, and for a paused queue. `caps(task)` is how many of a task may run.
         """
+        names = list(dict.fromkeys(job.group for job in arrived))[:ARRIVALS]
         self.rows.make(names)
 
         def serves(row: Row[Any]) -> bool:
@@ -94,9 +105,9 @@ class Groups:
             paused = paused_queues(self._store, connection)
             room = Room(self._store, connection, order.free, caps, paused, order.lone)
             mine = self.rows.lock(connection, names, wait=False)
-            step = self._step(connection, mine, order.worker, lambda row: serves(row) and room.admits(row))
+            step = self._step(connection, mine, order.worker, lambda row: serves(row) and room.admits(row), arrived)
             left = step.missed.union(room.lonely, set(names).difference(mine))
-            return step._replace(full=frozenset(room.full), left=left)
+            return step._replace(full=frozenset(room.full), left=left, elsewhere=not mine)
 
         step = self._store.run(work, CLAIM)
         # A row may have been cleaned away since it was made: a worker that ends when it finds nothing must find it.
@@ -216,8 +227,9 @@ class Groups:
     # A step, under the locks of its groups
 
     def _step(
-        self, connection: Connection, names: Sequence[str], worker: str | None, admits: Callable[[Row[Any]], bool]
-    ) -> Step:
+        self, connection: Connection, names: Sequence[str], worker: str | None, admits: Callable[[Row[Any]], bool],
+        arrived: Sequence[Arrival] = (),
+    ) -> Step:  # fmt: skip
         if not names:
             return Step([], set(), 0)
         held = self._holders(connection, names)
@@ -239,7 +251,8 @@ class Groups:
             connection.execute(change.values(state=JobState.QUEUED, blocked_on=None, reason=None))
         queued = {row.queue for row in others if row.state == JobState.BLOCKED}
         # Behind a head that was missed nothing is parked: what is queued there is what the next look finds.
-        parked = self._park(connection, [name for name in names if name not in missed], list(locked))
+        seen = set(names) - missed
+        parked = self._park(connection, [job.id for job in arrived if job.group in seen and job.id not in locked])
         return Step(taken, queued, parked, missed=missed)
 
     def _holders(self, connection: Connection, names: Sequence[str]) -> dict[str, Any]:
@@ -270,15 +283,12 @@ class Groups:
         query = select(t).where(t.c.id.in_(ids), in_line(t.c)).order_by(t.c.id).with_for_update(skip_locked=True)
         return sorted(connection.execute(query).all(), key=lambda row: (row.priority, row.position))
 
-    def _park(self, connection: Connection, names: Sequence[str], fronts: Sequence[str]) -> int:
+    def _park(self, connection: Connection, behind: Sequence[str]) -> int:
+        if not behind:
+            return 0
         t = self._t.c
-        query = (
-            select(t.id)
-            .where(t.group_name.in_(names), queued_in_line(t), t.id.not_in(fronts), t.slot.is_(None))
-            .limit(PARKED)
-            .with_for_update(skip_locked=True)
-        )
-        ids = connection.execute(query).scalars().all()
+        still = select(t.id).where(t.id.in_(behind), t.state == JobState.QUEUED, t.slot.is_(None))
+        ids = connection.execute(still.order_by(t.id).with_for_update(skip_locked=True)).scalars().all()
         if ids:
             change = update(self._t).where(t.id.in_(ids))
             connection.execute(change.values(state=JobState.BLOCKED, blocked_on=GROUP))

@@ -15,6 +15,7 @@ from backburner.registry import Registry
 from backburner.seams import Seams
 from backburner.states import JobState
 from backburner.store.dialects.base import ALL_PRIORITIES, ClaimOrder, HandOver
+from backburner.store.groups import ARRIVALS, MANY_ARRIVALS
 from backburner.store.store import Store
 from backburner.worker.options import WorkerOptions
 
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.25
 """How often a worker that is busy with plain jobs looks for others."""
+PARKING_SECONDS = 1.0
+"""For how long a look leaves it at a long line that others are parking."""
 _ROWS_KEPT = 1000
 _PASSED = 5_000
 """Groups that one look goes past because others have them in hand."""
@@ -46,6 +49,8 @@ class Lines:
         self._looked: dict[str, float] = {}
         self._busy: set[str] = set()
         self._deep: set[str] = set()
+        self._parking: set[str] = set()
+        self._elsewhere: dict[str, float] = {}
         self._rows: dict[str, tuple[float, int]] = {}
         self._rows_most = _ROWS_KEPT
         self._capped_queues: set[str] = set()
@@ -105,11 +110,12 @@ class Lines:
         groups = self._store.groups
         taken: list[ClaimedJob] = []
         passed: set[str] = set()
-        names, moved = groups.arrivals(order), False
-        seen = bool(names)
-        while names and order.free > len(taken):
+        most = MANY_ARRIVALS if order.queue in self._parking else ARRIVALS
+        arrived, moved = groups.arrivals(order, most=most), False
+        seen = bool(arrived)
+        while arrived and order.free > len(taken):
             self._seams.reach("before park")
-            step = groups.claim(order.left(taken), names, self._registry.cap_of)
+            step = groups.claim(order.left(taken), arrived, self._registry.cap_of)
             self._seams.reach("after park")
             taken += step.taken
             moved = moved or step.parked > 0
@@ -117,12 +123,25 @@ class Lines:
                 self._bell.ring(step.queued)
             if step.full.issubset(order.refused) and step.left.issubset(passed):
                 break
+            if self._is_parked(order.queue, step.elsewhere and len(arrived) == most):
+                break
             order = order._replace(refused=[*order.refused, *step.full])
             passed |= step.left
             if len(passed) > _PASSED:
                 break
-            names = groups.arrivals(order, passed)
+            arrived = groups.arrivals(order, passed, most)
+        (self._parking.add if moved else self._parking.discard)(order.queue)
         return Look(taken, moved, seen)
+
+    def _is_parked(self, queue: str, elsewhere: bool) -> bool:
+        """Whether others are just parking what is in the way: it takes long to go past it, and soon it is gone.
+
+        Who holds the row of a group for longer, as a caller's transaction may, is gone past.
+        """
+        if not elsewhere:
+            self._elsewhere.pop(queue, None)
+            return False
+        return boot_seconds() - self._elsewhere.setdefault(queue, boot_seconds()) < PARKING_SECONDS
 
     def follow(self, ended: Iterable[tuple[ClaimedJob, Settlement]]) -> None:
         """Let groups go on whose jobs have ended, and whose next ones were not taken over at once."""
