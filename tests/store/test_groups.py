@@ -14,6 +14,7 @@ from backburner.job import ClaimedJob
 from backburner.notify.polling import PollingBell
 from backburner.outcome import Settlement
 from backburner.registry import Registry
+from backburner.run_options import Cap
 from backburner.seams import Seams
 from backburner.states import JobState
 from backburner.store import groups as groups_module
@@ -78,21 +79,48 @@ def test_a_long_line_is_parked_as_looks_find_it(scene: Scene) -> None:
     assert look.claim(scene.order(worker)) == Look([], False, False)
 
 
-def test_a_long_line_that_others_are_parking_is_left_to_them_for_a_moment(
+def test_a_look_goes_past_the_lines_of_a_few_groups_so_far_and_no_further(
     on_server: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Others are parking them, and to walk along all of a long line takes long."""
     scene, worker, t = on_server, on_server.worker(), on_server.store.schema.jobs
-    scene.insert(ARRIVALS, group_name="long")
+    scene.insert(ARRIVALS + 2, group_name="long")
     scene.store.run(lambda c: c.execute(t.update().values(state=S.QUEUED, blocked_on=None)))
     other = scene.one(group_name="other")
     scene.store.groups.rows.make(["long"])
-    look = lines(scene)
-    groups = scene.store.schema.groups
+    look, groups = lines(scene), scene.store.schema.groups
     with scene.store.engine.connect() as callers:
         callers.execute(select(groups).where(groups.c.name == "long").with_for_update())
+        monkeypatch.setattr("backburner.store.groups.GONE_PAST", ARRIVALS + 2)
         assert look.claim(scene.order(worker)) == Look([], False, True)
-        monkeypatch.setattr("backburner.worker.lines.PARKING_SECONDS", 0.0)
+        monkeypatch.setattr("backburner.store.groups.GONE_PAST", ARRIVALS + 3)
         assert ids_of(look.claim(scene.order(worker)).taken) == [other]
+
+
+def test_what_is_behind_heads_at_their_cap_is_parked(scene: Scene) -> None:
+    """However many such heads stand in front: looks leave out their task, and would walk along all its jobs."""
+    worker, t = scene.worker(), scene.store.schema.jobs
+    heads = [scene.one(group_name=f"g{number:02}", task="one") for number in range(ARRIVALS)]
+    behind = [scene.one(group_name=f"g{number:02}", task="one") for number in range(ARRIVALS)]
+    order, caps = scene.order(worker), {"one": Cap(("one",), 1)}
+    scene.store.limits.make(["task:one"])
+    found = scene.store.groups.arrivals(order)
+    assert [job.id for job in found] == heads
+    assert ids_of(scene.store.groups.claim(order, found, caps.get).taken) == heads[:1]
+    parked = t.c.state == S.BLOCKED
+    assert scene.store.read(lambda c: {*c.execute(select(t.c.id).where(parked)).scalars()}) == {*behind[1:]}
+
+
+def test_a_parked_head_beside_others_that_nobody_looks_at_is_found_by_the_sweep(scene: Scene) -> None:
+    worker = scene.worker()
+    first, second = scene.insert(2, group_name="g")
+    taken = step(scene, worker).taken
+    elsewhere = scene.one(group_name="g", queue="served by nobody")
+    ended(scene, worker, taken)
+    assert states(scene, first, second, elsewhere) == [S.SUCCEEDED, S.BLOCKED, S.QUEUED]
+    assert scene.store.groups.sweep("") == (["g"], "")
+    assert scene.store.groups.advance(["g"]) == {"default"}
+    assert scene.store.groups.sweep("") == ([], "")
 
 
 @contextmanager

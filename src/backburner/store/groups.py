@@ -30,6 +30,8 @@ ARRIVALS = 50
 """Queued jobs of groups that one look finds, and groups that one step moves."""
 MANY_ARRIVALS = 500
 """The same while there are lines to be parked: so many does one step park at most."""
+FEW, GONE_PAST = 5, 2_000
+"""How many queued jobs a look goes past, at most, for the sake of so few groups that others have in hand."""
 SWEPT = 500
 """Groups that one sweep looks at."""
 LOOKS = 3
@@ -50,8 +52,7 @@ class Step(NamedTuple):
     """What a step brought: jobs taken for this worker, queues that got a head, how many others were parked.
 
     `full`: tasks whose heads were left, for no more of them may run. `missed`: groups whose head others had in hand.
-    `left`: groups that were left, for those and other reasons of this moment. `elsewhere`: other workers were moving
-    all of them.
+    `left`: groups that were left, for those and other reasons of this moment.
     """
 
     taken: list[ClaimedJob]
@@ -60,7 +61,6 @@ class Step(NamedTuple):
     full: frozenset[str] = frozenset()
     missed: frozenset[str] = frozenset()
     left: frozenset[str] = frozenset()
-    elsewhere: bool = False
 
 
 class Groups:
@@ -74,16 +74,19 @@ class Groups:
     def arrivals(self, order: ClaimOrder, but: Collection[str] = (), most: int = ARRIVALS) -> list[Arrival]:
         """Queued jobs that `order` may take, the best first, but for those of some groups; without any lock."""
         t = self._t.c
-        query = (
-            select(t.id, t.group_name)
-            .where(
-                queued_in_group(t), t.queue == order.queue, t.priority.between(*order.priorities),
-                *([t.task.not_in(order.refused)] if order.refused else ()),
-                *([t.group_name.not_in(sorted(but))] if but else ()),
-            )
-            .order_by(t.priority, t.position)
-            .limit(most)
-        )  # fmt: skip
+        fitting = [queued_in_group(t), t.queue == order.queue, t.priority.between(*order.priorities)]
+        if order.refused:
+            fitting.append(t.task.not_in(order.refused))
+        query = select(t.id, t.group_name, t.priority, t.position).where(*fitting).order_by(t.priority, t.position)
+        if 0 < len(but) <= FEW:
+            # Their lines may be long, and are just being parked by others.
+            near = query.limit(GONE_PAST).subquery("near").c
+            query = select(near.id, near.group_name, near.priority, near.position)
+            query = query.order_by(near.priority, near.position)
+            query = query.where(near.group_name.not_in(sorted(but)))
+        elif but:
+            query = query.where(t.group_name.not_in(sorted(but)))
+        query = query.limit(most)
         return [Arrival(row.id, row.group_name) for row in self._store.read(lambda c: c.execute(query).all())]
 
     def claim(self, order: ClaimOrder, arrived: Sequence[Arrival], caps: Callable[[str], Cap | None]) -> Step:
@@ -105,9 +108,15 @@ class Groups:
             paused = paused_queues(self._store, connection)
             room = Room(self._store, connection, order.free, caps, paused, order.lone)
             mine = self.rows.lock(connection, names, wait=False)
-            step = self._step(connection, mine, order.worker, lambda row: serves(row) and room.admits(row), arrived)
+
+            def hides(head: Row[Any]) -> bool:
+                return head.task in room.full or head.group_name in room.lonely
+
+            step = self._step(
+                connection, mine, order.worker, lambda row: serves(row) and room.admits(row), arrived, hides
+            )
             left = step.missed.union(room.lonely, set(names).difference(mine))
-            return step._replace(full=frozenset(room.full), left=left, elsewhere=not mine)
+            return step._replace(full=frozenset(room.full), left=left)
 
         step = self._store.run(work, CLAIM)
         # A row may have been cleaned away since it was made: a worker that ends when it finds nothing must find it.
@@ -143,8 +152,9 @@ class Groups:
         t, names = self._t.c, self._lines(after)
         # No EXISTS: of that PostgreSQL may make one look at all jobs.
         held = select(t.id).where(t.slot == names.c.name).limit(1).scalar_subquery()
-        moving = select(t.id).where(t.group_name == names.c.name, queued_in_line(t)).limit(1)
-        goes_on = or_(held.is_not(None), moving.scalar_subquery().is_not(None)).label("goes_on")
+        in_its_line = select(t.blocked_on.is_(None)).where(t.group_name == names.c.name, in_line(t))
+        first_is_queued = in_its_line.order_by(t.priority, t.position).limit(1).scalar_subquery()
+        goes_on = or_(held.is_not(None), first_is_queued).label("goes_on")
         query = select(names.c.name, goes_on).where(names.c.name.is_not(None)).order_by(names.c.name)
         rows = self._store.read(lambda c: c.execute(query).all())
         return [row.name for row in rows if not row.goes_on], rows[-1].name if len(rows) == SWEPT else ""
@@ -228,8 +238,9 @@ class Groups:
 
     def _step(
         self, connection: Connection, names: Sequence[str], worker: str | None, admits: Callable[[Row[Any]], bool],
-        arrived: Sequence[Arrival] = (),
+        arrived: Sequence[Arrival] = (), hides: Callable[[Row[Any]], bool] = lambda row: False,
     ) -> Step:  # fmt: skip
+        """`hides(head)`: whether the next look leaves out what is behind a head that `admits` has turned away."""
         if not names:
             return Step([], set(), 0)
         held = self._holders(connection, names)
@@ -251,8 +262,10 @@ class Groups:
             connection.execute(change.values(state=JobState.QUEUED, blocked_on=None, reason=None))
         queued = {row.queue for row in others if row.state == JobState.BLOCKED}
         # Behind a head that was missed nothing is parked: what is queued there is what the next look finds.
-        seen = set(names) - missed
+        seen = (held.keys() | heads.keys()) - missed
         parked = self._park(connection, [job.id for job in arrived if job.group in seen and job.id not in locked])
+        hidden = [row.group_name for row in others if hides(row)]
+        parked += self._park(connection, self._behind(connection, hidden, locked))
         return Step(taken, queued, parked, missed=missed)
 
     def _holders(self, connection: Connection, names: Sequence[str]) -> dict[str, Any]:
@@ -282,6 +295,14 @@ class Groups:
         t = self._t
         query = select(t).where(t.c.id.in_(ids), in_line(t.c)).order_by(t.c.id).with_for_update(skip_locked=True)
         return sorted(connection.execute(query).all(), key=lambda row: (row.priority, row.position))
+
+    def _behind(self, connection: Connection, names: Sequence[str], heads: Collection[str]) -> Sequence[str]:
+        """Queued jobs in the lines of these groups without their heads."""
+        if not names:
+            return []
+        t = self._t.c
+        query = select(t.id).where(t.group_name.in_(names), queued_in_line(t), t.id.not_in(heads), t.slot.is_(None))
+        return connection.execute(query.limit(MANY_ARRIVALS)).scalars().all()
 
     def _park(self, connection: Connection, behind: Sequence[str]) -> int:
         if not behind:

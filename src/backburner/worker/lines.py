@@ -23,8 +23,6 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.25
 """How often a worker that is busy with plain jobs looks for others."""
-PARKING_SECONDS = 1.0
-"""For how long a look leaves it at a long line that others are parking."""
 _ROWS_KEPT = 1000
 _PASSED = 5_000
 """Groups that one look goes past because others have them in hand."""
@@ -50,7 +48,6 @@ class Lines:
         self._busy: set[str] = set()
         self._deep: set[str] = set()
         self._parking: set[str] = set()
-        self._elsewhere: dict[str, float] = {}
         self._rows: dict[str, tuple[float, int]] = {}
         self._rows_most = _ROWS_KEPT
         self._capped_queues: set[str] = set()
@@ -123,25 +120,14 @@ class Lines:
                 self._bell.ring(step.queued)
             if step.full.issubset(order.refused) and step.left.issubset(passed):
                 break
-            if self._is_parked(order.queue, step.elsewhere and len(arrived) == most):
-                break
             order = order._replace(refused=[*order.refused, *step.full])
             passed |= step.left
             if len(passed) > _PASSED:
                 break
             arrived = groups.arrivals(order, passed, most)
-        (self._parking.add if moved else self._parking.discard)(order.queue)
+        if seen:
+            (self._parking.add if moved else self._parking.discard)(order.queue)
         return Look(taken, moved, seen)
-
-    def _is_parked(self, queue: str, elsewhere: bool) -> bool:
-        """Whether others are just parking what is in the way: it takes long to go past it, and soon it is gone.
-
-        Who holds the row of a group for longer, as a caller's transaction may, is gone past.
-        """
-        if not elsewhere:
-            self._elsewhere.pop(queue, None)
-            return False
-        return boot_seconds() - self._elsewhere.setdefault(queue, boot_seconds()) < PARKING_SECONDS
 
     def follow(self, ended: Iterable[tuple[ClaimedJob, Settlement]]) -> None:
         """Let groups go on whose jobs have ended, and whose next ones were not taken over at once."""
