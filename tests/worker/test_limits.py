@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import time
 from dataclasses import replace
 
@@ -239,6 +240,18 @@ def test_the_start_of_an_isolated_process_is_no_time_of_its_job(
         world.ends(world.enqueue("listen", "never", **limits), JobState.FAILED)
         slow.unlink()
         assert world.ends(job).attempt == 1
+
+
+def test_a_default_timeout_of_sockets_is_none_of_an_isolated_process(on_sqlite: World) -> None:
+    """Apps set one, and kombu leaves one behind when two threads let go of connections at the same time."""
+    world, before = on_sqlite, socket.getdefaulttimeout()
+    socket.setdefaulttimeout(5.0)
+    try:
+        with Worker(world.jobs, WorkerOptions(concurrency=2, poll=0.05)):
+            done = world.ends(world.enqueue("work", 1, isolate=True))
+    finally:
+        socket.setdefaulttimeout(before)
+    assert (done.attempt, done.crashes, done.losses) == (1, 0, 0)
 
 
 def test_an_isolated_process_that_never_comes_up_is_a_loss(on_sqlite: World, monkeypatch: pytest.MonkeyPatch) -> None:

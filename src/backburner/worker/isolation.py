@@ -58,6 +58,10 @@ class Isolation:
         """
         ours, theirs = socket.socketpair()
         with ours, theirs:
+            # With a default time-out, which the app or a library may have set, both would be non-blocking. That goes
+            # with the socket to the other process, where nobody knows of it.
+            ours.settimeout(None)
+            theirs.settimeout(None)
             process = self._started(theirs.fileno())
             theirs.close()
             try:
