@@ -11,7 +11,10 @@ import pytest
 
 from backburner import Backburner
 from backburner.broker import ear
+from backburner.broker.address import Address
+from backburner.broker.link import Link
 from backburner.broker.sender import MOST_PLACES, Sender
+from backburner.broker.shunned import Shunned
 from backburner.broker.state import Watched
 from backburner.cli.checks import Verdict, wake_up
 from backburner.clock import DatabaseClock
@@ -136,6 +139,17 @@ def test_a_process_that_ends_after_its_broker_says_nothing_of_it(redis: RedisSer
         finally:
             redis.start()
     assert (process.returncode, said) == (0, "")
+
+
+def test_a_broken_link_is_let_go_and_no_other_socket_gets_a_time_out(
+    broker: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = Link.open(Address.of(broker.url), "broken", Shunned(), listens=True)
+    given: list[float | None] = []
+    monkeypatch.setattr("socket.setdefaulttimeout", given.append)
+    link.close(broken=True)
+    assert not link._connection.connected
+    assert given == []
 
 
 def test_what_waits_for_the_broker_has_a_bound() -> None:

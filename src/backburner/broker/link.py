@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Self
 
+from backburner.broker import rabbitmq
 from backburner.broker.address import ANSWER_SECONDS, CONNECT_SECONDS, Address
 from backburner.broker.rings import Names, Place, Ring, encode
 from backburner.broker.shunned import Shunned
@@ -64,8 +65,11 @@ class Link:
         """Never raises. Of a broken connection nothing is asked any more."""
         if broken:
             self._give_nothing_back()
+        # `collect` closes a socket of AMQP's without a word. For all others it sets a default time-out meanwhile, for
+        # every socket of the process; they have limits of their own.
+        mute = broken and self._address.scheme in rabbitmq.SCHEMES
         with suppress(Exception):
-            self._connection.collect(CONNECT_SECONDS) if broken else self._connection.release()
+            self._connection.collect() if mute else self._connection.release()
 
     def _give_nothing_back(self) -> None:
         """Else kombu would try at the end of the process, with Redis, and say at length that it failed."""
