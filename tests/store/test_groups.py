@@ -15,13 +15,14 @@ from backburner.notify.polling import PollingBell
 from backburner.outcome import Settlement
 from backburner.registry import Registry
 from backburner.run_options import Cap
-from backburner.seams import Seams
+from backburner.seams import SeamName, Seams
 from backburner.states import JobState
 from backburner.store import groups as groups_module
 from backburner.store.dialects.base import ALL_PRIORITIES, HandOver
 from backburner.store.groups import ARRIVALS, MANY_ARRIVALS, Groups, Step
 from backburner.worker import WorkerOptions
-from backburner.worker.lines import Lines, Look
+from backburner.worker import lines as lines_module
+from backburner.worker.lines import PLAIN_SHARE, Lines, Look
 from tests.store.scene import Crew, Scene, end, ids_of
 
 S = JobState
@@ -583,6 +584,29 @@ def test_a_holder_that_expires_between_its_tries_gives_the_group_up(scene: Scene
 
 def lines(scene: Scene) -> Lines:
     return Lines(scene.store, PollingBell(), Registry(), WorkerOptions(), Seams())
+
+
+def test_plain_jobs_have_time_behind_a_look_that_only_parked(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The look takes two seconds here; one that brought jobs to run is followed by the next at once."""
+    worker, now = scene.worker(), [1000.0]
+
+    class Slow(Seams):
+        def reach(self, name: SeamName) -> None:
+            now[0] += 2 if name == "after park" else 0
+
+    monkeypatch.setattr(lines_module, "boot_seconds", lambda: now[0])
+    waiting = Lines(scene.store, PollingBell(), Registry(), WorkerOptions(), Slow())
+    scene.one(group_name="g")
+    scene.one(group_name="g")
+    first = waiting.claim(scene.order(worker, 1))
+    assert (len(first.taken), waiting.come_first("default")) == (1, True)
+    scene.one(group_name="g")
+    second = waiting.claim(scene.order(worker, 1))
+    assert (second.taken, second.moved, waiting.come_first("default")) == ([], True, False)
+    now[0] += 2 * PLAIN_SHARE - 0.1
+    assert not waiting.come_first("default")
+    now[0] += 0.2
+    assert waiting.come_first("default")
 
 
 def test_heads_that_somebody_has_in_hand_hide_no_other_groups(on_server: Scene) -> None:

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.25
 """How often a worker that is busy with plain jobs looks for others."""
+PLAIN_SHARE = 3
+"""For how many times as long as a look that only parked jobs plain ones have the claimer to themselves after it."""
 _ROWS_KEPT = 1000
 _PASSED = 5_000
 """Groups that one look goes past because others have them in hand."""
@@ -46,6 +48,7 @@ class Lines:
         self._seams = seams
         self._looked: dict[str, float] = {}
         self._busy: set[str] = set()
+        self._plain_until: dict[str, float] = {}
         self._deep: set[str] = set()
         self._parking: set[str] = set()
         self._rows: dict[str, tuple[float, int]] = {}
@@ -72,9 +75,12 @@ class Lines:
         self._looked.clear()
 
     def come_first(self, queue: str) -> bool:
-        """Whether lines are asked before plain jobs: while they bring something, and where plain jobs never end."""
+        """Whether lines are asked before plain jobs: while they bring something, and where plain jobs never end.
+
+        A look that only parked jobs leaves time to plain ones after it: a line of 100,000 would keep them waiting.
+        """
         if queue in self._busy:
-            return True
+            return boot_seconds() >= self._plain_until.get(queue, 0.0)
         return queue in self._deep and boot_seconds() - self._looked.get(queue, float("-inf")) >= LOOK_SECONDS
 
     def plain_ended(self, queue: str, short: bool) -> None:
@@ -89,15 +95,14 @@ class Lines:
     def claim(self, order: ClaimOrder) -> Look:
         """Take up to `order.free` jobs from the lines of a queue."""
         self._make_limits()
-        self._looked[order.queue] = boot_seconds()
+        began = self._looked[order.queue] = boot_seconds()
         taken, moved, seen = self._heads(order)
         if self._wants_capped(order.queue) and order.free > len(taken):
             capped = self._store.limits.claim(order.left(taken), self._only(order.queue), self._registry.cap_of)
             taken = taken + capped
-        if taken or moved:
-            self._busy.add(order.queue)
-        else:
-            self._busy.discard(order.queue)
+        (self._busy.add if taken or moved else self._busy.discard)(order.queue)
+        ended = boot_seconds()
+        self._plain_until[order.queue] = ended if taken else ended + PLAIN_SHARE * (ended - began)
         return Look(taken, moved, seen)
 
     def _heads(self, order: ClaimOrder) -> Look:
