@@ -193,6 +193,11 @@ def products(shop: DjangoShop, browser: Browser, address: str) -> None:
     olga.goto(f"{address}/admin/backburner/job/?state=succeeded")
     olga.get_by_role("link", name="Publish selected products (1,000 products)").first.click()
     expect(olga.locator(".backburner-log")).to_contain_text("100 products are published.")
+    olga.set_viewport_size({"width": 360, "height": 740})
+    olga.goto(f"{address}/admin/backburner/job/?state=succeeded")
+    olga.get_by_role("link", name="Yearly report").first.click()
+    expect(olga.get_by_role("heading", name="Attempts")).to_be_visible()
+    assert olga.evaluate("document.documentElement.scrollWidth") == 360
     assert olga.goto(f"{address}/backburner/dashboard/jobs").status == 200  # type: ignore[union-attr]
 
 
