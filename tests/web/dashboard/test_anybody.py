@@ -11,6 +11,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.web.browsing import Watched, checked
+from tests.web.dashboard.test_login import app_of
+from tests.web.listening import listening
 
 ROOT = Path(__file__).parents[3]
 MOST_STOPS = 400
@@ -80,6 +82,27 @@ def test_axe_finds_nothing_and_the_keyboard_reaches_everything(place: Place, wat
     pause_live_updates(page)
     page.goto(place.address + place.paths[name])
     expect(page.locator("main")).to_be_visible()
+    used_by_anybody(watched)
+
+
+def test_nor_on_the_page_to_sign_in(sqlite_url: str, watched: Watched) -> None:
+    page = watched.page
+    with listening(app_of(sqlite_url)) as url:
+        page.goto(f"{url}/dashboard/jobs")
+        expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+        from_the_top(page)
+        used_by_anybody(watched)
+        page.get_by_label("Name").fill("boss")
+        page.get_by_label("Password").fill("wrong")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("Name and password do not fit.")).to_be_visible()
+        from_the_top(page)
+        used_by_anybody(watched)
+
+
+def used_by_anybody(watched: Watched) -> None:
+    """By axe, on a phone, in both themes, and by keyboard alone."""
+    page = watched.page
     checked(watched)
     assert page.evaluate(MISSED) != []
     stops = walk(page)
@@ -90,6 +113,12 @@ def test_axe_finds_nothing_and_the_keyboard_reaches_everything(place: Place, wat
 def pause_live_updates(page: Page) -> None:
     """As its button does, from the next page on: what is drawn anew has not been visited."""
     page.add_init_script("sessionStorage.setItem('backburner paused', '1')")
+
+
+def from_the_top(page: Page) -> None:
+    """Leave the field that has the focus from the beginning: the next Tab is the first of the page."""
+    walk(page)
+    page.evaluate("for (const one of document.querySelectorAll('[data-reached]')) delete one.dataset.reached")
 
 
 def walk(page: Page) -> list[dict[str, Any]]:
