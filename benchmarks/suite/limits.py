@@ -97,7 +97,7 @@ def _copied(store: Store, connection: Any, rows: Sequence[Row]) -> None:
 def finished(url: str, count: int, templates: Sequence[NewJob] = ()) -> None:
     """Fill a database with so many finished jobs, of the last 20 days, by statements of the database.
 
-    They are alike, or like each of `templates` in turn, whose ids are not kept.
+    They are alike, or like each of `templates` in turn, whose ids are not kept. Ids begin with the time, as real ones.
     """
     store = Store(url, auto_migrate=True)
     with closing(store):
@@ -120,7 +120,9 @@ _KEPT = "title, queue, priority, max_attempts, repeatable, task, args, codec, ow
 def _fill_postgresql(connection: Any, jobs: str, count: int) -> None:
     connection.exec_driver_sql(
         f"INSERT INTO {jobs} (id, state, run_at, created_at, started_at, finished_at, attempt, settled_attempt, "
-        f"result, {_KEPT}) SELECT gen_random_uuid(), 'succeeded', t, t, t, t, 1, 1, 'null', {_KEPT} "
+        f"result, {_KEPT}) SELECT (lpad(to_hex((extract(epoch FROM t) * 1000)::bigint), 12, '0') "
+        "|| substr(replace(gen_random_uuid()::text, '-', ''), 13))::uuid, "
+        f"'succeeded', t, t, t, t, 1, 1, 'null', {_KEPT} "
         f"FROM {jobs}, LATERAL (SELECT now() - interval '20 days' * n / {count} AS t FROM generate_series(1, {count}) "
         "AS n) AS times"
     )
@@ -132,9 +134,9 @@ def _fill_sqlite(connection: Any, jobs: str, count: int) -> None:
     connection.exec_driver_sql(
         f"INSERT INTO {jobs} (id, state, run_at, created_at, started_at, finished_at, attempt, settled_attempt, "
         f"result, {_KEPT}) WITH RECURSIVE steps (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM steps WHERE n < {count}) "
-        "SELECT printf('%s-%s-4000-8000-%s', h1, h2, h3), 'succeeded', t, t, t, t, 1, 1, 'null', "
-        f"{_KEPT} FROM {jobs} CROSS JOIN (SELECT n, {now} - {days} / {count} * n AS t, "
-        "lower(hex(randomblob(4))) AS h1, lower(hex(randomblob(2))) AS h2, lower(hex(randomblob(6))) AS h3 FROM steps)"
+        "SELECT printf('%s-%s-7000-8000-%s', substr(m, 1, 8), substr(m, 9), h), 'succeeded', t, t, t, t, 1, 1, 'null', "
+        f"{_KEPT} FROM {jobs} CROSS JOIN (SELECT t, printf('%012x', t / 1000) AS m, lower(hex(randomblob(6))) AS h "
+        f"FROM (SELECT {now} - {days} / {count} * n AS t FROM steps))"
     )
     connection.exec_driver_sql(f"DELETE FROM {jobs} WHERE state = 'queued'")
 
@@ -142,7 +144,8 @@ def _fill_sqlite(connection: Any, jobs: str, count: int) -> None:
 def _fill_mysql(connection: Any, jobs: str, count: int) -> None:
     connection.exec_driver_sql(
         f"INSERT INTO {jobs} (id, state, run_at, created_at, started_at, finished_at, attempt, settled_attempt, "
-        f"result, {_KEPT}) SELECT random_bytes(16), 'succeeded', t, t, t, t, 1, 1, 'null', {_KEPT} "
+        f"result, {_KEPT}) SELECT concat(unhex(lpad(hex(cast(unix_timestamp(t) * 1000 AS UNSIGNED)), 12, '0')), "
+        f"random_bytes(10)), 'succeeded', t, t, t, t, 1, 1, 'null', {_KEPT} "
         f"FROM {jobs} CROSS JOIN (SELECT utc_timestamp(6) - INTERVAL 20 * 86400 * seq / {count} SECOND AS t "
         f"FROM seq_1_to_{count}) AS times"
     )

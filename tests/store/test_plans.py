@@ -182,6 +182,13 @@ def test_unfinished_jobs_are_listed_by_an_index_of_their_own(scene: Scene, state
         assert "backburner_jobs_owner" not in plan, plan
 
 
+@pytest.mark.parametrize("after", [0, 1], ids=["whether they are few", "the newest"])
+def test_jobs_that_ended_in_a_rare_state_are_listed_by_its_index(scene: Scene, after: int) -> None:
+    """Not by going back along the ids: a hundred failures may lie behind a million successes."""
+    which = JobFilter(states=frozenset({JobState.FAILED}), before=ID.format(50_000))
+    uses(plan_of(scene.store, lambda: scene.store.jobs.ids(which, 50), after), "ended")
+
+
 SEARCHED = [
     # Failed jobs are few: all of them are looked at. Their number first.
     ("state:failed queue:mail", 0, ["ended"]),

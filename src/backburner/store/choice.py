@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Subquery, and_, func, literal,
 from backburner.job import JobFilter
 from backburner.states import FINAL, WAITING, JobState
 from backburner.store.asked import COLUMNS, asked
-from backburner.store.conditions import queued_alone, queued_in_group, waits_for_time
+from backburner.store.conditions import ended, queued_alone, queued_in_group, waits_for_time
 
 if TYPE_CHECKING:
     from backburner.store.store import Store
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 LIVE = WAITING | {JobState.RUNNING}
 MOST_LIVE = 20_000
 """Up to so many unfinished jobs are all looked at; of more, the newest ones are soon found by their ids."""
+MOST_ENDED = 10_000
+"""The same of jobs that ended in some states: a hundred failures may lie behind a million successes."""
 
 
 class Choice:
@@ -58,7 +60,10 @@ class Choice:
         return asked(self._store.schema, t, which)
 
     def _ids(self, which: JobFilter, limit: int) -> list[str]:
-        t = self._t.c
+        rows = self.few_ended(which.states or frozenset(), MOST_ENDED) if _by_state_alone(which) else None
+        if rows is not None:
+            which = replace(which, states=None)
+        t = self._t.c if rows is None else rows.c
         query = select(t.id).where(*self._asked(t, which)).order_by(t.id.desc()).limit(limit)
         return list(self._store.read(lambda c: c.execute(query).scalars().all()))
 
@@ -89,6 +94,14 @@ class Choice:
         columns = [t[name] for name in COLUMNS]
         limited = [select(*columns).where(part).limit(most).subquery() for part in parts]
         return union_all(*(select(*one.c) for one in limited)).subquery()
+
+    def few_ended(self, states: frozenset[JobState], most: int) -> Subquery | None:
+        """The jobs that ended in these states, with what filters ask of them; None when they are more than `most`."""
+        t, names = self._t.c, sorted(states)
+        if self.number([ended(t, state) for state in names], most + 1) > most:
+            return None
+        # With a limit the rows are fetched apart, by this index and no other.
+        return select(*(t[name] for name in COLUMNS)).where(ended(t, *names)).limit(most).subquery()
 
     def _parts(self, states: frozenset[JobState]) -> list[ColumnElement[bool]]:
         """Conditions of one index each, which together say: in one of these unfinished states."""
@@ -122,6 +135,14 @@ class Choice:
 def _of_few(which: JobFilter) -> JobFilter:
     """What is left to ask of unfinished jobs whose states were chosen already."""
     return replace(which, states=None, undismissed=False)
+
+
+def _by_state_alone(which: JobFilter) -> bool:
+    """Whether nothing but the state that jobs ended in can lead to them."""
+    ended_so = which.states is not None and which.states < FINAL
+    return (
+        ended_so and which.task is None and which.owner is None and which.identifier is None and not which.undismissed
+    )
 
 
 def _apart(which: JobFilter) -> bool:

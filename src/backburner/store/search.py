@@ -19,7 +19,6 @@ from backburner.job import JobFilter
 from backburner.states import FINAL, JobState
 from backburner.store.asked import COLUMNS, asked, of_failures
 from backburner.store.choice import LIVE, Choice
-from backburner.store.conditions import ended
 
 if TYPE_CHECKING:
     from backburner.store.store import Store
@@ -177,15 +176,10 @@ class Search:
 
     def _by_state(self, which: JobFilter, among: int) -> Rows | None:
         """All jobs that ended in these states, where they are few."""
-        states = sorted(which.states or ())
-        if len(states) == len(FINAL):
+        if which.states is None or len(which.states) == len(FINAL):
             return None
-        t, parts = self._t.c, [ended(self._t.c, state) for state in states]
-        if self._choice.number(parts, among + 1) > among:
-            return None
-        # With a limit the rows are fetched apart, by this index and no other.
-        rows = select(*(t[name] for name in COLUMNS)).where(ended(t, *states)).limit(among).subquery()
-        return Rows(rows, which)
+        rows = self._choice.few_ended(which.states, among)
+        return None if rows is None else Rows(rows, which)
 
     def _lead(self, which: JobFilter) -> Lead | None:
         """What an index finds in jobs of any state; None when nothing of that kind is asked for."""
