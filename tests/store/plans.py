@@ -119,8 +119,11 @@ def generic_plan(store: Store, statement: str, parameters: Parameters) -> str:
     return "\n".join(str(row[0]) for row in rows)
 
 
-def plan_of(store: Store, door: Callable[[], object], after: int = 0) -> str:
-    """The plan of the statement that a door sends through the pool, after this many that may run."""
+def plan_of(store: Store, door: Callable[[], object], after: int = 0, *, any_values: bool = False) -> str:
+    """The plan of the statement that a door sends through the pool, after this many that may run.
+
+    `any_values`: the plan that PostgreSQL may keep for all of them, instead of the one for these.
+    """
     sent: list[tuple[str, Parameters]] = []
 
     def see(connection: object, cursor: object, statement: str, parameters: Parameters, *rest: object) -> None:
@@ -138,7 +141,8 @@ def plan_of(store: Store, door: Callable[[], object], after: int = 0) -> str:
     finally:
         event.remove(store.engine, "before_cursor_execute", see)
     assert len(sent) > after, "the door sent nothing"
-    return plan(store, *sent[after])
+    explained = generic_plan if any_values and store.dialect.name == "postgresql" else plan
+    return explained(store, *sent[after])
 
 
 def plans_of(store: Store, door: Callable[[], object], table: str) -> list[str]:

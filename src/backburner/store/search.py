@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, Subquery, func, select
+from sqlalchemy import ColumnElement, Connection, Select, Subquery, func, select, true
 
 from backburner.condition import Condition, Exact, Field, Order
 from backburner.job import JobFilter
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 AMONG = 5_000
 """As many jobs are looked at for what no index finds."""
 FEW = 500
-"""So many are looked at first: what is frequent is among them."""
+"""So many are looked at first, for a page: what is frequent is among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,12 @@ class Search:
     def page(self, which: JobFilter, limit: int, among: int = AMONG) -> Found:
         """A page of ids; the next one is `before=found.next`."""
         which = self._store.failures.resolved(which)
-        if among > FEW and self._lead(which) is None:
+        if among > FEW and which.task is not None:
+            # Of one task the index brings the newest, so few of them are enough for a page.
+            found = self._page(which, limit, FEW)
+            if found.complete:
+                return found
+        elif among > FEW and self._lead(which) is None:
             ids = self._among_newest(which, limit)
             if len(ids) > limit:
                 return Found(tuple(ids[:limit]), ids[limit - 1], complete=True)
@@ -206,8 +211,13 @@ class Search:
         ordered = select(lead.id).where(*where).order_by(lead.id.desc())
         end = self._store.read(partial(_scalar, ordered.offset(among - 1).limit(1)))
         columns = [t[name] for name in COLUMNS]
-        if lead.id is t.id and self._store.dialect.orders_rows:
+        dialect = self._store.dialect
+        if lead.id is t.id and dialect.orders_rows and not (lead.where and dialect.looks_up):
             newest = select(*columns).where(*where).order_by(t.id.desc()).limit(among).subquery()
+        elif dialect.looks_up:
+            ids = ordered.limit(among).subquery()
+            row = select(*columns).where(t.id == ids.c[0]).limit(1).lateral()
+            newest = select(*row.c).select_from(ids.join(row, true())).limit(among).subquery()
         else:
             ids = ordered.limit(among).subquery()
             newest = select(*columns).join_from(ids, self._t, ids.c[0] == t.id).limit(among).subquery()

@@ -122,6 +122,8 @@ class Dialect(ABC):
     probes = True
     # It brings whole rows in the order of an index on their ids, however many columns are asked for.
     orders_rows = True
+    # For rows that a condition leads to it prefers to walk along all ids, or over the table, unless each is looked up.
+    looks_up = False
     # As statements of text say them; Core has them in `conditions`.
     queued_alone = "state = 'queued' AND group_name IS NULL"
     queued_in_group = "state = 'queued' AND group_name IS NOT NULL"

@@ -48,6 +48,7 @@ class PostgreSQL(Dialect):
 
     name = "postgresql"
     driver = Driver("postgresql+psycopg", "psycopg", "psycopg", "postgresql")
+    looks_up = True
 
     def __init__(self, schema: Schema) -> None:
         super().__init__(schema)
