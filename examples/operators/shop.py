@@ -24,6 +24,7 @@ from backburner.insight.marks import KIND, NOTE, RELEASE, TARGET
 from backburner.rollup import Rollup
 from backburner.states import JobState
 from backburner.web import web_app
+from backburner.web.passwords import hash_password
 from backburner.worker import Worker
 from backburner.worker.options import WorkerOptions
 from examples.shop.listening import listener
@@ -43,6 +44,7 @@ class Shop:
         os.environ["BACKBURNER_SECRET"] = "a secret for pictures, long enough"  # noqa: S105 (it protects nothing)
         os.environ["BACKBURNER_FILES"] = str(folder / "files")
         os.environ["BACKBURNER_ENVIRONMENT"] = "production"
+        os.environ["BACKBURNER_OPERATORS"] = f"marta={hash_password('for pictures')}"
         self._socket = listener()
         self.address = f"http://localhost:{self._socket.getsockname()[1]}"
         self._stop: list[Callable[[], object]] = []
@@ -61,6 +63,7 @@ class Shop:
         self._age()
         self._history()
         app = web_app(self.jobs, resolve_user=people.user_of)
+        app.mount("/stand-alone", web_app(self.jobs, login=True))
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [self._socket]})
         thread.start()
@@ -100,6 +103,7 @@ class Shop:
             "tasks": "/dashboard/tasks",
             "task": "/dashboard/tasks/orders.export_orders",
             "edit": f"/dashboard/jobs/{self.failed.id}/edit",
+            "sign-in": "/stand-alone/dashboard/login",
         }
 
     def _interrupt(self) -> None:
