@@ -22,7 +22,7 @@ from backburner.store.dialects.base import ALL_PRIORITIES, HandOver
 from backburner.store.groups import ARRIVALS, MANY_ARRIVALS, Groups, Step
 from backburner.worker import WorkerOptions
 from backburner.worker import lines as lines_module
-from backburner.worker.lines import PLAIN_SHARE, Lines, Look
+from backburner.worker.lines import PLAIN_MOST, PLAIN_SHARE, Lines, Look
 from tests.store.scene import Crew, Scene, end, ids_of
 
 S = JobState
@@ -586,13 +586,16 @@ def lines(scene: Scene) -> Lines:
     return Lines(scene.store, PollingBell(), Registry(), WorkerOptions(), Seams())
 
 
-def test_plain_jobs_have_time_behind_a_look_that_only_parked(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The look takes two seconds here; one that brought jobs to run is followed by the next at once."""
+@pytest.mark.parametrize(("took", "pause"), [(0.1, 0.1 * PLAIN_SHARE), (9.0, PLAIN_MOST)], ids=["work", "a lock"])
+def test_plain_jobs_have_time_behind_a_look_that_only_parked(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, took: float, pause: float
+) -> None:
+    """One that brought jobs to run is followed by the next at once; and so is any, for who looks anew."""
     worker, now = scene.worker(), [1000.0]
 
     class Slow(Seams):
         def reach(self, name: SeamName) -> None:
-            now[0] += 2 if name == "after park" else 0
+            now[0] += took if name == "after park" else 0
 
     monkeypatch.setattr(lines_module, "boot_seconds", lambda: now[0])
     waiting = Lines(scene.store, PollingBell(), Registry(), WorkerOptions(), Slow())
@@ -603,9 +606,12 @@ def test_plain_jobs_have_time_behind_a_look_that_only_parked(scene: Scene, monke
     scene.one(group_name="g")
     second = waiting.claim(scene.order(worker, 1))
     assert (second.taken, second.moved, waiting.come_first("default")) == ([], True, False)
-    now[0] += 2 * PLAIN_SHARE - 0.1
+    now[0] += pause - 0.01
     assert not waiting.come_first("default")
-    now[0] += 0.2
+    now[0] += 0.02
+    assert waiting.come_first("default")
+    now[0] -= 0.02
+    waiting.look_anew()
     assert waiting.come_first("default")
 
 

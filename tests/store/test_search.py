@@ -111,6 +111,15 @@ def test_each_key(shop: tuple[Scene, dict[str, str]], among: int) -> None:
         assert found(scene, text, among) == {jobs[name] for name in names.split()}, text
 
 
+def test_a_job_whose_end_left_no_failure_is_not_found_by_the_one_before(shop: tuple[Scene, dict[str, str]]) -> None:
+    """As one whose process was lost too often, after an attempt that had raised."""
+    (scene, jobs), t = shop, shop[0].store.schema.jobs
+    lost = {"state": S.FAILED, "finished_at": scene.clock.now()}
+    scene.store.run(lambda c: c.execute(t.update().where(t.c.id == jobs["again"]).values(**lost)))
+    assert found(scene, "error:timeout state:failed") == {jobs["timeout"]}
+    assert found(scene, "-error:timeout state:failed") == {jobs["key"], jobs["again"]}
+
+
 def test_by_fingerprint(shop: tuple[Scene, dict[str, str]]) -> None:
     scene, jobs = shop
     fingerprint = scene.store.failures.of_job(jobs["timeout"])

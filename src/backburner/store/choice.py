@@ -61,8 +61,7 @@ class Choice:
 
     def _ids(self, which: JobFilter, limit: int) -> list[str]:
         rows = self.few_ended(which.states or frozenset(), MOST_ENDED) if _by_state_alone(which) else None
-        if rows is not None:
-            which = replace(which, states=None)
+        # The states are asked for again: what is wanted of failures depends on them.
         t = self._t.c if rows is None else rows.c
         query = select(t.id).where(*self._asked(t, which)).order_by(t.id.desc()).limit(limit)
         return list(self._store.read(lambda c: c.execute(query).scalars().all()))

@@ -23,8 +23,10 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.25
 """How often a worker that is busy with plain jobs looks for others."""
-PLAIN_SHARE = 3
-"""For how many times as long as a look that only parked jobs plain ones have the claimer to themselves after it."""
+PLAIN_SHARE, PLAIN_MOST = 3, 1.0
+"""For how many times as long as a look that only parked jobs the plain ones of its queue are taken alone after it, and
+for how many seconds at most: a look may have waited for a lock.
+"""
 _ROWS_KEPT = 1000
 _PASSED = 5_000
 """Groups that one look goes past because others have them in hand."""
@@ -73,6 +75,7 @@ class Lines:
         """Forget when what was last looked at."""
         self._asked_at = float("-inf")
         self._looked.clear()
+        self._plain_until.clear()
 
     def come_first(self, queue: str) -> bool:
         """Whether lines are asked before plain jobs: while they bring something, and where plain jobs never end.
@@ -102,7 +105,7 @@ class Lines:
             taken = taken + capped
         (self._busy.add if taken or moved else self._busy.discard)(order.queue)
         ended = boot_seconds()
-        self._plain_until[order.queue] = ended if taken else ended + PLAIN_SHARE * (ended - began)
+        self._plain_until[order.queue] = ended if taken else ended + min(PLAIN_MOST, PLAIN_SHARE * (ended - began))
         return Look(taken, moved, seen)
 
     def _heads(self, order: ClaimOrder) -> Look:
