@@ -210,16 +210,13 @@ class Search:
         where = (*lead.where, lead.id < before) if before is not None else lead.where
         ordered = select(lead.id).where(*where).order_by(lead.id.desc())
         end = self._store.read(partial(_scalar, ordered.offset(among - 1).limit(1)))
-        columns = [t[name] for name in COLUMNS]
-        dialect = self._store.dialect
-        if lead.id is t.id and dialect.orders_rows and not (lead.where and dialect.looks_up):
-            newest = select(*columns).where(*where).order_by(t.id.desc()).limit(among).subquery()
-        elif dialect.looks_up:
-            ids = ordered.limit(among).subquery()
+        columns, ids, dialect = [t[name] for name in COLUMNS], ordered.limit(among).subquery(), self._store.dialect
+        if dialect.looks_up and (lead.where or lead.id is not t.id):
             row = select(*columns).where(t.id == ids.c[0]).limit(1).lateral()
             newest = select(*row.c).select_from(ids.join(row, true())).limit(among).subquery()
+        elif dialect.orders_rows and lead.id is t.id:
+            newest = select(*columns).where(*where).order_by(t.id.desc()).limit(among).subquery()
         else:
-            ids = ordered.limit(among).subquery()
             newest = select(*columns).join_from(ids, self._t, ids.c[0] == t.id).limit(among).subquery()
         return Rows(newest, lead.which, end)
 
