@@ -141,6 +141,20 @@ def test_settle_by_the_plan_for_any_values(scene: Scene) -> None:
         by_key(generic_plan(scene.store, *statement))
 
 
+def test_settle_when_statistics_are_of_a_backlog_that_nobody_had_begun(on_postgresql: Scene) -> None:
+    """They say that no job runs: a plan for that compares each running job with each end, for seconds."""
+    store = on_postgresql.store
+    on_postgresql.insert(5_000)
+    with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql(f"VACUUM ANALYZE {store.schema.qualified('jobs')}")
+    explainer = Explainer(store)
+    batch = [Settlement(RUNNING[n % 50], n, 1, JobState.SUCCEEDED) for n in range(300)]
+    store.dialect.settle(explainer, batch, WORKER.format(1), on_postgresql.clock.now())
+    explained = explainer.plans()[0]
+    assert re.search(r"Scan .*backburner_jobs j ", explained), explained
+    assert not re.search(r"Seq Scan on backburner_jobs j .*rows=1 ", explained), explained
+
+
 def test_promote_takes_what_is_due(scene: Scene) -> None:
     plan = plan_of(scene.store, scene.store.upkeep.promote)
     uses(plan, "due")
