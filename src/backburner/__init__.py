@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version as _version
-
 from backburner.backburner import Backburner
 from backburner.context import JobContext, current_job
 from backburner.errors import BackburnerError
@@ -14,8 +12,9 @@ from backburner.secret import Secret
 from backburner.states import JobState
 from backburner.task import Task
 from backburner.track import track
+from backburner.version import VERSION as _VERSION
 
-__version__ = _version("backburner")
+__version__ = _VERSION
 
 __all__ = [
     "Backburner",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-from collections.abc import Awaitable, Iterable
+from collections.abc import Iterable
 from typing import TypeVar
 
 from backburner.control import Control
+from backburner.coroutines import finish
 from backburner.ending import Ending, Teller
 from backburner.enqueue import JobEnqueuer
 from backburner.errors import InvalidOption, JobNotFound
@@ -80,9 +79,7 @@ class Endings:
             which = ending.at.isoformat()
             if which == self._told(name, job):
                 raise Skip("This end was told before.")
-            answer = teller(ending)
-            if inspect.isawaitable(answer):
-                asyncio.run(_awaited(answer))
+            finish(teller(ending))
             return which
 
         made: Task[[str], str] = declare(tell, self._enqueuer, {"name": PREFIX + name, "retry": retry})
@@ -106,7 +103,3 @@ class Endings:
         return Ending(
             job.id, job.task, title, job.queue, job.owner, str(job.state), job.reason, job.attempt, job.finished_at
         )
-
-
-async def _awaited(answer: Awaitable[object]) -> None:
-    await answer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -15,6 +14,7 @@ from backburner.attachment import Attachment
 from backburner.block import Block, Destination, around
 from backburner.bulk import Bulk
 from backburner.captured import Captured
+from backburner.coroutines import in_thread
 from backburner.database import Database
 from backburner.errors import DuplicateJob, InvalidOption, JobNotFound
 from backburner.ids import Ids
@@ -117,7 +117,7 @@ class JobEnqueuer:
         await self.loaded()
         destination = self._destination(task)
         if not isinstance(destination, CallersTransaction):
-            return await asyncio.to_thread(self._send, task, args, kwargs, destination)
+            return await in_thread(self._send, task, args, kwargs, destination)
         with self.watched(task, destination) as call:
             # It is the caller's connection, so it stays in the caller's thread.
             job = self._new_job(task, args, kwargs)
@@ -126,7 +126,7 @@ class JobEnqueuer:
             call.ids = (winner,)
         if winner == job.id:
             return self._made(job, destination)
-        committed = await asyncio.to_thread(self._committed, winner)
+        committed = await in_thread(self._committed, winner)
         if committed is not None:
             return committed
         return await destination.run(lambda ready: self._seen_by(ready, job, winner))

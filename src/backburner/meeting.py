@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import abstractmethod
 from typing import TYPE_CHECKING, cast
 
 from backburner.checked import MAX_NAME, checked_text
+from backburner.coroutines import in_thread
 from backburner.errors import InvalidArgument, InvalidOption
 from backburner.ids import is_id
 from backburner.job import Job, Parent
@@ -46,7 +46,7 @@ class Meeting:
 
     async def amilestone(self, name: str) -> None:
         """`milestone` for a coroutine: the database is waited for in a thread."""
-        await asyncio.to_thread(self.milestone, name)
+        await in_thread(self.milestone, name)
 
     def wait_for(self, job: Job | str, milestone: str | None = None) -> None:
         """Go on when another job is done, however it ended, or has reached a milestone.
@@ -64,7 +64,7 @@ class Meeting:
         """`wait_for` for a coroutine: the database is waited for in a thread."""
         self.check()
         desk, parent = self._ready_to_wait(job, milestone)
-        await asyncio.to_thread(desk.wait_for, self._context, parent)
+        await in_thread(desk.wait_for, self._context, parent)
 
     def _ready_to_wait(self, job: object, milestone: str | None) -> tuple[Desk, Parent]:
         job_id = job.id if isinstance(job, Job) else job

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import inspect
 import json
-from collections.abc import Awaitable
 from datetime import datetime
 
+from backburner.coroutines import finish
 from backburner.errors import InvalidOption
 from backburner.ids import derived
 from backburner.job import ClaimedJob, NewJob
@@ -60,14 +58,8 @@ class Notifiers:
 
     def _task(self, notifier: Notifier, name: str) -> Task[..., object]:
         def deliver(notice: Notice) -> None:
-            answer = notifier(notice)
-            if inspect.isawaitable(answer):
-                asyncio.run(_awaited(answer))
+            finish(notifier(notice))
 
         made: Task[..., object] = declare(deliver, self._enqueuer, {"name": PREFIX + name})
         self._registry.add(made, listed=False)
         return made
-
-
-async def _awaited(answer: Awaitable[object]) -> None:
-    await answer

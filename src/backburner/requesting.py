@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, Unpack
 
+from backburner.coroutines import in_thread
 from backburner.errors import InvalidOption
 from backburner.job import Job
 from backburner.options import CallOptions
@@ -57,4 +57,4 @@ class Requesting:
     async def aroute(self, method: str, path: str, **options: Unpack[RouteOptions]) -> Job:
         """`route` in a thread."""
         await self.surroundings.loaded()
-        return await asyncio.to_thread(lambda: self.route(method, path, **options))
+        return await in_thread(lambda: self.route(method, path, **options))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 import json
@@ -13,6 +12,7 @@ from typing import Any, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast
 from backburner.checked import MAX_NAME, checked_text
 from backburner.codec import CODEC, PICKLE, Parameters, Pickles, steady
 from backburner.context import Entered, JobContext, current_job
+from backburner.coroutines import in_thread
 from backburner.decision import Decision
 from backburner.declaring import (
     context_parameter_of,
@@ -145,7 +145,7 @@ class Task(Generic[P, R]):
         self._bound(args, kwargs)
         if self.is_async:
             return Decision(value=await cast("Awaitable[Any]", self(*args, **kwargs)))
-        return Decision(value=await asyncio.to_thread(self, *args, **kwargs))
+        return Decision(value=await in_thread(self, *args, **kwargs))
 
     def launch(self, *args: P.args, **kwargs: P.kwargs) -> Job:
         """Store a call and start a process for it at once, on this machine, with no worker running.
@@ -157,7 +157,7 @@ class Task(Generic[P, R]):
     async def alaunch(self, *args: P.args, **kwargs: P.kwargs) -> Job:
         """`launch` in a thread."""
         await self._enqueuer.loaded()
-        return await asyncio.to_thread(self.launch, *args, **kwargs)
+        return await in_thread(self.launch, *args, **kwargs)
 
     def options(self, **options: Unpack[CallOptions]) -> Task[P, R]:
         """This task with other options for what is enqueued through it; the task itself stays as it is.

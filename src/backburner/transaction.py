@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from backburner.block import STATEMENT_ROWS, Block
+from backburner.coroutines import in_thread, running_loop
 from backburner.database import Database
 from backburner.errors import InvalidOption, StoreError
 from backburner.job import Job, NewJob, ready_counts
@@ -74,7 +74,7 @@ class CallersTransaction:
         callers = self._database.store.callers
         if not callers.prepared:
             await target.run_sync(callers.refuse_to_block)
-            await asyncio.to_thread(callers.prepare)
+            await in_thread(callers.prepare)
 
         def on_sync_side(sync_target: object) -> T:
             self._connection = callers.of(sync_target)
@@ -149,9 +149,8 @@ class Ring:
 
     def __call__(self, jobs: Sequence[NewJob]) -> None:
         """Tell them; from a thread where an event loop runs."""
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
+        loop = running_loop()
+        if loop is None:
             self.now(jobs)
         else:
             # Nobody waits for it: it is a hint, and its errors are caught.
@@ -201,4 +200,4 @@ class TransactionBlock:
 
     async def __aexit__(self, *_: object) -> None:
         self._block.leave(self._current)
-        await asyncio.to_thread(self._transaction.settled)
+        await in_thread(self._transaction.settled)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 
+from backburner import coroutines
 from backburner.clock import boot_seconds
 from backburner.database import Database
 from backburner.errors import InvalidOption, WaitInsideTransaction
@@ -25,7 +25,7 @@ class JobWatch:
         database: Database,
         seconds: Callable[[], float] = boot_seconds,
         sleep: Callable[[float], None] = time.sleep,
-        async_sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        async_sleep: Callable[[float], Awaitable[None]] = coroutines.sleep,
     ) -> None:
         self._database, self._seconds = database, seconds
         self._sleep, self._async_sleep = sleep, async_sleep
@@ -43,7 +43,7 @@ class JobWatch:
     async def await_done(self, job: Job, seconds: float) -> bool:
         """`wait` for a coroutine: no thread is held while it waits."""
         pauses = self._pauses(seconds)
-        while not await asyncio.to_thread(self._done, job):
+        while not await coroutines.in_thread(self._done, job):
             pause = next(pauses, None)
             if pause is None:
                 return False

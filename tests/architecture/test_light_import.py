@@ -6,8 +6,11 @@ import sys
 HEAVY = (
     "aiosqlite",
     "alembic",
+    "asyncio",
+    "backburner.insight",
     "fastapi",
     "fsspec",
+    "importlib.metadata",
     "jinja2",
     "kombu",
     "opentelemetry",
