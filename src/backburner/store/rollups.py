@@ -45,6 +45,7 @@ class Rollups:
     def __init__(self, store: Store) -> None:
         self._store, self._t = store, store.schema.rollups
         self._ids = Ids()
+        self._summed = [func.sum(self._t.c[name]).label(name) for name in _SUMMED]
 
     def write(
         self, rollups: Iterable[Rollup], worker: str | None, seen: Iterable[Seen] = (), key: str | None = None
@@ -171,7 +172,7 @@ class Rollups:
         return {row.name: _rollup(row, since, row.name, "") for row in rows}
 
     def _sums(self, *columns: Any) -> Any:
-        return select(*columns, *(func.sum(self._t.c[name]).label(name) for name in _SUMMED))
+        return select(*columns, *self._summed)
 
     def _span(self, since: int) -> list[ColumnElement[bool]]:
         return [self._t.c.span.in_(SPANS), self._t.c.minute >= since]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
@@ -98,6 +99,7 @@ class JobsPage:
             matching=sum(counts[state] for state in listing.states or ORDER),
             able=_able(listing, counts),
             older=_following(listing, page, ordered=ordered is not None),
+            only=cache(listing.only),
             columns=COLUMNS,
             job_column=JOB,
             state_column=STATE,
