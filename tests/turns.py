@@ -1,7 +1,7 @@
 """Databases take turns in the gate: a test that asks for several runs on one of them, and with `--long` on all.
 
 Which one is chosen by the test's name: always the same one, and of many tests about as many on each. The store's own
-tests, parity rows where the database decides, and those of killed processes (`every_database`) run on every one.
+tests, of everything that a database decides, run on every one.
 """
 
 import zlib
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import pytest
 
 KINDS = ("sqlite", "postgresql", "mariadb")
-FOLDERS = frozenset({"api", "chaos", "cli", "testing", "worker"})
+FOLDERS = frozenset({"api", "chaos", "cli", "parity", "testing", "worker"})
 
 
 def take_turns(items: Iterable[pytest.Item]) -> None:
@@ -19,7 +19,7 @@ def take_turns(items: Iterable[pytest.Item]) -> None:
     found: dict[str, dict[str, pytest.Item]] = defaultdict(dict)
     for item in items:
         kind = _kind(item)
-        if kind is not None and item.path.parent.name in FOLDERS and item.get_closest_marker("every_database") is None:
+        if kind is not None and item.path.parent.name in FOLDERS and item.get_closest_marker("long") is None:
             found[item.nodeid.replace(kind, "")][kind] = item
     for name, by_kind in found.items():
         kinds = sorted(by_kind)

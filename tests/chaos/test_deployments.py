@@ -59,7 +59,7 @@ def _results(world: World, named: dict[str, str]) -> dict[str, tuple[str, object
     return found
 
 
-@pytest.mark.parametrize("count", [600, pytest.param(2_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [300, pytest.param(2_000, marks=pytest.mark.long)])
 def test_worker_cron_and_both_give_the_same(world: World, count: int) -> None:
     seen = []
     deployments: list[Callable[[World], None]] = [_worker_only, _cron_only, _both]

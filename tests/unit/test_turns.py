@@ -14,9 +14,9 @@ import pytest
 def test_some(kind, number):
     pass
 
-@pytest.mark.every_database
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_on_every(kind):
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
+@pytest.mark.parametrize("number", range(5))
+def test_at_length(kind, number):
     pass
 
 def test_of_none():
@@ -33,7 +33,6 @@ from tests.turns import take_turns
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "long: l")
-    config.addinivalue_line("markers", "every_database: e")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
@@ -55,10 +54,10 @@ def test_each_test_has_one_turn_and_each_database_some(tests: pytest.Pytester) -
     some = [line for line in found if "test_some" in line]
     assert len(some) == 30
     assert all(any(kind in line for line in some) for kind in KINDS)
-    assert len([line for line in found if "test_on_every" in line]) == 2
-    assert len(found) == 33
+    assert [line.count("sqlite") for line in found if "test_at_length" in line] == [1] * 5
+    assert len(found) == 36
 
 
 def test_other_folders_and_long_runs_leave_nothing_out(tests: pytest.Pytester) -> None:
-    assert len(collected(tests, "-m", "not long", "store")) == 93
-    assert len(collected(tests, "worker")) == 93
+    assert len(collected(tests, "-m", "not long", "store")) == 96
+    assert len(collected(tests, "worker")) == 101

@@ -11,8 +11,6 @@ from backburner.clock import boot_seconds
 from tests.waiting import wait_until
 from tests.worker.world import World
 
-pytestmark = pytest.mark.every_database
-
 Print = Callable[[str], None]
 
 

@@ -8,8 +8,6 @@ from backburner.seams import SeamName
 from tests.waiting import wait_until
 from tests.worker.world import World
 
-pytestmark = pytest.mark.every_database
-
 IN_CHILD: list[tuple[SeamName, int]] = [
     ("before claim", 3),
     ("after claim", 3),

@@ -7,14 +7,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import psutil
-import pytest
 
 from backburner import JobState
 from backburner.states import JobState as State
 from tests.waiting import wait_until
 from tests.worker.world import Tree, World
-
-pytestmark = pytest.mark.every_database
 
 
 def _leases(world: World, tree: Tree) -> float:

@@ -12,8 +12,6 @@ from backburner.worker.process import LONE
 from tests.waiting import wait_until
 from tests.worker.world import World
 
-pytestmark = pytest.mark.every_database
-
 
 def test_another_tree_takes_over(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     jobs = [world.enqueue("hold", "go on") for _ in range(3)]
