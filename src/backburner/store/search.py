@@ -80,7 +80,7 @@ class Search:
         which = self._store.failures.resolved(which)
         if among > FEW and which.task is not None:
             # Of one task the index brings the newest, so few of them are enough for a page.
-            found = self._page(which, limit, FEW)
+            found = self._page(which, limit, FEW, among)
             if found.complete:
                 return found
         elif among > FEW and self._lead(which) is None:
@@ -98,11 +98,11 @@ class Search:
         query = select(rows.id).where(*self._asked(rows, which)).order_by(rows.id.desc()).limit(limit + 1)
         return self._store.read(partial(_scalars, query))
 
-    def _page(self, which: JobFilter, limit: int, among: int) -> Found:
+    def _page(self, which: JobFilter, limit: int, among: int, most_live: int | None = None) -> Found:
         found: set[str] = set()
         # Down to this id all that match are known: the highest of the ends of what was looked at.
         known: str | None = None
-        for rows in self._candidates(which, among):
+        for rows in self._candidates(which, among, most_live):
             t = rows.rows.c
             query = select(t.id).where(*self._asked(t, rows.which)).order_by(t.id.desc()).limit(limit + 1)
             ids = self._store.read(partial(_scalars, query))
@@ -152,8 +152,11 @@ class Search:
     def _asked(self, t: Any, which: JobFilter) -> list[ColumnElement[bool]]:
         return asked(self._store.schema, t, which)
 
-    def _candidates(self, which: JobFilter, among: int) -> list[Rows]:
-        """Rows to look at, in up to two parts: of all states, or unfinished and finished ones apart."""
+    def _candidates(self, which: JobFilter, among: int, most_live: int | None = None) -> list[Rows]:
+        """Rows to look at, in up to two parts: of all states, or unfinished and finished ones apart.
+
+        Unfinished ones are looked at apart while they are no more than `most_live`, which is `among` unless said.
+        """
         failures = any(condition.field is Field.FINGERPRINT and not condition.negated for condition in which.conditions)
         wanted = frozenset(JobState) if which.states is None else which.states
         if failures and JobState.FAILED in wanted and len(wanted) > 1:
@@ -167,7 +170,7 @@ class Search:
         t, everything = self._t.c, Lead(self._t.c.id, (), which)
         states = frozenset(JobState) if which.states is None else which.states
         live, done = states & LIVE, states & FINAL
-        few = self._choice.few(live, among) if live else None
+        few = self._choice.few(live, among if most_live is None else most_live) if live else None
         if live and few is None:
             return [self._rows(everything, among)]
         # Unfinished ones first: what ends between the two looks is found twice, not never.
@@ -213,7 +216,10 @@ class Search:
         columns, ids, dialect = [t[name] for name in COLUMNS], ordered.limit(among).subquery(), self._store.dialect
         if dialect.looks_up and (lead.where or lead.id is not t.id):
             row = select(*columns).where(t.id == ids.c[0]).limit(1).lateral()
-            newest = select(*row.c).select_from(ids.join(row, true())).limit(among).subquery()
+            # With the id that has the order: who asks for the newest of them stops as soon as there are enough.
+            others = [column for column in row.c if column.name != t.id.name]
+            ordered_rows = select(ids.c[0].label(t.id.name), *others).select_from(ids.join(row, true()))
+            newest = ordered_rows.limit(among).subquery()
         elif dialect.orders_rows and lead.id is t.id:
             newest = select(*columns).where(*where).order_by(t.id.desc()).limit(among).subquery()
         else:
