@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import make_url
 
@@ -16,6 +16,16 @@ from backburner.store.lane import OTHER
 from backburner.store.store import Store
 
 Row = tuple[Any, ...]
+_PORTION = 100_000
+"""Finished jobs in a statement."""
+
+
+class Steps(NamedTuple):
+    """Which of `all` steps back in time a statement takes."""
+
+    first: int
+    last: int
+    all: int
 
 
 def inserts(url: str, count: int) -> float:
@@ -108,7 +118,13 @@ def finished(url: str, count: int, templates: Sequence[NewJob] = ()) -> None:
         store.jobs.insert([job._replace(id=ids.new()) for job in templates or (plain,)])
         # Each row becomes many of them; each gets an id of its own.
         fill = {"postgresql": _fill_postgresql, "mysql": _fill_mysql, "sqlite": _fill_sqlite}[store.dialect.name]
-        store.run(lambda c: fill(c, store.schema.qualified("jobs"), count // max(1, len(templates))))
+        jobs, each = store.schema.qualified("jobs"), count // max(1, len(templates))
+        # In portions: drivers wait for a statement for a bounded time.
+        portion = max(1, _PORTION // max(1, len(templates)))
+        for first in range(1, each + 1, portion):
+            steps = Steps(first, min(first + portion - 1, each), each)
+            store.run(lambda c, steps=steps: c.exec_driver_sql(fill(jobs, steps)))  # type: ignore[misc]
+        store.run(lambda c: c.exec_driver_sql(f"DELETE FROM {jobs} WHERE state = 'queued'"))
         if make_url(url).get_backend_name() == "postgresql":
             with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 connection.exec_driver_sql(f"VACUUM ANALYZE {store.schema.qualified('jobs')}")
@@ -117,36 +133,34 @@ def finished(url: str, count: int, templates: Sequence[NewJob] = ()) -> None:
 _KEPT = "title, queue, priority, max_attempts, repeatable, task, args, codec, owner, visibility, options"
 
 
-def _fill_postgresql(connection: Any, jobs: str, count: int) -> None:
-    connection.exec_driver_sql(
+def _fill_postgresql(jobs: str, steps: Steps) -> str:
+    return (
         f"INSERT INTO {jobs} (id, state, run_at, created_at, started_at, finished_at, attempt, settled_attempt, "
         f"result, {_KEPT}) SELECT (lpad(to_hex((extract(epoch FROM t) * 1000)::bigint), 12, '0') "
         "|| substr(replace(gen_random_uuid()::text, '-', ''), 13))::uuid, "
         f"'succeeded', t, t, t, t, 1, 1, 'null', {_KEPT} "
-        f"FROM {jobs}, LATERAL (SELECT now() - interval '20 days' * n / {count} AS t FROM generate_series(1, {count}) "
-        "AS n) AS times"
+        f"FROM {jobs}, LATERAL (SELECT now() - interval '20 days' * n / {steps.all} AS t "
+        f"FROM generate_series({steps.first}, {steps.last}) AS n) AS times WHERE state = 'queued'"
     )
-    connection.exec_driver_sql(f"DELETE FROM {jobs} WHERE state = 'queued'")
 
 
-def _fill_sqlite(connection: Any, jobs: str, count: int) -> None:
+def _fill_sqlite(jobs: str, steps: Steps) -> str:
     now, days = int(time.time() * 1e6), int(20 * 86_400e6)
-    connection.exec_driver_sql(
+    return (
         f"INSERT INTO {jobs} (id, state, run_at, created_at, started_at, finished_at, attempt, settled_attempt, "
-        f"result, {_KEPT}) WITH RECURSIVE steps (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM steps WHERE n < {count}) "
+        f"result, {_KEPT}) WITH RECURSIVE steps (n) AS (SELECT {steps.first} "
+        f"UNION ALL SELECT n + 1 FROM steps WHERE n < {steps.last}) "
         "SELECT printf('%s-%s-7000-8000-%s', substr(m, 1, 8), substr(m, 9), h), 'succeeded', t, t, t, t, 1, 1, 'null', "
         f"{_KEPT} FROM {jobs} CROSS JOIN (SELECT t, printf('%012x', t / 1000) AS m, lower(hex(randomblob(6))) AS h "
-        f"FROM (SELECT {now} - {days} / {count} * n AS t FROM steps))"
+        f"FROM (SELECT {now} - {days} / {steps.all} * n AS t FROM steps)) WHERE state = 'queued'"
     )
-    connection.exec_driver_sql(f"DELETE FROM {jobs} WHERE state = 'queued'")
 
 
-def _fill_mysql(connection: Any, jobs: str, count: int) -> None:
-    connection.exec_driver_sql(
+def _fill_mysql(jobs: str, steps: Steps) -> str:
+    return (
         f"INSERT INTO {jobs} (id, state, run_at, created_at, started_at, finished_at, attempt, settled_attempt, "
         f"result, {_KEPT}) SELECT concat(unhex(lpad(hex(cast(unix_timestamp(t) * 1000 AS UNSIGNED)), 12, '0')), "
         f"random_bytes(10)), 'succeeded', t, t, t, t, 1, 1, 'null', {_KEPT} "
-        f"FROM {jobs} CROSS JOIN (SELECT utc_timestamp(6) - INTERVAL 20 * 86400 * seq / {count} SECOND AS t "
-        f"FROM seq_1_to_{count}) AS times"
+        f"FROM {jobs} CROSS JOIN (SELECT utc_timestamp(6) - INTERVAL 20 * 86400 * seq / {steps.all} SECOND AS t "
+        f"FROM seq_{steps.first}_to_{steps.last}) AS times WHERE state = 'queued'"
     )
-    connection.exec_driver_sql(f"DELETE FROM {jobs} WHERE state = 'queued'")
