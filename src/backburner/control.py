@@ -112,9 +112,12 @@ class Control:
         jobs = self.glance(found.ids)
         return JobPage(tuple(jobs[one] for one in found.ids if one in jobs), found.next, found.complete)
 
-    def tally(self, which: JobFilter, limit: int = COUNT_LIMIT) -> Tally:
-        """How many match in each state, at a bounded price; `limit` means that many or more."""
-        return self._database.store.search.tally(which, limit)
+    def tally(self, which: JobFilter, limit: int = COUNT_LIMIT, *, thorough: bool = False) -> Tally:
+        """How many match in each state, at a bounded price; `limit` means that many or more.
+
+        `thorough` looks at as many jobs as a page of them does, for those who are about to change them.
+        """
+        return self._database.store.search.tally(which, limit, thorough=thorough)
 
     def show(self, job_id: str, *, log_after: int = 0, failed_limit: int = 1000) -> JobDetails:
         """One job with its attempts, messages, failed items, live output, files, parents, and why it waits."""

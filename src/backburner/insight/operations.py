@@ -79,7 +79,7 @@ class Operations:
     def count(self, verb: str, which: JobFilter, *, interrupted: bool = False) -> tuple[int, bool]:
         """How many jobs an operation would take now, 10,000 at most by state; False when there may be more."""
         states = self._control.steering.states(verb, which, interrupted=interrupted)
-        found = self._control.tally(replace(which, states=states))
+        found = self._control.tally(replace(which, states=states), thorough=True)
         return sum(found.states.values()), found.complete and COUNT_LIMIT not in found.states.values()
 
     def _operate(self, verb: Verb, which: JobFilter, *, interrupted: bool) -> dict[str, int]:
@@ -106,7 +106,7 @@ class Operations:
     def _export(self, which: JobFilter, form: Format, columns: list[str]) -> int:
         job = current_job()
         assert job is not None
-        found = self._control.tally(which)
+        found = self._control.tally(which, thorough=True)
         exact = found.complete and COUNT_LIMIT not in found.states.values()
         job.expect(sum(found.states.values()) if exact else None, "jobs")
         count = 0

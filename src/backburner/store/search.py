@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 AMONG = 5_000
 """As many jobs are looked at for what no index finds."""
+COUNTED = 2_000
+"""So many for the counts beside a page: those of few jobs are exact, and no page waits for those of many."""
 FEW = 500
 """So many are looked at first, for a page: what is frequent is among them."""
 
@@ -43,7 +45,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many jobs are in each state. Not `complete`: there are as many among those that were looked at."""
+    """How many jobs are in each state. Not `complete`: there are as many among those that were looked at.
+
+    Of a state with `limit` jobs there may be more either way.
+    """
 
     states: dict[JobState, int]
     complete: bool
@@ -133,8 +138,9 @@ class Search:
         more = str(skip + limit) if len(ids) > skip + limit else None
         return Found(tuple(ids[skip : skip + limit]), more, complete=True)
 
-    def tally(self, which: JobFilter, limit: int, among: int = AMONG) -> Tally:
-        """How many match by state, counted no further than `limit` each."""
+    def tally(self, which: JobFilter, limit: int, among: int | None = None, *, thorough: bool = False) -> Tally:
+        """How many match by state, counted no further than `limit` each, among `AMONG` if `thorough`."""
+        among = among or (AMONG if thorough else COUNTED)
         which = self._store.failures.resolved(replace(which, before=None))
         states = frozenset(JobState) if which.states is None else which.states
         if which == JobFilter(states=which.states):

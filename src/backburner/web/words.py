@@ -32,6 +32,11 @@ def capped(count: int, limit: int = COUNT_LIMIT) -> str:
     return f"{number(limit)}+" if count >= limit else number(count)
 
 
+def at_least(count: int) -> str:
+    """A count of some of the jobs that there may be; 0 of none that were found."""
+    return f"{number(min(count, COUNT_LIMIT))}+" if count else number(0)
+
+
 def duration(seconds: float) -> str:
     """320 ms, 12.8 s, 1 min 09 s, 2 h 06 min, 3 d."""
     s = max(seconds, 0.0)

@@ -103,6 +103,35 @@ def test_above_a_thousand_the_number_is_typed(shop: Shop) -> None:
     assert boss.post("/dashboard/jobs/many", **form(verb="cancel", all="1", q="", typed="1001")).status_code == 303
 
 
+def test_more_than_were_counted_are_called_so(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backburner.store.search.COUNTED", 10)
+    monkeypatch.setattr("backburner.store.search.AMONG", 20)
+    ids = shop.jobs.enqueue_many(shop.add.options(queue="mail", delay=3_600), [(1, n) for n in range(30)])
+    boss, query = as_user(shop, "boss"), "queue:mail"
+    page = words_of(boss.get("/dashboard/jobs", params={"q": query}))
+    assert "Cancel all 10+ matching" in page and "of 10+ matching" in page
+    asked = words_of(boss.get("/dashboard/jobs/many", params={"verb": "cancel", "all": "1", "q": query}))
+    assert "Cancel 20+ jobs?" in asked
+    assert "There may be more than were counted." in asked
+    assert "Type 20+ to go on" in asked
+    assert boss.post("/dashboard/jobs/many", **form(verb="cancel", all="1", q=query)).status_code == 422
+    begun = boss.post("/dashboard/jobs/many", **form(verb="cancel", all="1", q=query, typed="20"))
+    assert operation(shop, begun)["done"] == 30
+    assert {job.state for job in shop.jobs.control.get_many(ids).values()} == {JobState.CANCELLED}
+
+
+def test_those_behind_many_that_do_not_match_are_reached(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backburner.store.search.AMONG", 20)
+    hidden = shop.add.options(queue="mail", delay=3_600).enqueue(1, 1)
+    shop.jobs.enqueue_many(shop.add.options(delay=3_600), [(1, n) for n in range(30)])
+    boss, query = as_user(shop, "boss"), "queue:mail"
+    asked = words_of(boss.get("/dashboard/jobs/many", params={"verb": "cancel", "all": "1", "q": query}))
+    assert "Cancel all that match?" in asked
+    begun = boss.post("/dashboard/jobs/many", **form(verb="cancel", all="1", q=query))
+    assert operation(shop, begun)["done"] == 1
+    assert hidden.refresh().state is JobState.CANCELLED
+
+
 @pytest.mark.parametrize(
     "query", ["", "verb=launch&all=1", "verb=retry", "verb=retry&id=x", "verb=retry&all=1&q=state:none"]
 )

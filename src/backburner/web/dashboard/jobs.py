@@ -19,6 +19,7 @@ from backburner.job import Job
 from backburner.progress import storable
 from backburner.states import JobState
 from backburner.view import View
+from backburner.web import words
 from backburner.web.access import Visitor
 from backburner.web.dashboard.columns import COLUMNS, JOB, STATE
 from backburner.web.dashboard.frame import ORDER, Frame
@@ -95,7 +96,7 @@ class JobsPage:
             page=page,
             now=now,
             counts=counts,
-            counted=tally.complete,
+            counted=words.capped if tally.complete else words.at_least,
             matching=sum(counts[state] for state in listing.states or ORDER),
             able=_able(listing, counts),
             older=_following(listing, page, ordered=ordered is not None),

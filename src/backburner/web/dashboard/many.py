@@ -55,16 +55,13 @@ class Question:
     interrupted: int = 0
     unfit: int = 0
     risky: tuple[str, ...] = ()
-
-    @property
-    def capped(self) -> bool:
-        """Whether there may be more."""
-        return self.filter is not None and self.count >= COUNT_LIMIT
+    more: bool = False
+    """Whether there may be more than were counted."""
 
     @property
     def number(self) -> str:
         """How many, as people write it."""
-        return words.capped(self.count) if self.capped else words.number(self.count)
+        return words.at_least(self.count) if self.more else words.number(self.count)
 
     @property
     def title(self) -> str:
@@ -74,13 +71,21 @@ class Question:
     @property
     def button(self) -> str:
         """What is done, and to how many."""
-        jobs = "1 job" if self.count == 1 else f"{self.number} jobs"
-        return f"{self.verb.capitalize()} {jobs}"
+        return f"{self.verb.capitalize()} {self.jobs}"
+
+    @property
+    def jobs(self) -> str:
+        """To how many; nothing is said of a number where none of those counted fit and there may be more."""
+        if self.more and not self.count:
+            return "all that match"
+        return "1 job" if self.number == "1" else f"{self.number} jobs"
 
     @property
     def interrupted_text(self) -> str:
         """The interrupted ones, which are counted apart."""
-        return "1 interrupted job" if self.interrupted == 1 else f"{words.capped(self.interrupted)} interrupted jobs"
+        if self.more:
+            return f"{words.at_least(self.interrupted)} interrupted jobs"
+        return "1 interrupted job" if self.interrupted == 1 else f"{words.number(self.interrupted)} interrupted jobs"
 
     @property
     def warning(self) -> str:
@@ -97,12 +102,13 @@ class Question:
     @property
     def typed(self) -> bool:
         """Whether the number has to be typed."""
-        return self.count > 0 and (self.verb == "delete" or self.count + self.interrupted > TYPED_FROM)
+        many = self.more or self.count + self.interrupted > TYPED_FROM
+        return self.count > 0 and (self.verb == "delete" or many)
 
     @property
     def any(self) -> bool:
         """Whether there is anything that it can be done to."""
-        return bool(self.count or self.interrupted)
+        return bool(self.count or self.interrupted or self.more)
 
     @property
     def pattern(self) -> str:
@@ -152,7 +158,7 @@ class ManyJobs:
                 raise invalid("q", "Nothing of what matches can be acted on so.")
             where = chosen.listing.where.with_state(*states)
             job = await run_in_threadpool(lambda: operator.operate(verb, where, interrupted=interrupted))
-            said = Said(f"{_ING[verb]} {question.number} jobs has begun: this job does it, and can be cancelled.")
+            said = Said(f"{_ING[verb]} {question.jobs} has begun: this job does it, and can be cancelled.")
             return self._frame.back(request, f"/jobs/{job.id}", said)
         ids = [*question.ids, *(question.risky if interrupted else ())]
         count = (await run_in_threadpool(operator.act, verb, ids)).done if ids else 0
@@ -182,11 +188,13 @@ class ManyJobs:
             return Question(verb, sure, None, len(sure), len(risky), len(chosen.ids) - len(fit), doubtful)
         self._check_confined(visitor, verb)
         now = control.now()
-        counts = control.tally(seen_by(visitor, chosen.listing.of_all(now))).states
-        able = _states(verb, chosen.listing, now)
+        tally = control.tally(seen_by(visitor, chosen.listing.of_all(now)), thorough=True)
+        counts, able = tally.states, _states(verb, chosen.listing, now)
         risky_count = counts.get(JobState.INTERRUPTED, 0) if verb == "retry" and JobState.INTERRUPTED in able else 0
         certain = able - {JobState.INTERRUPTED} if verb == "retry" else able
-        return Question(verb, (), chosen.text, sum(counts.get(state, 0) for state in certain), risky_count)
+        count = sum(counts.get(state, 0) for state in certain)
+        more = not tally.complete or COUNT_LIMIT in (counts.get(state) for state in able)
+        return Question(verb, (), chosen.text, count, risky_count, more=more)
 
     def _check_confined(self, visitor: Visitor, verb: str) -> None:
         if not all(visitor.rights.everywhere(one) for one in (_PERMISSIONS[verb], Permission.JOBS_VIEW)):
