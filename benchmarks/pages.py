@@ -27,6 +27,7 @@ from backburner.histogram import BUCKETS, Histogram
 from backburner.job import NewJob
 from backburner.rollup import Rollup, minute_of
 from backburner.web import User, web_app
+from backburner.web.server import run
 from backburner.worker import Worker, WorkerOptions
 from benchmarks.drain import new_url
 from benchmarks.suite.limits import finished
@@ -127,10 +128,9 @@ def serve(url: str) -> None:
     jobs = Backburner(url)
     declared(jobs)
     app = web_app(jobs, resolve_user=lambda request: User("owner7", operator=True))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
     with listener() as listening:
         print(listening.getsockname()[1], flush=True)
-        server.run([listening])
+        run(uvicorn.Config(app, log_level="warning"), [listening])
 
 
 def measured(url: str, count: int, requests: int) -> dict[str, float]:

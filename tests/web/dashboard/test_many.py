@@ -109,7 +109,8 @@ def test_more_than_were_counted_are_called_so(shop: Shop, monkeypatch: pytest.Mo
     ids = shop.jobs.enqueue_many(shop.add.options(queue="mail", delay=3_600), [(1, n) for n in range(30)])
     boss, query = as_user(shop, "boss"), "queue:mail"
     page = words_of(boss.get("/dashboard/jobs", params={"q": query}))
-    assert "Cancel all 10+ matching" in page and "of 10+ matching" in page
+    assert "Cancel all 10+ matching" in page
+    assert "of 10+ matching" in page
     asked = words_of(boss.get("/dashboard/jobs/many", params={"verb": "cancel", "all": "1", "q": query}))
     assert "Cancel 20+ jobs?" in asked
     assert "There may be more than were counted." in asked
