@@ -182,8 +182,8 @@ def test_unfinished_jobs_are_counted_by_an_index_of_their_own(
     scene: Scene, state: JobState, indexes: list[str]
 ) -> None:
     which = JobFilter(states=frozenset({state}))
-    for after, index in enumerate(indexes):
-        uses(plan_of(scene.store, lambda: scene.store.jobs.count(which, 10_000), after), index)
+    for any_values in (False, True):
+        uses(plan_of(scene.store, lambda: scene.store.jobs.count(which, 10_000), any_values=any_values), *indexes)
 
 
 @pytest.mark.parametrize(("state", "indexes"), LIVE)
@@ -191,9 +191,15 @@ def test_unfinished_jobs_are_listed_by_an_index_of_their_own(scene: Scene, state
     which = JobFilter(states=frozenset({state}), owner="user:7", before=ID.format(50_000))
     # After the look whether they are few: their owner has finished jobs without end.
     for door in (lambda: scene.store.jobs.ids(which, 50), lambda: scene.store.jobs.count(which, 50)):
-        plan = plan_of(scene.store, door, len(indexes))
+        plan = plan_of(scene.store, door, 1)
         uses(plan, *indexes)
         assert "backburner_jobs_owner" not in plan, plan
+
+
+def test_all_states_are_counted_by_one_statement(scene: Scene) -> None:
+    for any_values in (False, True):
+        plan = plan_of(scene.store, lambda: scene.store.search.tally(JobFilter(), 10_000), any_values=any_values)
+        uses(plan, "ready", "arrived", "due", "held", "owned", "ended")
 
 
 @pytest.mark.parametrize("after", [0, 1], ids=["whether they are few", "the newest"])

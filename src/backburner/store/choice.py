@@ -7,11 +7,12 @@ an index is a query of its own here, with a limit that keeps them apart, and wha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Connection, Subquery, and_, func, literal, select, union_all
+from sqlalchemy import ColumnElement, Subquery, and_, func, literal, select, union_all
 
 from backburner.job import JobFilter
 from backburner.states import FINAL, WAITING, JobState
@@ -118,17 +119,24 @@ class Choice:
 
     def number(self, parts: Sequence[ColumnElement[bool]], limit: int) -> int:
         """How many rows these conditions have together, counted no further than `limit`."""
+        return min(sum(self._numbers(parts, limit)), limit)
 
-        def work(connection: Connection) -> int:
-            found = 0
-            for part in parts:
-                rows = select(literal(1)).select_from(self._t).where(part).limit(limit - found).subquery()
-                found += connection.execute(select(func.count()).select_from(rows)).scalar_one()
-                if found >= limit:
-                    break
-            return found
+    def by_state(self, states: Iterable[JobState], limit: int) -> dict[JobState, int]:
+        """How many jobs are in each of these states, counted no further than `limit`; one look for all of them."""
+        named = sorted(states)
+        conditions = [self._parts(frozenset({one})) if one in LIVE else [ended(self._t.c, one)] for one in named]
+        counts = iter(self._numbers([part for parts in conditions for part in parts], limit))
+        return {
+            state: min(sum(islice(counts, len(parts))), limit) for state, parts in zip(named, conditions, strict=True)
+        }
 
-        return self._store.read(work)
+    def _numbers(self, parts: Sequence[ColumnElement[bool]], limit: int) -> Sequence[int]:
+        """Of each condition, counted no further than `limit`, by one statement."""
+        if not parts:
+            return ()
+        counted = [select(literal(1)).select_from(self._t).where(part).limit(limit).subquery() for part in parts]
+        query = select(*(select(func.count()).select_from(rows).scalar_subquery() for rows in counted))
+        return self._store.read(lambda c: c.execute(query).one())
 
 
 def _of_few(which: JobFilter) -> JobFilter:

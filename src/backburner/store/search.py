@@ -144,8 +144,7 @@ class Search:
         which = self._store.failures.resolved(replace(which, before=None))
         states = frozenset(JobState) if which.states is None else which.states
         if which == JobFilter(states=which.states):
-            alone = {state: JobFilter(states=frozenset({state})) for state in states}
-            return Tally({state: self._choice.count(one, limit) for state, one in alone.items()}, complete=True)
+            return Tally(self._choice.by_state(states, limit), complete=True)
         counted, complete = dict.fromkeys(sorted(states), 0), True
         for rows in self._candidates(which, among):
             t = rows.rows.c
