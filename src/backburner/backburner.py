@@ -25,6 +25,7 @@ from backburner.errors import InvalidOption
 from backburner.files import FileStore, open_files
 from backburner.hooks import Hooks
 from backburner.ids import Ids
+from backburner.insight.operations import Operations
 from backburner.intake import Intake
 from backburner.launch import Launcher
 from backburner.lock import LEASE_SECONDS, Lock, app_lock
@@ -47,7 +48,7 @@ from backburner.waiting import JobWatch
 from backburner.workers import Workers
 
 if TYPE_CHECKING:
-    from backburner.insight import Insight
+    from backburner.insight.insight import Insight
     from backburner.notify import Bell
 
 P = ParamSpec("P")
@@ -89,6 +90,7 @@ class Backburner(Configuring, Operating):
         self.notifiers: Notifiers = Notifiers(self.registry, self._enqueuer)
         self.endings: Endings = Endings(self.registry, self._enqueuer, self.control)
         self.schedules: Schedules = Schedules(self._database, self.registry, self.ids, self.control)
+        self._operations = Operations(self._database, self.registry, self.control, self._enqueuer)
         self._files: FileStore | None = None
         self.app: str | None = None
         """How another process finds this object, module:name; a worker that was told so says so here."""
@@ -97,10 +99,10 @@ class Backburner(Configuring, Operating):
     @cached_property
     def insight(self) -> Insight:
         """What operators look at, and what they do."""
-        # Nothing that only runs jobs asks for it: `import backburner` does without.
-        made = import_module("backburner.insight").Insight(
+        # Nothing that only enqueues or runs jobs asks for it: `import backburner` does without.
+        made = import_module("backburner.insight.insight").Insight(
             self._database, self.registry, self.ids, self.control, self.queues, self.workers, self.schedules,
-            self._enqueuer,
+            self._operations,
         )  # fmt: skip
         return cast("Insight", made)
 

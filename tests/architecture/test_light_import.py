@@ -7,7 +7,7 @@ HEAVY = (
     "aiosqlite",
     "alembic",
     "asyncio",
-    "backburner.insight",
+    "backburner.insight.insight",
     "fastapi",
     "fsspec",
     "importlib.metadata",

@@ -1,5 +1,1 @@
-"""What operators look at, and what they do: `jobs.insight`."""
-
-from backburner.insight.insight import Insight
-
-__all__ = ["Insight"]
+"""What operators look at, and what they do: `jobs.insight`, the class `Insight` of `backburner.insight.insight`."""

@@ -19,7 +19,6 @@ from backburner.insight.views import Views
 if TYPE_CHECKING:
     from backburner.control import Control
     from backburner.database import Database
-    from backburner.enqueue import JobEnqueuer
     from backburner.ids import Ids
     from backburner.queues import Queues
     from backburner.registry import Registry
@@ -32,7 +31,7 @@ class Insight:
 
     def __init__(
         self, database: Database, registry: Registry, ids: Ids, control: Control, queues: Queues, workers: Workers,
-        schedules: Schedules, enqueuer: JobEnqueuer,
+        schedules: Schedules, operations: Operations,
     ) -> None:  # fmt: skip
         self.failures: Failures = Failures(database, control)
         self.charts: Charts = Charts(database)
@@ -42,7 +41,7 @@ class Insight:
         self.views: Views = Views(database, ids)
         self.overview: Overview = Overview(database, control, queues, workers, schedules, self.charts)
         self.tasks: Tasks = Tasks(registry, self.charts)
-        self.operations: Operations = Operations(database, registry, control, enqueuer)
+        self.operations: Operations = operations
         self._tools = Tools(control, queues, workers, schedules, self)
         self._suggestions = Suggestions(database, registry, control)
 

@@ -34,7 +34,7 @@ _BEST_PRIORITY = -32_768
 
 
 class Operations:
-    """`jobs.insight.operations`. Any worker of the app runs them."""
+    """`jobs.insight.operations`. Any worker of the app runs them: their tasks are there as soon as the app is."""
 
     def __init__(self, database: Database, registry: Registry, control: Control, enqueuer: JobEnqueuer) -> None:
         self._database, self._registry, self._control = database, registry, control
