@@ -94,6 +94,7 @@ def test_an_export_is_downloaded_with_what_was_imported(page: Page, tmp_path: Pa
     assert back == [[*sent[0], "shop_status"], *([*row, "active"] for row in sent[1:])]
 
 
+@pytest.mark.long
 def test_few_products_are_changed_at_once(page: Page, folder: Folder, tmp_path: Path) -> None:
     import_file(page, example(tmp_path, 30))
     succeeded(page)
@@ -117,6 +118,7 @@ def test_few_products_are_changed_at_once(page: Page, folder: Folder, tmp_path: 
     assert count(folder, "status = 'archived'") == 3
 
 
+@pytest.mark.long
 def test_many_products_are_changed_in_the_background(page: Page, folder: Folder, tmp_path: Path) -> None:
     import_file(page, example(tmp_path, 400))
     succeeded(page)

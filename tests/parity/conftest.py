@@ -1,7 +1,7 @@
 """An app on a fresh database, by the public API alone, and workers in the test's own process.
 
 One test per row at least, named by the row: `test_enq_01_...`. Most rows run once, on SQLite, with `jobs`; the
-rows on claiming, groups, uniqueness and transactions run on every database, with `jobs_everywhere`.
+rows on claiming, groups, uniqueness and transactions on each database in turn, with `jobs_everywhere`.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Serial groups, on every database."""
+"""Serial groups, on each database in turn."""
 
 import threading
 import time

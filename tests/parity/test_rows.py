@@ -23,7 +23,10 @@ EVERYWHERE = {
     "enq_11", "enq_12", "enq_13", "enq_14", "run_02", "run_10", "run_11", "run_19",
     "out_04", "out_07", "out_08", "out_09",
 }  # fmt: skip
-"""Rows that hold only if they hold on every database: claiming, groups, uniqueness, transactions."""
+"""Rows that hold only if they hold on every database: claiming, groups, uniqueness, transactions.
+
+Their tests ask for each of them, and take turns in the gate (`tests/turns.py`).
+"""
 
 ANY_DATABASE = {"jobs_everywhere", "database_url"}
 
@@ -61,6 +64,6 @@ def test_tests_and_lists_name_rows_that_exist() -> None:
     assert set(ROWS) >= TESTED.keys() | EVERYWHERE
 
 
-def test_rows_that_databases_could_differ_in_run_on_each() -> None:
+def test_rows_that_databases_could_differ_in_ask_for_each() -> None:
     once = [row for row in sorted(EVERYWHERE) if not TESTED.get(row, set()) & ANY_DATABASE]
     assert once == [], "none of their tests uses the fixture jobs_everywhere or database_url"
