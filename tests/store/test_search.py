@@ -1,10 +1,14 @@
 """Any filter on any number of jobs: what is found, what is counted, and what is left for the next page."""
 
+import itertools
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from backburner.condition import Field
 from backburner.fault import fault_at
@@ -155,6 +159,25 @@ def test_a_page_says_how_far_it_has_looked(scene: Scene) -> None:
     for text in ("owner:ada queue:rare", f"id:{rare} queue:rare"):
         page = scene.store.search.page(where(scene, text), 5, among=4)
         assert (page.ids, page.next, page.complete) == ((rare,), None, True)
+
+
+def test_jobs_that_come_meanwhile_push_none_between_two_pages(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    rare = scene.ended(queue="rare")
+    for _ in range(3):
+        scene.ended()
+    read, looks = scene.store.read, itertools.count(1)
+
+    def meanwhile(work: Callable[[Connection], Any]) -> Any:
+        found = read(work)
+        # After the look how far it goes down, before the one at the rows.
+        if next(looks) == 2:
+            scene.ended()
+            scene.ended()
+        return found
+
+    monkeypatch.setattr(scene.store, "read", meanwhile)
+    page = scene.store.search.page(where(scene, "queue:rare"), 5, among=4)
+    assert (page.ids, page.next) == ((rare,), rare)
 
 
 def test_what_is_frequent_is_found_at_one_look(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,7 +87,7 @@ class Failures:
         newest = self._control.search(self.which(fingerprint), 1).jobs
         job = newest[0] if newest else None
         attempts = store.jobs.attempts(job.id) if job is not None else []
-        retrying = self._control.tally(self.which(fingerprint, JobState.RETRYING)).states
+        retrying = self._control.tally(self.which(fingerprint, JobState.RETRYING), thorough=True).states
         return FailureDetails(
             failing, job, attempts[-1][1] if attempts else None, tasks, hosts, retrying.get(JobState.RETRYING, 0)
         )

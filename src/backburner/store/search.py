@@ -45,13 +45,18 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many jobs are in each state. Not `complete`: there are as many among those that were looked at.
+    """How many jobs are in each state. Of the states of `open` there are as many among those that were looked at.
 
     Of a state with `limit` jobs there may be more either way.
     """
 
     states: dict[JobState, int]
-    complete: bool
+    open: frozenset[JobState] = frozenset()
+
+    @property
+    def complete(self) -> bool:
+        """Whether all were looked at."""
+        return not self.open
 
 
 class Rows(NamedTuple):
@@ -140,19 +145,22 @@ class Search:
 
     def tally(self, which: JobFilter, limit: int, among: int | None = None, *, thorough: bool = False) -> Tally:
         """How many match by state, counted no further than `limit` each, among `AMONG` if `thorough`."""
+        # Unfinished ones are all counted where a page looks at all of them.
+        most_live = AMONG if among is None else among
         among = among or (AMONG if thorough else COUNTED)
         which = self._store.failures.resolved(replace(which, before=None))
         states = frozenset(JobState) if which.states is None else which.states
         if which == JobFilter(states=which.states):
-            return Tally(self._choice.by_state(states, limit), complete=True)
-        counted, complete = dict.fromkeys(sorted(states), 0), True
-        for rows in self._candidates(which, among):
+            return Tally(self._choice.by_state(states, limit))
+        counted, open_states = dict.fromkeys(sorted(states), 0), frozenset[JobState]()
+        for rows in self._candidates(which, among, most_live):
             t = rows.rows.c
             query = select(t.state, func.count()).where(*self._asked(t, rows.which)).group_by(t.state)
             for state, count in self._store.read(partial(_all, query)):
                 counted[JobState(state)] = counted.get(JobState(state), 0) + count
-            complete = complete and rows.end is None
-        return Tally({state: min(count, limit) for state, count in counted.items()}, complete)
+            if rows.end is not None:
+                open_states |= states if rows.which.states is None else rows.which.states
+        return Tally({state: min(count, limit) for state, count in counted.items()}, open_states)
 
     def _asked(self, t: Any, which: JobFilter) -> list[ColumnElement[bool]]:
         return asked(self._store.schema, t, which)
@@ -217,7 +225,12 @@ class Search:
         t, before = self._t.c, lead.which.before
         where = (*lead.where, lead.id < before) if before is not None else lead.where
         ordered = select(lead.id).where(*where).order_by(lead.id.desc())
-        end = self._store.read(partial(_scalar, ordered.offset(among - 1).limit(1)))
+        first, last = ordered.limit(1).scalar_subquery(), ordered.offset(among - 1).limit(1).scalar_subquery()
+        newest_id, end = self._store.read(partial(_all, select(first, last)))[0]
+        if end is not None:
+            # Those that come meanwhile are not among them: they would push others out, which no page would show.
+            where = (*where, lead.id <= newest_id)
+            ordered = select(lead.id).where(*where).order_by(lead.id.desc())
         columns, ids, dialect = [t[name] for name in COLUMNS], ordered.limit(among).subquery(), self._store.dialect
         if dialect.looks_up and (lead.where or lead.id is not t.id):
             row = select(*columns).where(t.id == ids.c[0]).limit(1).lateral()
@@ -242,7 +255,3 @@ def _all(query: Select[Any], connection: Connection) -> Sequence[Any]:
 
 def _scalars(query: Select[Any], connection: Connection) -> Sequence[Any]:
     return connection.execute(query).scalars().all()
-
-
-def _scalar(query: Select[Any], connection: Connection) -> Any:
-    return connection.execute(query).scalar()

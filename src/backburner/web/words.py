@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -32,9 +33,23 @@ def capped(count: int, limit: int = COUNT_LIMIT) -> str:
     return f"{number(limit)}+" if count >= limit else number(count)
 
 
-def at_least(count: int) -> str:
-    """A count of some of the jobs that there may be; 0 of none that were found."""
-    return f"{number(min(count, COUNT_LIMIT))}+" if count else number(0)
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A count of jobs, and whether there may be `more`: "250", "250+". True unless it is known that there are none."""
+
+    count: int
+    more: bool = False
+
+    def __str__(self) -> str:
+        return f"{number(min(self.count, COUNT_LIMIT))}+" if self.more else capped(self.count)
+
+    def __bool__(self) -> bool:
+        return self.more or self.count > 0
+
+    @property
+    def all(self) -> str:
+        """All of them: "all 250+", and "all" where none of them was counted."""
+        return f"all {self}" if self.count else "all"
 
 
 def duration(seconds: float) -> str:

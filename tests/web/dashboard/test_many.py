@@ -1,6 +1,7 @@
 """Many jobs at once: what is asked first, and what is then done."""
 
 import re
+from contextlib import closing
 from html import unescape
 from typing import Unpack
 
@@ -8,7 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import update
 
-from backburner import Job, JobState
+from backburner import Backburner, Job, JobState
 from backburner.options import CallOptions
 from backburner.web import Allow, web_app
 from backburner.worker import Worker
@@ -58,7 +59,8 @@ def operation(shop: Shop, answer: httpx.Response) -> dict[str, int]:
     """What became of the job that an answer leads to."""
     assert answer.status_code == 303, answer.text
     job = shop.jobs.get(answer.headers["location"].rpartition("/")[2])
-    with Worker(shop.jobs):
+    # As in a process of its own, where nobody has looked at anything.
+    with closing(Backburner(shop.jobs.settings.url)) as jobs, Worker(Shop(jobs).jobs):
         assert job.wait(30)
     found: dict[str, int] = job.refresh().result()
     return found
@@ -128,9 +130,41 @@ def test_those_behind_many_that_do_not_match_are_reached(shop: Shop, monkeypatch
     boss, query = as_user(shop, "boss"), "queue:mail"
     asked = words_of(boss.get("/dashboard/jobs/many", params={"verb": "cancel", "all": "1", "q": query}))
     assert "Cancel all that match?" in asked
-    begun = boss.post("/dashboard/jobs/many", **form(verb="cancel", all="1", q=query))
+    assert "Type all to go on" in asked
+    for typed in ("", "0", "many"):
+        wrong = boss.post("/dashboard/jobs/many", **form(verb="cancel", all="1", q=query, typed=typed))
+        assert wrong.status_code == 422
+        assert "Type all, for it is not known how many they are. Nothing was changed." in words_of(wrong)
+    begun = boss.post("/dashboard/jobs/many", **form(verb="cancel", all="1", q=query, typed="all"))
     assert operation(shop, begun)["done"] == 1
     assert hidden.refresh().state is JobState.CANCELLED
+
+
+def test_what_it_cannot_be_done_to_hides_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backburner.store.search.AMONG", 20)
+    shop.jobs.enqueue_many(shop.add.options(queue="mail", delay=3_600), [(1, n) for n in range(3)])
+    failed(shop, 4, queue="mail")
+    failed(shop, 30, JobState.SUCCEEDED, queue="mail")
+    boss = as_user(shop, "boss")
+
+    def asked(verb: str, query: str) -> str:
+        return boss.get("/dashboard/jobs/many", params={"verb": verb, "all": "1", "q": query}).text
+
+    assert "Cancel 3 jobs?" in asked("cancel", "queue:mail")
+    assert "Retry 4 jobs?" in asked("retry", "queue:mail")
+    assert "There may be more" not in asked("retry", "queue:mail")
+    assert re.search("disabled>Cancel 0 jobs", asked("cancel", "queue:mail state:succeeded"))
+
+
+def test_a_list_denies_no_job_that_it_did_not_count(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backburner.store.search.COUNTED", 10)
+    [rare] = failed(shop, 1, queue="rare")
+    failed(shop, 15, JobState.SUCCEEDED)
+    page = as_user(shop, "boss").get("/dashboard/jobs", params={"q": "queue:rare"})
+    assert rare.id in page.text
+    for said in ("All 0+", "of 0+ matching", "Retry all matching"):
+        assert said in words_of(page)
+    assert re.search(r'data-count-of="queued">0<', page.text), "those that are not finished are known"
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
@@ -30,6 +31,9 @@ from backburner.web.dashboard.row import Row, row_of
 from backburner.web.query import MOST
 from backburner.web.rights import Permission
 from backburner.web.site import Site, root_of
+
+if TYPE_CHECKING:
+    from backburner.store.search import Tally
 
 RETRIED = frozenset({JobState.FAILED, JobState.INTERRUPTED})
 """What "retry all" means unless the filter names a state."""
@@ -81,7 +85,6 @@ class JobsPage:
         ordered = self._in_order(visitor, listing, now)
         page = ordered or control.search(seen_by(visitor, listing.filter(now)), listing.limit)
         tally = control.tally(seen_by(visitor, listing.of_any_state(now)))
-        counts = {state: tally.states.get(state, 0) for state in ORDER}
         return self._frame.page(
             request,
             visitor,
@@ -95,10 +98,10 @@ class JobsPage:
             ordered=ordered is not None,
             page=page,
             now=now,
-            counts=counts,
-            counted=words.capped if tally.complete else words.at_least,
-            matching=sum(counts[state] for state in listing.states or ORDER),
-            able=_able(listing, counts),
+            counts={state: _amount(tally, (state,)) for state in ORDER},
+            total=_amount(tally, ORDER),
+            matching=_amount(tally, listing.states or ORDER),
+            able=_able(listing, tally),
             older=_following(listing, page, ordered=ordered is not None),
             only=cache(listing.only),
             columns=COLUMNS,
@@ -136,14 +139,20 @@ def _following(listing: Listing, page: JobPage, *, ordered: bool) -> str | None:
     return listing.at(skip=page.next) if ordered else listing.at(before=page.next)
 
 
-def _able(listing: Listing, counts: Mapping[JobState, int]) -> dict[str, int]:
+def _able(listing: Listing, tally: Tally) -> dict[str, words.Amount]:
     """How many of all that match each action on many can take."""
     chosen = listing.states or frozenset(ORDER)
     retried = RETRIED if listing.states is None else chosen & {*RETRIED, JobState.CANCELLED}
     return {
-        "retry": sum(counts[state] for state in retried & chosen),
-        "failed": counts[JobState.FAILED] if JobState.FAILED in retried else 0,
-        "interrupted": counts[JobState.INTERRUPTED] if JobState.INTERRUPTED in retried else 0,
-        "cancel": sum(counts[state] for state in chosen if not state.final),
-        "delete": sum(counts[state] for state in chosen if state is not JobState.RUNNING),
+        "retry": _amount(tally, retried & chosen),
+        "failed": _amount(tally, retried & {JobState.FAILED}),
+        "interrupted": _amount(tally, retried & {JobState.INTERRUPTED}),
+        "cancel": _amount(tally, [state for state in chosen if not state.final]),
+        "delete": _amount(tally, [state for state in chosen if state is not JobState.RUNNING]),
     }
+
+
+def _amount(tally: Tally, states: Iterable[JobState]) -> words.Amount:
+    """How many there are in these states together."""
+    named = frozenset(states)
+    return words.Amount(sum(tally.states.get(state, 0) for state in named), bool(tally.open & named))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from fastapi import APIRouter
@@ -41,6 +41,7 @@ _WARNINGS = {
     "cancel": "Those that run stop at their next step. What they have done so far stays.",
     "delete": "The jobs, their output and their files are removed for good. Running ones stay.",
 }
+_ALL = "all"
 _DIGITS = re.compile(r"[0-9][0-9, .]*\+?")
 
 
@@ -61,7 +62,7 @@ class Question:
     @property
     def number(self) -> str:
         """How many, as people write it."""
-        return words.at_least(self.count) if self.more else words.number(self.count)
+        return f"{words.number(min(self.count, COUNT_LIMIT))}+" if self.more else words.number(self.count)
 
     @property
     def title(self) -> str:
@@ -84,7 +85,7 @@ class Question:
     def interrupted_text(self) -> str:
         """The interrupted ones, which are counted apart."""
         if self.more:
-            return f"{words.at_least(self.interrupted)} interrupted jobs"
+            return f"{words.Amount(self.interrupted, more=True)} interrupted jobs"
         return "1 interrupted job" if self.interrupted == 1 else f"{words.number(self.interrupted)} interrupted jobs"
 
     @property
@@ -101,9 +102,15 @@ class Question:
 
     @property
     def typed(self) -> bool:
-        """Whether the number has to be typed."""
-        many = self.more or self.count + self.interrupted > TYPED_FROM
-        return self.count > 0 and (self.verb == "delete" or many)
+        """Whether `answer` has to be typed."""
+        if self.more:
+            return True
+        return self.count > 0 and (self.verb == "delete" or self.count + self.interrupted > TYPED_FROM)
+
+    @property
+    def answer(self) -> str:
+        """What has to be typed: how many they are, or that it is all of them where that is all that is known."""
+        return _ALL if self.more and not self.count else self.number
 
     @property
     def any(self) -> bool:
@@ -112,11 +119,15 @@ class Question:
 
     @property
     def pattern(self) -> str:
-        """What the field for the number takes."""
+        """What the field for the answer takes."""
+        if self.answer == _ALL:
+            return "[Aa][Ll][Ll]"
         return re.escape(self.number).replace(",", ",?").replace(r"\+", r"\+?")
 
     def agrees(self, typed: str) -> bool:
-        """Whether that is the number."""
+        """Whether that is the answer."""
+        if self.answer == _ALL:
+            return typed.strip().lower() == _ALL
         return _DIGITS.fullmatch(typed.strip()) is not None and _plain(typed) == _plain(self.number)
 
 
@@ -148,7 +159,8 @@ class ManyJobs:
         chosen = _Chosen.of(given, given.getlist("id"))
         question = await run_in_threadpool(self._question, visitor, verb, chosen)
         if question.typed and not question.agrees(given.get("typed", "")):
-            wrong = f"Type {question.number}, the number of jobs. Nothing was changed."
+            meant = "for it is not known how many they are" if question.answer == _ALL else "the number of jobs"
+            wrong = f"Type {question.answer}, {meant}. Nothing was changed."
             return await run_in_threadpool(self._asked, request, visitor, question, wrong)
         interrupted = given.get("interrupted") == "1"
         operator = self._site.operator(visitor)
@@ -188,12 +200,14 @@ class ManyJobs:
             return Question(verb, sure, None, len(sure), len(risky), len(chosen.ids) - len(fit), doubtful)
         self._check_confined(visitor, verb)
         now = control.now()
-        tally = control.tally(seen_by(visitor, chosen.listing.of_all(now)), thorough=True)
-        counts, able = tally.states, _states(verb, chosen.listing, now)
+        able, seen = _states(verb, chosen.listing, now), seen_by(visitor, chosen.listing.of_all(now))
+        states = able if seen.states is None else able & seen.states
+        tally = control.tally(replace(seen, states=states), thorough=True)
+        counts = tally.states
         risky_count = counts.get(JobState.INTERRUPTED, 0) if verb == "retry" and JobState.INTERRUPTED in able else 0
         certain = able - {JobState.INTERRUPTED} if verb == "retry" else able
         count = sum(counts.get(state, 0) for state in certain)
-        more = not tally.complete or COUNT_LIMIT in (counts.get(state) for state in able)
+        more = bool(tally.open & states) or COUNT_LIMIT in counts.values()
         return Question(verb, (), chosen.text, count, risky_count, more=more)
 
     def _check_confined(self, visitor: Visitor, verb: str) -> None:

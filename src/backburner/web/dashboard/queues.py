@@ -164,7 +164,7 @@ class QueuesPage:
                 yield state
                 continue
             which = seen_by(visitor, JobFilter(queue=state.name, states=_OPEN))
-            tally = self._site.control.tally(which, _COUNTED)
+            tally = self._site.control.tally(which, _COUNTED, thorough=True)
             running = tally.states.get(JobState.RUNNING, 0)
             waiting = min(sum(tally.states.values()) - running, _COUNTED)
             if waiting or running or knows_queue(visitor, state.name, self._site.jobs.registry):
