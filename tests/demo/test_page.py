@@ -4,6 +4,7 @@ import csv
 import sqlite3
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from examples.shop.example_file import example_lines
