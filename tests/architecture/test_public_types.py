@@ -59,5 +59,6 @@ def test_every_public_type_is_known() -> None:
     assert incomplete == {}
 
 
+@pytest.mark.long
 def test_pyright_sees_the_package() -> None:
     assert "backburner.states.JobState" in {symbol["name"] for symbol in symbols()}

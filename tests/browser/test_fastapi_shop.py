@@ -23,6 +23,7 @@ def shop(tmp_path: Path) -> Shop:
     return Shop(tmp_path, WORKER, SHOP_WAIT="30")
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_a_day_in_the_shop(shop: Shop, browser: Browser) -> None:
     """By uvicorn with two processes."""

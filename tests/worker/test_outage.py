@@ -20,7 +20,7 @@ SOON = 25.0
 """Some tries after pauses of at most two seconds, and a busy machine."""
 
 
-@pytest.mark.parametrize("how", ["stopped", "frozen"])
+@pytest.mark.parametrize("how", ["stopped", pytest.param("frozen", marks=pytest.mark.long)])
 @pytest.mark.parametrize(
     ("seconds", "lease"),
     [(4.0, LEASE), pytest.param(120.0, LONG_LEASE, marks=[pytest.mark.long, pytest.mark.timeout(300)])],
