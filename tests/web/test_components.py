@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from backburner import Backburner, Job, JobState, PermanentError, current_job
 from backburner.ending import Ending
@@ -330,6 +330,24 @@ def test_my_jobs_go_on_by_themselves(shop: Shop, worker: Worker, examples: Examp
     page.get_by_role("button", name="Try again").click()
     page.get_by_role("link", name="Finished").click()
     expect(page.locator(".bb-ended li")).to_have_count(1)
+
+
+def test_a_job_that_ends_while_my_jobs_loads_stays_on_it(
+    shop: Shop, worker: Worker, examples: Examples, watched: Watched
+) -> None:
+    job = shop.export.options(owner=VISITOR).enqueue("October")
+    assert shop.reached.wait(30)
+
+    def late(route: Route) -> None:
+        shop.gate.set()
+        job.wait(30)
+        route.continue_()
+
+    page = watched.page
+    page.route("**/jobs?mine=true&done=false*", late)
+    page.goto(f"{examples.url}/backburner/mine")
+    expect(page.locator("backburner-tray").get_by_role("link", name="Download CSV")).to_be_visible()
+    expect(page.locator("backburner-tray .bb-figure")).to_have_text("Succeeded")
 
 
 # Whatever the texts, and whoever looks

@@ -3,7 +3,7 @@
 
 import { ask, below } from "./follow.js";
 import { Jobs } from "./global.js";
-import { icon, make, say } from "./parts.js";
+import { icon, make, say, under } from "./parts.js";
 
 const MOST = 20, LATELY = 600_000;
 
@@ -46,9 +46,12 @@ export class BackburnerTray extends Jobs {
     const ended = this.#first && box.localName === "details" && await this.jobsAt("/jobs?mine=true&done=true&limit=3");
     this.#first = false;
     const lately = (ended || []).filter((job) => Date.now() - Date.parse(job.finished_at) < LATELY);
-    for (const job of [...running, ...lately]) this.barOf(job, list, ["cancel", "dismiss"]);
-    // What the server has put here is what is live now.
-    for (const child of [...this.children]) if (child !== box) child.remove();
+    // What the server has put here is live now; a job of those may have ended on the way.
+    const here = [...this.children].filter((child) => child !== box);
+    const put = here.map((child) => child.dataset.job).filter(Boolean);
+    const named = put.map((id) => ({ id, href: under(this.src, `/jobs/${id}`) }));
+    for (const job of [...running, ...lately, ...named]) this.barOf(job, list, ["cancel", "dismiss"]);
+    for (const child of here) child.remove();
     this.render();
   }
 
