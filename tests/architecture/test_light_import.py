@@ -44,5 +44,11 @@ def test_the_command_line_shows_its_help_without_anything_heavy() -> None:
     assert loaded_after(showing, HEAVY) == []
 
 
+def test_a_database_loads_the_dialect_of_no_other(sqlite_url: str) -> None:
+    others = ("sqlalchemy.dialects.mysql", "sqlalchemy.dialects.postgresql")
+    looking = f"from backburner import Backburner\nassert Backburner({sqlite_url!r}).find() == []"
+    assert loaded_after(looking, (*others, "sqlalchemy.dialects.sqlite")) == ["sqlalchemy.dialects.sqlite"]
+
+
 def test_the_check_sees_a_heavy_module() -> None:
     assert loaded_after("import sqlalchemy", HEAVY + TERMINAL)[-1:] == ["sqlalchemy"]
