@@ -109,9 +109,9 @@ class Shop:
     def _interrupt(self) -> None:
         """One job whose process is killed, by a worker of its own."""
         job = self.tasks.charge_batch.options(owner="Julius Okafor", tags=["black-friday"]).enqueue(14)
-        command = [sys.executable, "-c", "from backburner.cli import main; main()"]
+        command = [sys.executable, "-m", "backburner", "--app", "examples.operators.tasks:jobs"]
         worker = subprocess.Popen(
-            [*command, "--app", "examples.operators.tasks:jobs", "worker", "-q", "payments", "--grace", "1"],
+            [*command, "worker", "-q", "payments", "--grace", "1"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

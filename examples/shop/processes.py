@@ -53,8 +53,7 @@ class Processes:
             self._await_answer()
             # After the web: it makes the tables.
             self._worker = self._start(
-                *("-c", "from backburner.cli import main; main()"),
-                *("--app", "examples.shop.tasks:jobs"),
+                *("-m", "backburner", "--app", "examples.shop.tasks:jobs"),
                 *("worker", "--processes", str(self._workers), "--grace", str(_GRACE_SECONDS)),
             )
         except BaseException:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backburner.cli import main
+from backburner.cli.__main__ import program
 
 if __name__ == "__main__":
-    main(prog_name="backburner")
+    program()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import traceback
 from collections.abc import Mapping
@@ -42,6 +43,10 @@ class LazyGroup(click.Group):
             if entry.extra is None or (error.name or "").startswith("backburner"):
                 raise
             raise failure_of(MissingExtra(error.name or "?", entry.extra, f"backburner {cmd_name}")) from error
+        if not gc.isenabled():
+            # As `program` has left it: what is here by now stays, and need not be looked through again.
+            gc.freeze()
+            gc.enable()
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
