@@ -31,7 +31,7 @@ PARTS = {
     "backburner-job": "bodies: arguments, context, call, outcome",
     "backburner-finisher": "finisher: statements that write ends",
 }
-STATEMENTS = {"names(queue)": "server: claims", "v.to_state": "server: ends"}
+STATEMENTS = {"names(queue)": "server: claims", "settled_attempt = v.try": "server: ends"}
 
 
 def measured(url: str, count: int) -> tuple[float, dict[str, float]]:

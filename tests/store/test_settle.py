@@ -44,6 +44,30 @@ def test_a_batch_of_any_size(scene: Scene, count: int, state: JobState) -> None:
     assert scene.store.claims.owned(worker) == []
 
 
+def test_results_are_kept_as_they_are(scene: Scene) -> None:
+    """Also those that look like a part of the statement."""
+    texts = ["", "null", "NULL", '"', "\\", '\\"', "{}", "}", ",", "' -- %s", "\n\t", " a ", "\x7f\u2028", "👍 ž", None]
+    worker = scene.worker()
+    scene.insert(len(texts))
+    jobs = scene.claim(worker, free=len(texts))
+    ends = [end(job, JobState.SUCCEEDED, result=text) for job, text in zip(jobs, texts, strict=True)]
+    assert scene.settle(worker, *ends) == {job.id for job in jobs}
+    assert [scene.get(job.id).result_text for job in jobs] == texts
+
+
+def test_a_success_leaves_nothing_of_the_failure_before(scene: Scene) -> None:
+    worker, soon = scene.worker(), scene.clock.now() + timedelta(seconds=1)
+    first = scene.running(worker)
+    scene.settle(worker, end(first, JobState.RETRYING, run_at=soon, tries=1, error="boom", reason="it went wrong"))
+    scene.clock.move(2)
+    scene.store.upkeep.promote()
+    [again] = scene.claim(worker)
+    assert scene.settle(worker, end(again, JobState.SUCCEEDED, result="1")) == {first.id}
+    job = scene.get(first.id)
+    assert (job.state, job.result_text, job.error, job.reason) == ("succeeded", "1", None, None)
+    assert (job.tries, job.attempt, job.run_at, job.worker) == (1, 2, soon, None)
+
+
 def test_each_job_of_a_batch_ends_its_own_way(scene: Scene) -> None:
     worker = scene.worker()
     scene.insert(4)

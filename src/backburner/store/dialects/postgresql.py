@@ -15,13 +15,9 @@ from sqlalchemy.exc import DBAPIError
 
 from backburner.job import ClaimedJob, NewJob
 from backburner.outcome import Settlement
-from backburner.relations import PARENTS
+from backburner.store.dialects import postgresql_statements as statements
 from backburner.store.dialects.base import (
-    CANCELLED_MEANWHILE,
-    CLAIMED,
     INSERTED,
-    KEEPS_SLOT,
-    WAITED,
     Change,
     ClaimOrder,
     Dialect,
@@ -52,11 +48,12 @@ class PostgreSQL(Dialect):
 
     def __init__(self, schema: Schema) -> None:
         super().__init__(schema)
-        self._insert = _insert_statement(schema)
+        self._insert = statements.insert(schema)
         self._copy = f"COPY {schema.qualified('jobs')} ({', '.join(INSERTED)}) FROM STDIN"
-        self._claim = _claim_statement(schema)
-        self._settle = _settle_statement(schema)
-        self._hand_over = _hand_over_statement(schema)
+        self._claim = statements.claim(schema)
+        self._settle = statements.settle(schema)
+        self._succeed = statements.succeed(schema)
+        self._hand_over = statements.hand_over(schema)
         self._settled = (
             f"SELECT id::text FROM {schema.qualified('jobs')} AS j "
             "JOIN unnest(%s::uuid[], %s::int[]) AS v(job, try) ON j.id = v.job "
@@ -142,9 +139,12 @@ class PostgreSQL(Dialect):
         # In the order of ids, so that two of these cannot deadlock.
         columns = list(zip(*sorted(settlements, key=_by_id), strict=True))
         ids, attempts = list(columns[0]), list(columns[2])
-        states = list(columns[3])
-        values = (ids, attempts, states, *map(list, columns[4:13]), now, by)
-        rows = connection.execute(self._settle, values).fetchall()
+        if all(s.plain for s in settlements):
+            values = (statements.array(ids), statements.array(attempts), statements.texts(columns[4]), now, by)
+            rows = connection.execute(self._succeed, values).fetchall()
+        else:
+            values = (ids, attempts, list(columns[3]), *map(list, columns[4:13]), now, by)
+            rows = connection.execute(self._settle, values).fetchall()
         accepted = {row[0] for row in rows}
         if len(accepted) < len(ids):
             accepted.update(row[0] for row in connection.execute(self._settled, (ids, attempts, by)))
@@ -239,112 +239,3 @@ def _set_up(connection: DriverConnection, record: Any) -> None:
     if row[0] != "read committed":
         connection.execute("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED")
     connection.autocommit = False
-
-
-def _insert_statement(schema: Schema) -> str:
-    marks = ", ".join(["%s"] * len(INSERTED))
-    return f"INSERT INTO {schema.qualified('jobs')} ({', '.join(INSERTED)}) VALUES ({marks})"
-
-
-def _claim_statement(schema: Schema) -> str:
-    """One statement: the worker's row is locked so that nobody can mark it dead meanwhile, candidates are
-    locked in order past the ones others hold, the rest of a deep batch is kept to short tasks.
-
-    `ANY(ARRAY(...))` makes the update find its rows by primary key whatever the planner believes about the
-    number of candidates. The lower bound jumps over index entries that died and are not cleaned up yet.
-    """
-    jobs, workers, queues = schema.qualified("jobs"), schema.qualified("workers"), schema.qualified("queues")
-    returned = ", ".join(f"j.{column}" for column in CLAIMED) + WAITED["postgresql"]
-    return f"""
-WITH alive AS MATERIALIZED (
-    SELECT 1 FROM {workers} WHERE id = %(worker)s::uuid AND dead_at IS NULL AND NOT EXISTS (
-        SELECT 1 FROM {queues} WHERE name IN ('*', %(queue)s) AND paused_at IS NOT NULL
-        AND (paused_until IS NULL OR paused_until > %(now)s)
-    ) AND NOT EXISTS (SELECT 1 FROM {queues} WHERE name = %(queue)s AND most IS NOT NULL) FOR KEY SHARE
-), candidates AS MATERIALIZED (
-    SELECT id, task, crashes = 0 AND losses = 0 AS sound, repeatable AND crashes = 0 AND losses = 0 AS light
-    FROM {jobs}
-    WHERE state = 'queued' AND group_name IS NULL AND queue = %(queue)s
-      AND (priority, position) >= (%(low_priority)s::smallint, %(low_position)s::bigint)
-      AND priority <= %(high_priority)s AND task <> ALL(%(refused)s::text[])
-      AND (%(lone)s > 0 OR (crashes = 0 AND losses = 0))
-      AND priority <= CASE WHEN %(yielding)s THEN coalesce((
-          SELECT priority FROM {jobs} WHERE state = 'queued' AND group_name IS NOT NULL AND queue = %(queue)s
-          AND priority >= %(lowest)s AND task <> ALL(%(refused)s::text[])
-          ORDER BY priority, position LIMIT 1), 32767) ELSE 32767 END
-      AND EXISTS (SELECT 1 FROM alive)
-    ORDER BY priority, position LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-), placed AS (
-    SELECT id, task, sound, light, row_number() OVER () AS place FROM candidates
-)
-UPDATE {jobs} AS j
-SET state = 'running', attempt = j.attempt + 1, worker = %(worker)s::uuid, started_at = %(now)s,
-    began_at = NULL, reason = NULL
-WHERE j.id = ANY(ARRAY(
-    SELECT id FROM placed
-    WHERE (place <= %(free)s AND (sound OR place <= %(lone)s)) OR (light AND task = ANY(%(short)s::text[]))
-))
-RETURNING j.id::text, {returned}"""
-
-
-def _hand_over_statement(schema: Schema) -> str:
-    """The heads are found first, by one probe of the index per group, then locked and looked at again."""
-    jobs, workers, queues = schema.qualified("jobs"), schema.qualified("workers"), schema.qualified("queues")
-    returned = ", ".join(f"j.{column}" for column in CLAIMED) + WAITED["postgresql"]
-    return f"""
-WITH alive AS MATERIALIZED (
-    SELECT 1 FROM {workers} WHERE id = %(worker)s::uuid AND dead_at IS NULL FOR KEY SHARE
-), heads AS MATERIALIZED (
-    SELECT (
-        SELECT h.id FROM {jobs} AS h
-        WHERE h.group_name = g.name AND h.group_name IS NOT NULL AND h.state IN ('queued', 'blocked')
-          AND (h.state = 'queued' OR h.blocked_on = 'group')
-        ORDER BY h.priority, h.position LIMIT 1
-    ) AS id
-    FROM unnest(%(groups)s::text[]) AS g(name)
-    WHERE EXISTS (SELECT 1 FROM alive) AND NOT EXISTS (SELECT 1 FROM {jobs} AS s WHERE s.slot = g.name)
-), fitting AS MATERIALIZED (
-    SELECT j.id FROM {jobs} AS j
-    WHERE j.id = ANY(ARRAY(SELECT id FROM heads)) AND j.state IN ('queued', 'blocked')
-      AND (%(any_queue)s OR j.queue = ANY(%(queues)s::text[])) AND j.priority BETWEEN %(low)s AND %(high)s
-      AND j.task = ANY(%(tasks)s::text[]) AND j.threshold IS NULL AND j.crashes = 0 AND j.losses = 0
-      AND NOT EXISTS (
-          SELECT 1 FROM {queues} AS q WHERE (q.name IN ('*', j.queue) AND q.paused_at IS NOT NULL
-              AND (q.paused_until IS NULL OR q.paused_until > %(now)s))
-              OR (q.name = j.queue AND q.most IS NOT NULL))
-      AND NOT EXISTS (
-          SELECT 1 FROM {jobs} AS b
-          WHERE b.state = 'queued' AND b.group_name IS NULL AND b.queue = j.queue AND b.priority < j.priority)
-    FOR UPDATE OF j SKIP LOCKED
-)
-UPDATE {jobs} AS j
-SET state = 'running', attempt = j.attempt + 1, worker = %(worker)s::uuid, started_at = %(now)s,
-    began_at = NULL, reason = NULL, blocked_on = NULL, slot = j.group_name
-WHERE j.id = ANY(ARRAY(SELECT id FROM fitting))
-RETURNING j.id::text, {returned}"""
-
-
-def _settle_statement(schema: Schema) -> str:
-    """The fence is (id, attempt, running). The planner is not to know that few run: statistics of a backlog that nobody
-    had begun say that none does, and then it compares each running job with each end.
-    """
-    jobs = schema.qualified("jobs")
-    ends = "(v.to_state IN ('succeeded', 'failed', 'cancelled', 'interrupted', 'skipped'))"
-    return f"""
-UPDATE {jobs} AS j
-SET state = CASE WHEN j.cancel_requested AND NOT {ends} THEN 'cancelled' ELSE v.to_state END, worker = NULL,
-    slot = CASE WHEN j.group_policy IN ('block', 'stop') AND (NOT j.cancel_requested OR {ends})
-        AND (v.to_state IN {KEEPS_SLOT} OR v.blocked_on = '{PARENTS}') THEN j.slot END,
-    began_at = NULL, settled_attempt = v.try, settled_by = t.by,
-    finished_at = CASE WHEN j.cancel_requested OR {ends} THEN t.now END, result = v.result,
-    reason = CASE WHEN j.cancel_requested AND NOT {ends} THEN '{CANCELLED_MEANWHILE}' ELSE v.reason END,
-    error = v.error, run_at = coalesce(v.run_at, j.run_at),
-    tries = j.tries + v.tries, crashes = j.crashes + v.crashes, losses = j.losses + v.losses,
-    blocked_on = CASE WHEN j.cancel_requested THEN NULL ELSE v.blocked_on END, keep_until = v.keep_until
-FROM unnest(%s::uuid[], %s::int[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[],
-            %s::int[], %s::int[], %s::int[], %s::text[], %s::timestamptz[])
-     AS v(job, try, to_state, result, reason, error, run_at, tries, crashes, losses, blocked_on,
-          keep_until),
-     (SELECT %s::timestamptz AS now, %s::uuid AS by) AS t
-WHERE j.id = v.job AND j.attempt = v.try AND CASE WHEN j.state = 'running' THEN true ELSE false END
-RETURNING j.id::text"""
