@@ -161,12 +161,13 @@ class Settlement(NamedTuple):
     @property
     def bare(self) -> bool:
         """True when nothing is to be written but the job's own row."""
-        beside = (self.record, self.progress, self.notice, self.fault)
-        return beside == (None, None, None, None) and not self.parents
+        return self[13:] == _NOTHING_BESIDE
 
 
 _NOTHING_MORE = (None, None, None, 0, 0, 0, None, None)
 """From `reason` to `keep_until`."""
+_NOTHING_BESIDE = (None, None, None, (), None)
+"""From `record` to `fault`."""
 
 RELEASED = JobState.QUEUED
 """The state of a settlement that gives an unstarted job back, without blame."""
