@@ -35,7 +35,7 @@ SELECT {id}, state, CASE WHEN n % 10 = 0 THEN 'mail' ELSE 'default' END, 50, {no
     {task}, '{{}}', 'json', 'owner', {now},
     CASE WHEN state IN ('succeeded', 'failed') THEN {now} END,
     CASE WHEN state = 'succeeded' AND n % 50 = 0 THEN {later} END,
-    CASE WHEN state = 'blocked' THEN 'unknown task' END, {thing}, {user}
+    CASE WHEN state = 'blocked' THEN 'unknown task' END, CASE WHEN n <= 3000 THEN 'old' ELSE {thing} END, {user}
 FROM (
     SELECT n, CASE WHEN n <= 39000 THEN 'succeeded' WHEN n <= 40000 THEN 'failed'
                    WHEN n <= 40100 THEN 'running' WHEN n <= 40600 THEN 'scheduled'
@@ -220,7 +220,9 @@ SEARCHED = [
     ("state:succeeded task:task3 tag:x", 1, ["task"]),
     # One job in seven is of it: by the order of ids that is as good.
     ("state:succeeded task:task3 tag:x", 2, []),
-    ("identifier:thing:5,thing:6 tag:x", 1, ["identifier"]),
+    ("identifier:thing:5000,thing:6000 tag:x", 1, ["identifier"]),
+    # The newest of them by the order of ids would be behind all others.
+    ("identifier:old tag:x", 0, ["identifier"]),
 ]
 
 

@@ -161,23 +161,68 @@ def test_a_page_says_how_far_it_has_looked(scene: Scene) -> None:
         assert (page.ids, page.next, page.complete) == ((rare,), None, True)
 
 
-def test_jobs_that_come_meanwhile_push_none_between_two_pages(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    rare = scene.ended(queue="rare")
-    for _ in range(3):
-        scene.ended()
+def happens(scene: Scene, monkeypatch: pytest.MonkeyPatch, look: int, act: Callable[[], object]) -> None:
+    """Between this look of a search at the database and the next."""
     read, looks = scene.store.read, itertools.count(1)
 
     def meanwhile(work: Callable[[Connection], Any]) -> Any:
-        found = read(work)
-        # After the look how far it goes down, before the one at the rows.
-        if next(looks) == 2:
-            scene.ended()
-            scene.ended()
-        return found
+        answer = read(work)
+        if next(looks) == look:
+            act()
+        return answer
 
     monkeypatch.setattr(scene.store, "read", meanwhile)
-    page = scene.store.search.page(where(scene, "queue:rare"), 5, among=4)
-    assert (page.ids, page.next) == ((rare,), rare)
+
+
+def all_pages(scene: Scene, text: str, among: int) -> list[str]:
+    ids, before = list[str](), None
+    while True:
+        page = scene.store.search.page(replace(where(scene, text), before=before), 5, among=among)
+        ids += page.ids
+        if page.next is None:
+            return ids
+        before = page.next
+
+
+LOOKS = pytest.mark.parametrize("look", [1, 2, 3, 4])
+
+
+@LOOKS
+@pytest.mark.parametrize("late", [False, True], ids=["new", "stored late"])
+def test_jobs_that_come_meanwhile_push_none_between_two_pages(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, look: int, late: bool
+) -> None:
+    """Also one whose id is older: ids are made before the transaction ends that stores them."""
+    rare = scene.ended(queue="rare")
+    older = scene.ids.many(2)
+    for _ in range(3):
+        scene.ended()
+    happens(scene, monkeypatch, look, lambda: [scene.ended(**({"id": older[n]} if late else {})) for n in range(2)])
+    assert all_pages(scene, "queue:rare", among=4) == [rare]
+
+
+@LOOKS
+@pytest.mark.parametrize("text", ["task:shop.price queue:default", "queue:default owner:ada", "queue:default"])
+def test_a_job_that_ends_meanwhile_is_found(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, look: int, text: str
+) -> None:
+    for _ in range(6):
+        scene.ended(queue="other", owner="ada")
+    worker = scene.worker()
+    job = scene.running(worker, owner="ada")
+    happens(scene, monkeypatch, look, lambda: scene.finish(worker, [job]))
+    assert all_pages(scene, text, among=4) == [job.id]
+
+
+@LOOKS
+def test_a_job_that_ends_meanwhile_is_counted(scene: Scene, monkeypatch: pytest.MonkeyPatch, look: int) -> None:
+    for _ in range(6):
+        scene.ended(queue="other")
+    worker = scene.worker()
+    job = scene.running(worker)
+    happens(scene, monkeypatch, look, lambda: scene.finish(worker, [job]))
+    tally = scene.store.search.tally(where(scene, "task:shop.price queue:default"), 100, among=4)
+    assert sum(tally.states.values()) >= 1
 
 
 def test_what_is_frequent_is_found_at_one_look(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

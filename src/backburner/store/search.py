@@ -225,23 +225,24 @@ class Search:
         t, before = self._t.c, lead.which.before
         where = (*lead.where, lead.id < before) if before is not None else lead.where
         ordered = select(lead.id).where(*where).order_by(lead.id.desc())
-        first, last = ordered.limit(1).scalar_subquery(), ordered.offset(among - 1).limit(1).scalar_subquery()
-        newest_id, end = self._store.read(partial(_all, select(first, last)))[0]
+        end = self._store.read(partial(_scalar, ordered.offset(among - 1).limit(1)))
         if end is not None:
-            # Those that come meanwhile are not among them: they would push others out, which no page would show.
-            where = (*where, lead.id <= newest_id)
+            # Down to there, and no other bound: those that come or end meanwhile push none out.
+            where = (*where, lead.id >= end)
             ordered = select(lead.id).where(*where).order_by(lead.id.desc())
-        columns, ids, dialect = [t[name] for name in COLUMNS], ordered.limit(among).subquery(), self._store.dialect
+        # The limits keep statements apart; there is room for what comes meanwhile.
+        most = 2 * among
+        columns, ids, dialect = [t[name] for name in COLUMNS], ordered.limit(most).subquery(), self._store.dialect
         if dialect.looks_up and (lead.where or lead.id is not t.id):
             row = select(*columns).where(t.id == ids.c[0]).limit(1).lateral()
             # With the id that has the order: who asks for the newest of them stops as soon as there are enough.
             others = [column for column in row.c if column.name != t.id.name]
             ordered_rows = select(ids.c[0].label(t.id.name), *others).select_from(ids.join(row, true()))
-            newest = ordered_rows.limit(among).subquery()
+            newest = ordered_rows.limit(most).subquery()
         elif dialect.orders_rows and lead.id is t.id:
-            newest = select(*columns).where(*where).order_by(t.id.desc()).limit(among).subquery()
+            newest = select(*columns).where(*where).order_by(t.id.desc()).limit(most).subquery()
         else:
-            newest = select(*columns).join_from(ids, self._t, ids.c[0] == t.id).limit(among).subquery()
+            newest = select(*columns).join_from(ids, self._t, ids.c[0] == t.id).limit(most).subquery()
         return Rows(newest, lead.which, end)
 
 
@@ -251,6 +252,10 @@ def _all_exact(condition: Condition) -> bool:
 
 def _all(query: Select[Any], connection: Connection) -> Sequence[Any]:
     return connection.execute(query).all()
+
+
+def _scalar(query: Select[Any], connection: Connection) -> Any:
+    return connection.execute(query).scalar()
 
 
 def _scalars(query: Select[Any], connection: Connection) -> Sequence[Any]:
