@@ -197,7 +197,12 @@ def test_jobs_that_come_meanwhile_push_none_between_two_pages(
     older = scene.ids.many(2)
     for _ in range(3):
         scene.ended()
-    happens(scene, monkeypatch, look, lambda: [scene.ended(**({"id": older[n]} if late else {})) for n in range(2)])
+
+    def come() -> None:
+        for one in older:
+            scene.ended(id=one if late else scene.ids.new())
+
+    happens(scene, monkeypatch, look, come)
     assert all_pages(scene, "queue:rare", among=4) == [rare]
 
 

@@ -40,10 +40,10 @@ class Operations:
         self._database, self._registry, self._control = database, registry, control
 
         def operate(verb: Verb, where: str, at: datetime, interrupted: bool) -> dict[str, int]:
-            return self._operate(verb, Where.of(where).filter(at), interrupted=interrupted)
+            return self._operate(verb, Where.of(where, bounded=False).filter(at), interrupted=interrupted)
 
         def export(where: str, at: datetime, form: Format, columns: list[str]) -> int:
-            return self._export(Where.of(where).filter(at), form, columns)
+            return self._export(Where.of(where, bounded=False).filter(at), form, columns)
 
         self._operation: Task[..., dict[str, int]] = declare(operate, enqueuer, {"name": OPERATION})
         self._exporting: Task[..., int] = declare(export, enqueuer, {"name": EXPORT})
@@ -91,12 +91,16 @@ class Operations:
         saved: Mapping[str, Any] | None = job.last_checkpoint
         if saved is not None:
             done = Acted(*saved["done"])
-        job.expect(sum(done) + expected if exact else None, "jobs")
+        total = sum(done) + expected if exact else None
+        job.expect(total, "jobs")
         job.advance(sum(done))
         before = saved["before"] if saved is not None else None
         for ids, following in steering.pages(replace(which, states=states, before=before)):
             # Not itself: it matches many a filter.
             others = [one for one in ids if one != job.id]
+            if total is not None and len(others) < len(ids):
+                total -= 1
+                job.expect(total)
             acted = steering.act(verb, others)
             done = done.plus(acted)
             job.advance(len(others))

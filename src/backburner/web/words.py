@@ -48,8 +48,8 @@ class Amount:
 
     @property
     def all(self) -> str:
-        """All of them: "all 250+", and "all" where none of them was counted."""
-        return f"all {self}" if self.count else "all"
+        """All of them: "all 250+", and "all" where none was counted and there may be some."""
+        return "all" if self.more and not self.count else f"all {self}"
 
 
 def duration(seconds: float) -> str:

@@ -183,3 +183,92 @@ def test_who_may_do_it_with_some_selects_them_one_by_one(shop: Shop) -> None:
     assert some.post("/dashboard/jobs/many", **form(verb="cancel", id=[here.id])).status_code == 403
     assert some.post("/dashboard/jobs/many", **form(verb="retry", id=[here.id, there.id])).status_code == 303
     assert (state_of(here), state_of(there)) == ("queued", "failed")
+
+
+def asked_for(boss: httpx.Client, verb: str, query: str) -> httpx.Response:
+    return boss.get("/dashboard/jobs/many", params={"verb": verb, "all": "1", "q": query})
+
+
+def test_many_interrupted_ones_alone_need_the_number_as_well(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backburner.web.dashboard.many.TYPED_FROM", 3)
+    jobs, boss, query = failed(shop, 5, INTERRUPTED), as_user(shop, "boss"), "state:interrupted"
+    asked = words_of(asked_for(boss, "retry", query))
+    assert "Retry 5 interrupted jobs?" in asked
+    assert "Type 5 to go on" in asked
+    fields = {"verb": "retry", "all": "1", "q": query, "interrupted": "1"}
+    assert boss.post("/dashboard/jobs/many", **form(**fields)).status_code == 422
+    assert {state_of(job) for job in jobs} == {"interrupted"}
+    assert operation(shop, boss.post("/dashboard/jobs/many", **form(**fields, typed="5")))["done"] == 5
+
+
+def test_a_few_interrupted_ones_alone_are_named_and_ticked(shop: Shop) -> None:
+    failed(shop, 2, INTERRUPTED)
+    asked = asked_for(as_user(shop, "boss"), "retry", "state:interrupted")
+    assert "Retry 2 interrupted jobs." in words_of(asked)
+    assert re.search(r'name="interrupted" value="1" required', asked.text)
+    assert 'name="typed"' not in asked.text
+
+
+def test_a_few_that_come_while_one_types_change_nothing(shop: Shop) -> None:
+    failed(shop, 4)
+    boss = as_user(shop, "boss")
+    assert 'name="asked" value="4"' in asked_for(boss, "delete", "").text
+    shop.add.enqueue(1, 2)
+    begun = boss.post("/dashboard/jobs/many", **form(verb="delete", all="1", q="", asked="4", typed="4"))
+    assert operation(shop, begun)["done"] == 5
+
+
+def test_many_that_come_while_one_types_are_asked_for_anew(shop: Shop) -> None:
+    failed(shop, 4)
+    boss = as_user(shop, "boss")
+    failed(shop, 11)
+    for asked in ("4", "", "four", "-1", "9" * 3 + "x"):
+        wrong = boss.post("/dashboard/jobs/many", **form(verb="delete", all="1", q="", asked=asked, typed="4"))
+        assert wrong.status_code == 422
+        assert "Type 15, the number of jobs. Nothing was changed." in words_of(wrong)
+    assert re.search(r'value="4"[^>]* aria-invalid="true" aria-describedby="wrong"', wrong.text)
+    assert len(shop.jobs.find(state="failed")) == 15
+
+
+def test_a_number_that_was_exact_is_no_answer_for_more_than_were_counted(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backburner.store.search.AMONG", 20)
+    shop.jobs.enqueue_many(shop.add.options(queue="mail", delay=3_600), [(1, n) for n in range(30)])
+    boss, fields = as_user(shop, "boss"), {"verb": "cancel", "all": "1", "q": "queue:mail"}
+    for asked, status in (("18", 422), ("18+", 303)):
+        begun = boss.post("/dashboard/jobs/many", **form(**fields, asked=asked, typed="18"))
+        assert begun.status_code == status
+
+
+def test_a_filter_of_many_ids_is_one_that_runs(shop: Shop) -> None:
+    """To begin with it fits; with the states that can be deleted it is longer than a person may write."""
+    jobs, boss = failed(shop, 25), as_user(shop, "boss")
+    query = f"id:{','.join(job.id for job in jobs)}"
+    assert "Delete 25 jobs?" in words_of(asked_for(boss, "delete", query))
+    begun = boss.post("/dashboard/jobs/many", **form(verb="delete", all="1", q=query, typed="25"))
+    assert operation(shop, begun)["done"] == 25
+
+
+def test_states_that_are_left_out_by_name_count_for_nothing(shop: Shop) -> None:
+    failed(shop, 4)
+    failed(shop, 30, JobState.SUCCEEDED)
+    boss = as_user(shop, "boss")
+    page = words_of(boss.get("/dashboard/jobs", params={"q": "-state:succeeded"}))
+    assert "of 4 matching. 4 can be retried." in page
+    assert "Delete all 4 matching" in page
+    assert "All 4 that match, by a job of its own" in page
+    page = words_of(boss.get("/dashboard/jobs", params={"q": "-state:failed"}))
+    assert "of 30 matching. Selected" in page.replace(" Retry selected", " Selected")
+    assert "Retry all" not in page
+    assert "Cancel all" not in page
+
+
+def test_an_operation_does_not_count_itself(shop: Shop) -> None:
+    for number in range(4):
+        shop.add.options(delay=3_600).enqueue(1, number)
+    begun = as_user(shop, "boss").post("/dashboard/jobs/many", **form(verb="cancel", all="1", q="", typed="4"))
+    assert operation(shop, begun)["done"] == 4
+    [job] = shop.jobs.find(task="backburner.operation")
+    assert job.progress is not None
+    assert (job.progress.done, job.progress.total) == (4, 4)

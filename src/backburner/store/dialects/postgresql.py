@@ -140,8 +140,9 @@ class PostgreSQL(Dialect):
         columns = list(zip(*sorted(settlements, key=_by_id), strict=True))
         ids, attempts = list(columns[0]), list(columns[2])
         if all(s.plain for s in settlements):
-            values = (statements.array(ids), statements.array(attempts), statements.texts(columns[4]), now, by)
-            rows = connection.execute(self._succeed, values).fetchall()
+            results = statements.texts(columns[4])
+            plain = (statements.array(ids), statements.array(attempts), results, now, by)
+            rows = connection.execute(self._succeed, plain).fetchall()
         else:
             values = (ids, attempts, list(columns[3]), *map(list, columns[4:13]), now, by)
             rows = connection.execute(self._settle, values).fetchall()

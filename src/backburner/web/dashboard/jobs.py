@@ -35,7 +35,7 @@ from backburner.web.site import Site, root_of
 if TYPE_CHECKING:
     from backburner.store.search import Tally
 
-RETRIED = frozenset({JobState.FAILED, JobState.INTERRUPTED})
+_RETRIED = frozenset({JobState.FAILED, JobState.INTERRUPTED})
 """What "retry all" means unless the filter names a state."""
 SHOWN = "x-backburner-shown"
 """A live update says here which jobs the page shows: they stay where they are, whatever became of them."""
@@ -100,8 +100,8 @@ class JobsPage:
             now=now,
             counts={state: _amount(tally, (state,)) for state in ORDER},
             total=_amount(tally, ORDER),
-            matching=_amount(tally, listing.states or ORDER),
-            able=_able(listing, tally),
+            matching=_amount(tally, _matching(listing, now)),
+            able=_able(listing, tally, now),
             older=_following(listing, page, ordered=ordered is not None),
             only=cache(listing.only),
             columns=COLUMNS,
@@ -139,16 +139,30 @@ def _following(listing: Listing, page: JobPage, *, ordered: bool) -> str | None:
     return listing.at(skip=page.next) if ordered else listing.at(before=page.next)
 
 
-def _able(listing: Listing, tally: Tally) -> dict[str, words.Amount]:
+def fitting(verb: str, listing: Listing, now: datetime) -> frozenset[JobState]:
+    """In which of the states that match, those that are left out by name included, it can be done to many."""
+    chosen = _matching(listing, now)
+    if verb == "cancel":
+        return frozenset(state for state in chosen if not state.final)
+    if verb == "delete":
+        return chosen - {JobState.RUNNING}
+    return chosen & (_RETRIED if listing.states is None else {*_RETRIED, JobState.CANCELLED})
+
+
+def _matching(listing: Listing, now: datetime) -> frozenset[JobState]:
+    states = listing.of_all(now).states
+    return frozenset(JobState) if states is None else states
+
+
+def _able(listing: Listing, tally: Tally, now: datetime) -> dict[str, words.Amount]:
     """How many of all that match each action on many can take."""
-    chosen = listing.states or frozenset(ORDER)
-    retried = RETRIED if listing.states is None else chosen & {*RETRIED, JobState.CANCELLED}
+    retried = fitting("retry", listing, now)
     return {
-        "retry": _amount(tally, retried & chosen),
+        "retry": _amount(tally, retried),
         "failed": _amount(tally, retried & {JobState.FAILED}),
         "interrupted": _amount(tally, retried & {JobState.INTERRUPTED}),
-        "cancel": _amount(tally, [state for state in chosen if not state.final]),
-        "delete": _amount(tally, [state for state in chosen if state is not JobState.RUNNING]),
+        "cancel": _amount(tally, fitting("cancel", listing, now)),
+        "delete": _amount(tally, fitting("delete", listing, now)),
     }
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
@@ -19,7 +18,7 @@ from backburner.web import words
 from backburner.web.access import Visitor
 from backburner.web.dashboard.form import fields_of
 from backburner.web.dashboard.frame import Frame, Said, origin_of
-from backburner.web.dashboard.jobs import RETRIED
+from backburner.web.dashboard.jobs import fitting
 from backburner.web.dashboard.listing import Listing
 from backburner.web.dashboard.narrowing import seen_by
 from backburner.web.problems import forbidden, invalid
@@ -42,6 +41,7 @@ _WARNINGS = {
     "delete": "The jobs, their output and their files are removed for good. Running ones stay.",
 }
 _ALL = "all"
+_FEW_MORE = 10
 _DIGITS = re.compile(r"[0-9][0-9, .]*\+?")
 
 
@@ -60,9 +60,15 @@ class Question:
     """Whether there may be more than were counted."""
 
     @property
+    def risks(self) -> bool:
+        """Whether it is about interrupted jobs and no others, as far as is known."""
+        return self.interrupted > 0 and not self.count and not self.more
+
+    @property
     def number(self) -> str:
         """How many, as people write it."""
-        return f"{words.number(min(self.count, COUNT_LIMIT))}+" if self.more else words.number(self.count)
+        count = self.interrupted if self.risks else self.count
+        return f"{words.number(min(count, COUNT_LIMIT))}+" if self.more else words.number(count)
 
     @property
     def title(self) -> str:
@@ -79,6 +85,8 @@ class Question:
         """To how many; nothing is said of a number where none of those counted fit and there may be more."""
         if self.more and not self.count:
             return "all that match"
+        if self.risks:
+            return self.interrupted_text
         return "1 job" if self.number == "1" else f"{self.number} jobs"
 
     @property
@@ -105,7 +113,7 @@ class Question:
         """Whether `answer` has to be typed."""
         if self.more:
             return True
-        return self.count > 0 and (self.verb == "delete" or self.count + self.interrupted > TYPED_FROM)
+        return (self.verb == "delete" and self.count > 0) or self.count + self.interrupted > TYPED_FROM
 
     @property
     def answer(self) -> str:
@@ -124,11 +132,21 @@ class Question:
             return "[Aa][Ll][Ll]"
         return re.escape(self.number).replace(",", ",?").replace(r"\+", r"\+?")
 
-    def agrees(self, typed: str) -> bool:
-        """Whether that is the answer."""
-        if self.answer == _ALL:
+    def agrees(self, typed: str, asked: str = "") -> bool:
+        """Whether that is the answer: to this question, or as it was `asked` when that meant about as many."""
+        answer = asked if self._is_about(asked) else self.answer
+        if answer == _ALL:
             return typed.strip().lower() == _ALL
-        return _DIGITS.fullmatch(typed.strip()) is not None and _plain(typed) == _plain(self.number)
+        return _DIGITS.fullmatch(typed.strip()) is not None and _plain(typed) == _plain(answer)
+
+    def _is_about(self, asked: str) -> bool:
+        """Jobs come and end while a person types: a few more than were asked for are no other question."""
+        if asked == _ALL:
+            return True
+        if _DIGITS.fullmatch(asked) is None or (self.more and not asked.endswith("+")):
+            return False
+        before, now = int(_plain(asked)), int(_plain(self.number))
+        return now <= before + max(_FEW_MORE, before // 10)
 
 
 class ManyJobs:
@@ -158,14 +176,14 @@ class ManyJobs:
         visitor, verb = await self._permitted(request, given.get("verb", ""))
         chosen = _Chosen.of(given, given.getlist("id"))
         question = await run_in_threadpool(self._question, visitor, verb, chosen)
-        if question.typed and not question.agrees(given.get("typed", "")):
+        if question.typed and not question.agrees(given.get("typed", ""), given.get("asked", "")):
             meant = "for it is not known how many they are" if question.answer == _ALL else "the number of jobs"
             wrong = f"Type {question.answer}, {meant}. Nothing was changed."
-            return await run_in_threadpool(self._asked, request, visitor, question, wrong)
+            return await run_in_threadpool(self._asked, request, visitor, question, wrong, given.get("typed", ""))
         interrupted = given.get("interrupted") == "1"
         operator = self._site.operator(visitor)
         if chosen.listing is not None:
-            states = _states(verb, chosen.listing, self._site.control.now())
+            states = fitting(verb, chosen.listing, self._site.control.now())
             if not states or not question.any:
                 raise invalid("q", "Nothing of what matches can be acted on so.")
             where = chosen.listing.where.with_state(*states)
@@ -183,10 +201,19 @@ class ManyJobs:
             raise invalid("verb", "Use retry, cancel or delete.")
         return await self._site.access.allowed(request, _PERMISSIONS[verb]), verb
 
-    def _asked(self, request: Request, visitor: Visitor, question: Question, wrong: str = "") -> Response:
+    def _asked(
+        self, request: Request, visitor: Visitor, question: Question, wrong: str = "", typed: str = ""
+    ) -> Response:
         status = 422 if wrong else 200
         return self._frame.page(
-            request, visitor, "many.html", status, title=question.title, question=question, wrong=wrong
+            request,
+            visitor,
+            "many.html",
+            status,
+            title=question.title,
+            question=question,
+            wrong=wrong,
+            typed=typed[:40],
         )
 
     def _question(self, visitor: Visitor, verb: str, chosen: _Chosen) -> Question:
@@ -200,7 +227,7 @@ class ManyJobs:
             return Question(verb, sure, None, len(sure), len(risky), len(chosen.ids) - len(fit), doubtful)
         self._check_confined(visitor, verb)
         now = control.now()
-        able, seen = _states(verb, chosen.listing, now), seen_by(visitor, chosen.listing.of_all(now))
+        able, seen = fitting(verb, chosen.listing, now), seen_by(visitor, chosen.listing.of_all(now))
         states = able if seen.states is None else able & seen.states
         tally = control.tally(replace(seen, states=states), thorough=True)
         counts = tally.states
@@ -239,17 +266,6 @@ class _Chosen:
     @property
     def text(self) -> str:
         return "" if self.listing is None else self.listing.text
-
-
-def _states(verb: str, listing: Listing, now: datetime) -> frozenset[JobState]:
-    """Which of the states that match, those that are left out by name included, it can be done in."""
-    given, matching = listing.states, listing.of_all(now).states
-    chosen = frozenset(JobState) if matching is None else matching
-    if verb == "cancel":
-        return frozenset(state for state in chosen if not state.final)
-    if verb == "delete":
-        return chosen - {JobState.RUNNING}
-    return chosen & (RETRIED if given is None else {*RETRIED, JobState.CANCELLED})
 
 
 def _past(verb: str) -> str:
