@@ -11,7 +11,7 @@ from backburner.blame import Death, Orphan, judge
 from backburner.outcome import Settlement
 from backburner.states import JobState
 from backburner.store import groups, limits, single, taking
-from backburner.store.dialects import mysql, mysql_statements, postgresql
+from backburner.store.dialects import mysql, mysql_statements, postgresql, postgresql_statements
 from backburner.store.dialects.base import Dialect
 from backburner.store.dialects.mysql import MySQL
 from backburner.store.dialects.postgresql import PostgreSQL
@@ -103,8 +103,8 @@ def _unlocked_group() -> None:
 
 def _claims_without_locks() -> None:
     """Candidates are read and not locked."""
-    text = postgresql._claim_statement
-    put(postgresql, "_claim_statement", lambda schema: text(schema).replace("FOR UPDATE SKIP LOCKED", ""))
+    text = postgresql_statements.claim
+    put(postgresql_statements, "claim", lambda schema: text(schema).replace("FOR UPDATE SKIP LOCKED", ""))
     look = mysql_statements.look
 
     def unlocked(schema: Any) -> Any:

@@ -185,7 +185,7 @@ def test_who_may_do_it_with_some_selects_them_one_by_one(shop: Shop) -> None:
     assert (state_of(here), state_of(there)) == ("queued", "failed")
 
 
-def asked_for(boss: httpx.Client, verb: str, query: str) -> httpx.Response:
+def asked_for(boss: Caller, verb: str, query: str) -> httpx.Response:
     return boss.get("/dashboard/jobs/many", params={"verb": verb, "all": "1", "q": query})
 
 
@@ -226,7 +226,7 @@ def test_many_that_come_while_one_types_are_asked_for_anew(shop: Shop) -> None:
         wrong = boss.post("/dashboard/jobs/many", **form(verb="delete", all="1", q="", asked=asked, typed="4"))
         assert wrong.status_code == 422
         assert "Type 15, the number of jobs. Nothing was changed." in words_of(wrong)
-    assert re.search(r'value="4"[^>]* aria-invalid="true" aria-describedby="wrong"', wrong.text)
+        assert re.search(r'value="4"[^>]* aria-invalid="true" aria-describedby="wrong"', wrong.text)
     assert len(shop.jobs.find(state="failed")) == 15
 
 
