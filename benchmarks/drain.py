@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from backburner.job import NewJob
+from backburner.store.dialects.postgresql_statements import array, texts
 from backburner.store.store import Store
 from backburner.store.types import to_bytes
 from benchmarks.noop import jobs_at
@@ -173,7 +174,8 @@ def _raw_postgresql(jobs: str) -> Callable[[Any], int]:
             return 1
         if rows:
             bound[0] = max((row[5], row[1]) for row in rows)
-            connection.execute(finish, (me, now, [r[0] for r in rows], [r[2] for r in rows], ["null"] * len(rows)))
+            ids, attempts = array(row[0] for row in rows), array(row[2] for row in rows)
+            connection.execute(finish, (me, now, ids, attempts, texts(["null"] * len(rows))))
         return len(rows)
 
     return step
