@@ -17,8 +17,9 @@ IN_CHILD: list[tuple[SeamName, int]] = [
     ("after finish", 2),
 ]
 AT_LENGTH: list[tuple[SeamName, int]] = [
-    ("before park", 2),
-    ("after park", 2),
+    # One look may come to all that arrives.
+    ("before park", 1),
+    ("after park", 1),
     ("before promote", 2),
     ("after promote", 2),
 ]
