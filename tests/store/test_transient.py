@@ -48,7 +48,8 @@ def test_a_deadlock_is_asked_again(empty_postgresql_url: str, opened: OpenStore)
     crew.add(cross, first, second)
     crew.add(cross, second, first)
     crew.start().join()
-    assert len(rounds) == 3, "one of the two had to begin anew"
+    # Who begins anew may be back before the other has woken up, and meet it once more.
+    assert len(rounds) >= 3, "one of the two had to begin anew"
     assert [scene.get(job).tries for job in (first, second)] == [2, 2]
 
 
