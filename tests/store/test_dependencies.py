@@ -170,7 +170,7 @@ def test_a_child_of_a_group_becomes_an_arrival(scene: Scene) -> None:
     assert join(scene, first) == {"default"}
     order = scene.order(scene.worker())
     arrived = scene.store.groups.arrivals(order)
-    assert arrived == [(one, "g")]
+    assert [(arrival.id, arrival.group) for arrival in arrived] == [(one, "g")]
     assert [job.id for job in scene.store.groups.claim(order, arrived, lambda task: None).taken] == [one]
 
 

@@ -298,6 +298,24 @@ def test_no_more_than_there_are_free_slots(scene: Scene) -> None:
     assert ids_of(step(scene, worker).taken) == heads[2:]
 
 
+def test_short_heads_are_taken_ahead_of_free_slots(scene: Scene) -> None:
+    worker, jobs = scene.worker(), scene.store.schema.jobs
+    names = ("long", "short", "short", "once", "lost", "capped", "short", "short")
+    heads = [scene.one(group_name=f"g{n}", task=task, repeatable=task != "once") for n, task in enumerate(names)]
+    scene.store.run(lambda c: c.execute(jobs.update().where(jobs.c.task == "lost").values(losses=1)))
+    caps, order = {"capped": Cap(("capped",), 5)}, scene.order(worker, short=["short", "once", "lost", "capped"])
+    scene.store.limits.make(["task:capped"])
+
+    def taken(free: int, ahead: int) -> list[str]:
+        asked = order._replace(free=free, ahead=ahead)
+        return ids_of(scene.store.groups.claim(asked, scene.store.groups.arrivals(asked), caps.get).taken)
+
+    assert taken(1, 2) == heads[:3]
+    assert taken(0, 1) == heads[6:7]
+    assert lines(scene).claim(order._replace(free=0, ahead=9, short=["others"])) == Look([], moved=False, seen=True)
+    assert taken(9, 0) == [*heads[3:6], heads[7]]
+
+
 def test_a_head_of_another_queue_is_left_to_its_workers(scene: Scene) -> None:
     worker = scene.worker()
     first = scene.one(group_name="g", queue="mails")

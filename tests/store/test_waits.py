@@ -24,7 +24,9 @@ def waits(job: ClaimedJob, *others: str, milestone: str = "", **changes: Any) ->
 def held(scene: Scene, worker: str, **changes: Any) -> ClaimedJob:
     """A running job that holds its group."""
     job_id = scene.one(**changes)
-    step = scene.store.groups.claim(scene.order(worker), [Arrival(job_id, changes["group_name"])], lambda task: None)
+    step = scene.store.groups.claim(
+        scene.order(worker), [Arrival(job_id, changes["group_name"], "shop.price")], lambda task: None
+    )
     assert [job.id for job in step.taken] == [job_id]
     return step.taken[0]
 

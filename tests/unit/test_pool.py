@@ -19,7 +19,8 @@ class Bodies:
     """Bodies that wait until the test lets them end; it sees in which slot each one runs."""
 
     def __init__(self, size: int, *, away: bool = False) -> None:
-        self.pool = Pool(size, self._run, lambda: True, lambda: None)
+        self.pool = Pool(size, self._run, lambda: True, self._room)
+        self.rings = 0
         self.slots: dict[str, int] = {}
         self._away = away
         self._ends: dict[str, threading.Event] = {}
@@ -34,6 +35,9 @@ class Bodies:
 
     def end(self, number: int) -> None:
         self._ends[f"job {number}"].set()
+
+    def _room(self) -> None:
+        self.rings += 1
 
     def _run(self, job: ClaimedJob, slot: int) -> bool:
         self.slots[job.id] = slot
@@ -118,3 +122,16 @@ def test_the_place_of_a_job_that_has_ended_is_kept_until_its_end_is_written() ->
     assert bodies.pool.unreserve(["job 0", "job 1"])
     assert bodies.pool.free == 2
     assert not bodies.pool.unreserve(["job 0"])
+
+
+def test_a_place_that_is_kept_is_no_room_for_others() -> None:
+    bodies = Bodies(3)
+    bodies.add(0)
+    bodies.pool.reserve("job 0")
+    bodies.end(0)
+    wait_until(lambda: len(bodies.pool._idle) == 1, "the thread rests")
+    bodies.add(1)
+    bodies.end(1)
+    wait_until(lambda: bodies.rings, "the place of the second is free")
+    assert bodies.rings == 1
+    assert bodies.pool.unreserve(["job 0", "job 1"]) == 1

@@ -11,6 +11,7 @@ from backburner import Backburner
 from backburner.clock import boot_seconds
 from backburner.seams import SeamName, Seams
 from backburner.states import JobState
+from backburner.store.dialects.base import ClaimOrder
 from backburner.worker import Worker, WorkerOptions
 from backburner.worker.process import WorkerProcess
 from tests.waiting import wait_until
@@ -126,6 +127,33 @@ def test_the_place_of_a_group_is_not_given_away_before_its_next_one_is_known(job
         seams.go_on.set()
         wait_until(lambda: not jobs.find(done=False), "all jobs end")
     assert began == [1, 2, 3]
+
+
+def test_the_head_of_a_group_that_is_given_back_is_not_taken_with_its_end(jobs: Backburner) -> None:
+    done = threading.Event()
+
+    @jobs.task(name="busy")
+    def busy() -> None:
+        done.wait(30)
+
+    @jobs.task(name="note")
+    def note() -> None:
+        return None
+
+    busy.enqueue()
+    with Worker(jobs, WorkerOptions(concurrency=1, poll=0.05)) as worker:
+        process: Any = worker._process
+        wait_until(lambda: process.pool.running, "its only place is taken")
+        head, store = note.options(group="g").enqueue(), jobs.store
+        order = ClaimOrder(process.id, "default", 1, 0, (), store.clock.now())
+        (claimed,) = store.groups.claim(order, store.groups.arrivals(order), lambda task: None).taken
+        process._hold([claimed])
+        process._give_back([claimed])
+        wait_until(lambda: process.finisher.empty, "its end is written")
+        found = head.refresh()
+        assert (found.state, found.attempt) == (JobState.QUEUED, 1)
+        done.set()
+        wait_until(lambda: not jobs.find(done=False), "all jobs end")
 
 
 def test_nothing_begins_without_proof_of_lease(jobs: Backburner, monkeypatch: pytest.MonkeyPatch) -> None:

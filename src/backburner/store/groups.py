@@ -46,6 +46,7 @@ class Arrival(NamedTuple):
 
     id: str
     group: str
+    task: str
 
 
 class Step(NamedTuple):
@@ -77,21 +78,22 @@ class Groups:
         fitting = [queued_in_group(t), t.queue == order.queue, t.priority.between(*order.priorities)]
         if order.refused:
             fitting.append(t.task.not_in(order.refused))
-        query = select(t.id, t.group_name, t.priority, t.position).where(*fitting).order_by(t.priority, t.position)
+        query = select(t.id, t.group_name, t.task, t.priority, t.position).where(*fitting)
+        query = query.order_by(t.priority, t.position)
         if 0 < len(but) <= FEW:
             # Their lines may be long, and are just being parked by others.
             near = query.limit(GONE_PAST).subquery("near").c
-            query = select(near.id, near.group_name, near.priority, near.position)
+            query = select(near.id, near.group_name, near.task, near.priority, near.position)
             query = query.order_by(near.priority, near.position)
             query = query.where(near.group_name.not_in(sorted(but)))
         elif but:
             query = query.where(t.group_name.not_in(sorted(but)))
         query = query.limit(most)
-        return [Arrival(row.id, row.group_name) for row in self._store.read(lambda c: c.execute(query).all())]
+        return [Arrival(row.id, row.group_name, row.task) for row in self._store.read(lambda c: c.execute(query).all())]
 
     def claim(self, order: ClaimOrder, arrived: Sequence[Arrival], caps: Callable[[str], Cap | None]) -> Step:
-        """Take heads of the groups of these jobs, at most `order.free`, and park those of the jobs that are behind
-        them. What no look has found yet is left where it is: a line may be long, and is not walked along.
+        """Take heads of the groups of these jobs, as many as `order` has room for, and park those of the jobs that
+        are behind them. What no look has found yet is left where it is: a line may be long, and is not walked along.
 
         Empty for a worker that was marked dead, and for a paused queue. `caps(task)` is how many of a task may run.
         """
@@ -106,7 +108,7 @@ class Groups:
             if not alive(self._store, connection, order.worker):
                 return Step([], set(), 0)
             paused = paused_queues(self._store, connection)
-            room = Room(self._store, connection, order.free, caps, paused, order.lone)
+            room = Room(self._store, connection, order.free, caps, paused, order.lone, order.ahead, order.short)
             mine = self.rows.lock(connection, names, wait=False)
 
             def hides(head: Row[Any]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, Select, func, select
@@ -23,8 +23,8 @@ LOOKED_AT = 1000
 
 
 class Room:
-    """How many jobs may still be taken in one transaction: free slots, what the caps leave, and how many of those
-    that need a process of their own.
+    """How many jobs may still be taken in one transaction: free slots, short ones `ahead` of them, what the caps leave,
+    and how many of those that need a process of their own.
 
     The row of a capped thing is locked when it is first met; whoever cannot lock it leaves its jobs alone. `full`
     has the names of tasks that were turned away: their jobs are not to keep out what comes behind them; `lonely` the
@@ -33,10 +33,10 @@ class Room:
 
     def __init__(
         self, store: Store, connection: Connection, free: int, caps: Callable[[str], Cap | None], paused: set[str],
-        lone: int = 2**15 - 1,
+        lone: int = 2**15 - 1, ahead: int = 0, short: Collection[str] = (),
     ) -> None:  # fmt: skip
         self._store, self._connection, self._free, self._caps = store, connection, free, caps
-        self._paused, self._lone = paused, lone
+        self._paused, self._lone, self._ahead, self._short = paused, lone, ahead, short
         self.lonely: set[str] = set()
         self._left: dict[str, int] = {}
         self.full: set[str] = set()
@@ -46,9 +46,11 @@ class Room:
 
     def admits(self, row: Row[Any]) -> bool:
         """Whether this job may be taken; if so its place is used up."""
-        if self._free <= 0 or ALL_QUEUES in self._paused or row.queue in self._paused:
+        if ALL_QUEUES in self._paused or row.queue in self._paused:
             return False
         lone = row.crashes > 0 or row.losses > 0
+        if self._free <= 0 and (self._ahead <= 0 or lone or not row.repeatable or row.task not in self._short):
+            return False
         if lone and self._lone <= 0:
             self.lonely.update({row.group_name} - {None})
             return False
@@ -58,13 +60,18 @@ class Room:
             capped.append(("task", of_task))
         if of_queue is not None:
             capped.append(("queue", Cap((row.queue,), of_queue)))
+        if capped and self._free <= 0:
+            return False
         for kind, cap in capped:
             if self._room(kind, cap) <= 0:
                 self.full.update(cap.names if kind == "task" else ())
                 return False
         for kind, cap in capped:
             self._left[f"{kind}:{cap.names[0]}"] -= 1
-        self._free -= 1
+        if self._free > 0:
+            self._free -= 1
+        else:
+            self._ahead -= 1
         self._lone -= lone
         return True
 

@@ -163,15 +163,15 @@ class Claimer:
     def _claim(self, queue: str, free: int, ahead: int, short: list[str]) -> int:
         """Take plain jobs of one queue and heads of its lines; how many were taken or moved."""
         found = 0
-        if free and self._lines.come_first(queue):
-            found += len(self._lined(queue, free, first=True).taken)
+        if self._lines.come_first(queue):
+            found += len(self._lined(queue, free, ahead, short, first=True).taken)
             free, ahead = self._room()
         plain = [] if self._lines.capped(queue) else self._plain(queue, free, ahead, short, yielding=True)
         ran_out = len(plain) < free + ahead
         self._lines.plain_ended(queue, ran_out)
-        left = free - len(plain)
-        if ran_out and left > 0:
-            look = self._lined(queue, left, first=False)
+        if ran_out:
+            over = max(0, len(plain) - free)
+            look = self._lined(queue, max(0, free - len(plain)), ahead - over, short, first=False)
             found += len(look.taken) or int(look.moved)
             if look.seen and not self._lines.capped(queue):
                 # What could not be taken must not keep out what comes behind it.
@@ -195,9 +195,9 @@ class Claimer:
             self._bounds[queue] = (jobs[-1].priority, jobs[-1].position)
         return jobs
 
-    def _lined(self, queue: str, free: int, *, first: bool) -> Look:
+    def _lined(self, queue: str, free: int, ahead: int, short: list[str], *, first: bool) -> Look:
         """Take heads of lines, with `first` only what is no worse than the first plain job."""
-        order = self._order(queue, free, 0, ())
+        order = self._order(queue, free, ahead, short)
         if first:
             order = order._replace(priorities=(order.priorities[0], self._lines.best_plain(order)))
         look = self._lines.claim(order._replace(refused=self._strangers.refused(queue)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from backburner.clock import boot_seconds
@@ -15,7 +15,7 @@ from backburner.registry import Registry
 from backburner.seams import Seams
 from backburner.states import JobState
 from backburner.store.dialects.base import ALL_PRIORITIES, ClaimOrder, HandOver
-from backburner.store.groups import ARRIVALS, MANY_ARRIVALS
+from backburner.store.groups import ARRIVALS, MANY_ARRIVALS, Arrival
 from backburner.store.store import Store
 from backburner.worker.options import WorkerOptions
 
@@ -96,7 +96,7 @@ class Lines:
         return order.priorities[1] if found is None else min(found, order.priorities[1])
 
     def claim(self, order: ClaimOrder) -> Look:
-        """Take up to `order.free` jobs from the lines of a queue."""
+        """Take jobs from the lines of a queue, as many as `order` has room for."""
         self._make_limits()
         began = self._looked[order.queue] = boot_seconds()
         taken, moved, seen = self._heads(order)
@@ -118,7 +118,7 @@ class Lines:
         most = MANY_ARRIVALS if order.queue in self._parking else ARRIVALS
         arrived, moved = groups.arrivals(order, most=most), False
         seen = bool(arrived)
-        while arrived and order.free > len(taken):
+        while _worth_a_step(order.left(taken), arrived):
             self._seams.reach("before park")
             step = groups.claim(order.left(taken), arrived, self._registry.cap_of)
             self._seams.reach("after park")
@@ -150,11 +150,13 @@ class Lines:
         if queues:
             self._bell.ring(queues)
 
-    def hand_over(self, worker: str, groups: Iterable[str]) -> HandOver:
-        """Which next jobs of these groups this worker takes at once: not more than so many in a row."""
+    def hand_over(self, worker: str, groups: Iterable[str], *, full: bool) -> HandOver:
+        """Which next jobs of these groups this worker takes at once: not more than so many in a row, while it is
+        `full`. Where it has room for others, nobody waits for the place.
+        """
         options, free = self._options, [task for task in self._registry if task.defaults.max_running is None]
         names = [name for task in free for name in (task.name, *task.aliases)]
-        allowed = [name for name in groups if self._may_go_on(name)]
+        allowed = [name for name in groups if not full or self._may_go_on(name)]
         priorities, now = options.priorities or ALL_PRIORITIES, self._store.clock.now()
         return HandOver(worker, allowed, options.queues or None, priorities, names, now)
 
@@ -187,6 +189,11 @@ class Lines:
         if not self._made:
             self._store.limits.make([f"task:{name}" for name in self.capped_tasks])
             self._made = True
+
+
+def _worth_a_step(order: ClaimOrder, arrived: Sequence[Arrival]) -> bool:
+    """Whether it may take heads of these: where no place is free, of short tasks alone."""
+    return bool(arrived) and (order.free > 0 or (order.ahead > 0 and any(job.task in order.short for job in arrived)))
 
 
 class GroupKeeper:

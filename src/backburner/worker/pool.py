@@ -70,11 +70,11 @@ class Pool:
         """Keep the place of a job that has ended: who writes its end may bring the next one for it."""
         self._reserved.add(job_id)
 
-    def unreserve(self, ids: Iterable[str]) -> bool:
-        """The next ones have been added, if there are any; True when a place was kept for one of these."""
+    def unreserve(self, ids: Iterable[str]) -> int:
+        """The next ones have been added, if there are any; for how many of these a place was kept."""
         kept = self._reserved.intersection(ids)
         self._reserved.difference_update(kept)
-        return bool(kept)
+        return len(kept)
 
     def nudge(self) -> None:
         """Wake one more thread: what waits does not move."""
@@ -135,7 +135,8 @@ class Pool:
 
     def _work(self, slot: int) -> None:
         signal = threading.Semaphore(0)
-        while (job := self._next(slot, signal)) is not None:
+        job: ClaimedJob | None = None
+        while (job := self._next(slot, signal, job)) is not None:
             self.taken += 1
             went_on = self._run(job, slot)
             if slot in self._lost:
@@ -147,8 +148,8 @@ class Pool:
             if went_on:
                 self._hand_over(slot, signal)
 
-    def _next(self, slot: int, signal: threading.Semaphore) -> ClaimedJob | None:
-        """The next job, after a rest if need be; None when the pool is closed."""
+    def _next(self, slot: int, signal: threading.Semaphore, last: ClaimedJob | None) -> ClaimedJob | None:
+        """The next job after the `last` one, after a rest if need be; None when the pool is closed."""
         while True:
             try:
                 if not self._closed and self._may_start():
@@ -162,7 +163,8 @@ class Pool:
                 if self._closed:
                     return None
                 self._idle.append((slot, signal))
-            self._room()
+            if last is None or last.id not in self._reserved:
+                self._room()
             signal.acquire()
 
     def _hand_over(self, slot: int, signal: threading.Semaphore) -> None:

@@ -275,11 +275,12 @@ class WorkerProcess:
             self.finisher.add(settlement)
 
     def _grouped(self, batch: Sequence[Settlement]) -> tuple[dict[str, str], HandOver] | None:
-        held = [(end.id, self._held.get(end.id)) for end in batch]
+        # What is given back is for others to take.
+        held = [(end.id, self._held.get(end.id)) for end in batch if end.state is not JobState.QUEUED]
         groups = {job_id: job.group_name for job_id, job in held if job is not None and job.group_name is not None}
         if not groups or not self._may_claim():
             return None
-        return groups, self._lines.hand_over(self.id, set(groups.values()))
+        return groups, self._lines.hand_over(self.id, set(groups.values()), full=self.pool.free == 0)
 
     def _settled(self, batch: Sequence[Settlement], accepted: set[str], taken: list[ClaimedJob]) -> None:
         ready = dropped = False
@@ -300,9 +301,9 @@ class WorkerProcess:
     def _go_on(self, batch: Sequence[Settlement], accepted: set[str], taken: list[ClaimedJob]) -> None:
         """Let the groups of what ended go on. What fails here is made good by the keeper of groups."""
         if taken:
-            self.pool.add(taken, len(taken))
+            self.pool.add(taken, self._to_wake(taken))
             self._lines.took(taken)
-        if self.pool.unreserve(end.id for end in batch):
+        if self.pool.unreserve(end.id for end in batch) > len(taken):
             self._ear.ring()
         going = {None, *(job.group_name for job in taken)}
         held = [(self._held.get(end.id), end) for end in batch if end.id in accepted]
@@ -321,7 +322,7 @@ class WorkerProcess:
 
     def _look_again(self) -> None:
         self._ended_at = boot_seconds()
-        if self.options.burst:
+        if self.options.burst and self.pool.idle:
             self._ear.ring()
 
     def _let_go(self, job_id: str, attempt: int) -> None:

@@ -35,12 +35,20 @@ def made() -> Lines:
 def test_it_goes_on_so_often_or_so_long_and_then_stands_in_line(clock: Clock) -> None:
     row = made()
     for _ in range(ROW_MOST):
-        assert row.hand_over("worker", ["often"]).groups == ["often"]
+        assert row.hand_over("worker", ["often"], full=True).groups == ["often"]
         row.took(next_of("often"))
     row.took(next_of("long"))
-    assert row.hand_over("worker", ["often", "long"]).groups == ["long"]
+    assert row.hand_over("worker", ["often", "long"], full=True).groups == ["long"]
     clock.seconds += ROW_SECONDS * 1.01
-    assert row.hand_over("worker", ["often", "long"]).groups == ["often"]
+    assert row.hand_over("worker", ["often", "long"], full=True).groups == ["often"]
+
+
+def test_where_there_is_room_for_others_nobody_waits_for_its_place(clock: Clock) -> None:
+    row = made()
+    for _ in range(3 * ROW_MOST):
+        assert row.hand_over("worker", ["often"], full=False).groups == ["often"]
+        row.took(next_of("often"))
+    assert row.hand_over("worker", ["often"], full=True).groups == []
 
 
 def test_groups_that_never_come_back_take_no_memory(clock: Clock) -> None:
@@ -57,4 +65,4 @@ def test_what_is_forgotten_takes_no_row_with_it_that_goes_on(clock: Clock) -> No
         row.took(next_of(f"invoice {number}"))
     for _ in range(ROW_MOST):
         row.took(next_of("invoice 7"))
-    assert row.hand_over("worker", ["invoice 7"]).groups == []
+    assert row.hand_over("worker", ["invoice 7"], full=True).groups == []

@@ -68,10 +68,10 @@ class ClaimOrder(NamedTuple):
 
     def left(self, taken: Iterable[ClaimedJob]) -> ClaimOrder:
         """The same for what may still be taken beside these."""
-        free, lone = self.free, self.lone
-        for job in taken:
-            free, lone = free - 1, lone - (job.crashes > 0 or job.losses > 0)
-        return self._replace(free=max(0, free), lone=max(0, lone))
+        jobs = list(taken)
+        lone = self.lone - sum(job.crashes > 0 or job.losses > 0 for job in jobs)
+        free, over = max(0, self.free - len(jobs)), max(0, len(jobs) - self.free)
+        return self._replace(free=free, ahead=max(0, self.ahead - over), lone=max(0, lone))
 
 
 class HandOver(NamedTuple):
