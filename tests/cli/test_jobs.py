@@ -1,5 +1,6 @@
 """`backburner jobs`: lists, one job, and actions."""
 
+import gc
 import json
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ from backburner import Backburner, PermanentError, current_job, track
 from backburner.worker import Worker, WorkerOptions
 from tests.api.test_control import Hand
 from tests.cli.conftest import Run
+from tests.cli.programs import Shop
 
 
 def work(jobs: Backburner) -> None:
@@ -210,3 +212,34 @@ def test_actions_on_nothing_or_on_both_are_refused(jobs: Backburner, run: Run) -
         refused = run("jobs", "delete", *arguments, "--yes")
         assert refused.exit_code == 2
         assert "Say which jobs to delete" in refused.stderr
+
+
+def test_what_an_app_leaves_open_is_finalized(shop: Shop) -> None:
+    """It holds itself, as what has a bound method of its own does: the collector alone finds it."""
+    with (shop.folder / "shop.py").open("a") as app:
+        app.write(
+            """
+class Sink:
+    def __init__(self, path):
+        self.file = open(path, "w")
+        self.write = self.put
+
+    def put(self, text):
+        self.file.write(text)
+
+
+sink = Sink("sunk")
+sink.write("hello")
+"""
+        )
+    assert shop.run_afresh("jobs", "list").returncode == 0
+    assert (shop.folder / "sunk").read_text() == "hello"
+
+
+def test_a_program_that_collects_no_garbage_goes_on_so(run: Run) -> None:
+    gc.disable()
+    try:
+        assert run("doctor", "--help").exit_code == 0
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

@@ -29,6 +29,8 @@ class LazyGroup(click.Group):
     def __init__(self, *args: Any, commands_by_name: Mapping[str, Entry], **options: Any) -> None:
         super().__init__(*args, **options)
         self.entries = commands_by_name
+        self.collector_rests = False
+        """Whether the garbage collector was turned off until a command has been loaded."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.entries)
@@ -43,8 +45,9 @@ class LazyGroup(click.Group):
             if entry.extra is None or (error.name or "").startswith("backburner"):
                 raise
             raise failure_of(MissingExtra(error.name or "?", entry.extra, f"backburner {cmd_name}")) from error
-        if not gc.isenabled():
-            # As `program` has left it: what is here by now stays, and need not be looked through again.
+        if self.collector_rests:
+            # What is here by now stays, and need not be looked through again.
+            self.collector_rests = False
             gc.freeze()
             gc.enable()
         return found

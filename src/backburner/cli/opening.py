@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import json
 import os
 import select
@@ -32,6 +34,8 @@ def open_app(call: Call) -> Backburner:
     if spec is None and any(name == "url" for name, _, _ in settings.found()):
         return Backburner()
     spec = call.needed_spec()
+    # An app may rely on it that what it leaves behind is finalized.
+    atexit.unregister(gc.freeze)
     try:
         return load_app(spec)
     except KeyboardInterrupt:
