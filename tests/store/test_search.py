@@ -220,6 +220,34 @@ def test_a_job_that_ends_meanwhile_is_found(
 
 
 @LOOKS
+@pytest.mark.parametrize("text", ["task:shop.price queue:default", "queue:default owner:ada", "queue:default"])
+def test_a_job_that_is_retried_meanwhile_is_found(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, look: int, text: str
+) -> None:
+    for _ in range(6):
+        scene.ended(queue="other", owner="ada")
+    job = scene.ended(JobState.FAILED, owner="ada")
+    happens(scene, monkeypatch, look, lambda: scene.store.jobs.retry(job))
+    assert all_pages(scene, text, among=4) == [job]
+
+
+@LOOKS
+@pytest.mark.parametrize("text", ["state:queued queue:rare", "state:failed queue:rare"])
+def test_jobs_that_come_meanwhile_push_none_out_of_a_state(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, look: int, text: str
+) -> None:
+    def made(queue: str) -> str:
+        priority = 50 if queue == "rare" else 1
+        if "queued" in text:
+            return scene.one(queue=queue, priority=priority)
+        return scene.ended(JobState.FAILED, queue=queue)
+
+    rare = [made(queue) for queue in ("rare", "other", "other", "other")][0]
+    happens(scene, monkeypatch, look, lambda: [made("other") for _ in range(4)])
+    assert all_pages(scene, text, among=4) == [rare]
+
+
+@LOOKS
 def test_a_job_that_ends_meanwhile_is_counted(scene: Scene, monkeypatch: pytest.MonkeyPatch, look: int) -> None:
     for _ in range(6):
         scene.ended(queue="other")

@@ -92,7 +92,8 @@ class Choice:
         if self.number(parts, most + 1) > most:
             return None
         columns = [t[name] for name in COLUMNS]
-        limited = [select(*columns).where(part).limit(most).subquery() for part in parts]
+        # With room for what comes before they are read.
+        limited = [select(*columns).where(part).limit(2 * most).subquery() for part in parts]
         return union_all(*(select(*one.c) for one in limited)).subquery()
 
     def few_ended(self, states: frozenset[JobState], most: int) -> Subquery | None:
@@ -100,8 +101,8 @@ class Choice:
         t, names = self._t.c, sorted(states)
         if self.number([ended(t, state) for state in names], most + 1) > most:
             return None
-        # With a limit the rows are fetched apart, by this index and no other.
-        return select(*(t[name] for name in COLUMNS)).where(ended(t, *names)).limit(most).subquery()
+        # With a limit the rows are fetched apart, by this index and no other; there is room for what ends meanwhile.
+        return select(*(t[name] for name in COLUMNS)).where(ended(t, *names)).limit(2 * most).subquery()
 
     def _parts(self, states: frozenset[JobState]) -> list[ColumnElement[bool]]:
         """Conditions of one index each, which together say: in one of these unfinished states."""

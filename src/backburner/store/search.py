@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, Subquery, func, select, true
+from sqlalchemy import ColumnElement, CompoundSelect, Connection, Select, Subquery, func, literal, select, true, union_all
 
 from backburner.condition import Condition, Exact, Field, Order
 from backburner.job import JobFilter
@@ -109,17 +109,21 @@ class Search:
         return self._store.read(partial(_scalars, query))
 
     def _page(self, which: JobFilter, limit: int, among: int, most_live: int | None = None) -> Found:
-        found: set[str] = set()
+        parts = self._candidates(which, among, most_live)
+        looks = []
+        for place, rows in enumerate(parts):
+            t = rows.rows.c
+            look = select(t.id, literal(place).label("part")).where(*self._asked(t, rows.which))
+            looks.append(look.order_by(t.id.desc()).limit(limit + 1).subquery())
+        # By one statement: it sees each job in one state, so a job that goes from part to part is in one of them.
+        query = union_all(*(select(*look.c) for look in looks)) if looks else None
+        found = [] if query is None else self._store.read(partial(_all, query))
         # Down to this id all that match are known: the highest of the ends of what was looked at.
         known: str | None = None
-        for rows in self._candidates(which, among, most_live):
-            t = rows.rows.c
-            query = select(t.id).where(*self._asked(t, rows.which)).order_by(t.id.desc()).limit(limit + 1)
-            ids = self._store.read(partial(_scalars, query))
-            found.update(ids)
-            if rows.end is not None and len(ids) <= limit:
+        for place, rows in enumerate(parts):
+            if rows.end is not None and sum(row.part == place for row in found) <= limit:
                 known = max(known or "", rows.end)
-        ids = sorted((one for one in found if known is None or one >= known), reverse=True)
+        ids = sorted({row.id for row in found if known is None or row.id >= known}, reverse=True)
         if len(ids) > limit:
             return Found(tuple(ids[:limit]), ids[limit - 1], complete=True)
         return Found(tuple(ids), known, complete=known is None)
@@ -186,7 +190,6 @@ class Search:
         few = self._choice.few(live, among if most_live is None else most_live) if live else None
         if live and few is None:
             return [self._rows(everything, among)]
-        # Unfinished ones first: what ends between the two looks is found twice, not never.
         found = [] if few is None else [Rows(few, replace(which, states=None))]
         if done:
             ends = replace(which, states=done)
@@ -250,7 +253,7 @@ def _all_exact(condition: Condition) -> bool:
     return all(isinstance(value, Exact) for value in condition.values)
 
 
-def _all(query: Select[Any], connection: Connection) -> Sequence[Any]:
+def _all(query: Select[Any] | CompoundSelect[Any], connection: Connection) -> Sequence[Any]:
     return connection.execute(query).all()
 
 
