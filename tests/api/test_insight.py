@@ -4,13 +4,16 @@ import csv
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
 
 import pytest
 
-from backburner import Backburner, Job, PermanentError
+from backburner import Backburner, Job, PermanentError, Retry
 from backburner.errors import FilterError, InvalidOption, SettingsError, WrongState
 from backburner.insight.operator import Operator
 from backburner.states import JobState
+from backburner.steering import BATCH, Acted
 from backburner.where import Where
 from backburner.worker import Worker, WorkerOptions
 from backburner.worker.pruner import Pruner
@@ -122,9 +125,9 @@ def test_interrupted_jobs_are_left_out_until_asked_for(jobs: Backburner, lena: O
     done = {"state": "interrupted", "finished_at": datetime.now(UTC)}
     jobs.store.run(lambda c: c.execute(t.update().where(t.c.id == job.id).values(**done)))
     where = Where.of("task:pay")
-    count = jobs.insight.operations.count
-    assert count("retry", where.filter(jobs.control.now())) == (0, True)
-    assert count("retry", where.filter(jobs.control.now()), interrupted=True) == (1, True)
+    counted = jobs.insight.operations.count
+    assert counted("retry", where.filter(jobs.control.now())) == (0, True)
+    assert counted("retry", where.filter(jobs.control.now()), interrupted=True) == (1, True)
     first = lena.operate("retry", where)
     work(jobs)
     assert (jobs.get(first.id).result()["done"], jobs.get(job.id).state) == (0, JobState.INTERRUPTED)
@@ -147,6 +150,29 @@ def test_an_operation_on_everything_spares_itself(jobs: Backburner, lena: Operat
     assert jobs.get(removal.id).result()["done"] == 3
     with pytest.raises(InvalidOption, match="retry, cancel, delete"):
         lena.operate("drop", Where.of(""))
+
+
+def test_an_operation_that_goes_on_counts_itself_no_more_than_before(
+    jobs: Backburner, lena: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @jobs.task
+    def later() -> None: ...
+
+    jobs.enqueue_many(later.options(delay=3600), [()] * (BATCH + 1))
+    act, calls = jobs.control.steering.act, count(1)
+
+    def act_once(*given: Any) -> Acted:
+        if next(calls) == 2:
+            raise Retry("its process is killed", after=0)
+        return act(*given)
+
+    monkeypatch.setattr(jobs.control.steering, "act", act_once)
+    operation = lena.operate("cancel", Where.of(""))
+    work(jobs)
+    ended = jobs.get(operation.id)
+    assert (ended.attempt, ended.result()["done"]) == (2, BATCH + 1)
+    assert ended.progress is not None
+    assert (ended.progress.done, ended.progress.total) == (BATCH + 1, BATCH + 1)
 
 
 def test_an_export_as_json_makes_no_formulas_of_csv(jobs: Backburner, lena: Operator) -> None:

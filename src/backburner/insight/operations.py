@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from backburner.condition import Condition, Exact, Field
 from backburner.context import current_job
 from backburner.control import COUNT_LIMIT, Control
 from backburner.errors import InvalidOption
@@ -85,8 +86,10 @@ class Operations:
     def _operate(self, verb: Verb, which: JobFilter, *, interrupted: bool) -> dict[str, int]:
         job, steering = current_job(), self._control.steering
         assert job is not None
+        assert job.id is not None
         states = steering.states(verb, which, interrupted=interrupted)
         expected, exact = self.count(verb, which, interrupted=interrupted)
+        expected -= self._matches(job.id, replace(which, states=states))
         done = Acted()
         saved: Mapping[str, Any] | None = job.last_checkpoint
         if saved is not None:
@@ -98,14 +101,16 @@ class Operations:
         for ids, following in steering.pages(replace(which, states=states, before=before)):
             # Not itself: it matches many a filter.
             others = [one for one in ids if one != job.id]
-            if total is not None and len(others) < len(ids):
-                total -= 1
-                job.expect(total)
             acted = steering.act(verb, others)
             done = done.plus(acted)
             job.advance(len(others))
             job.checkpoint({"before": following, "done": list(done)})
         return done._asdict()
+
+    def _matches(self, job_id: str, which: JobFilter) -> bool:
+        itself = Condition(Field.ID, (Exact(job_id),))
+        found = self._control.tally(replace(which, conditions=(*which.conditions, itself)))
+        return sum(found.states.values()) > 0
 
     def _export(self, which: JobFilter, form: Format, columns: list[str]) -> int:
         job = current_job()

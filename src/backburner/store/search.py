@@ -12,7 +12,18 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import ColumnElement, CompoundSelect, Connection, Select, Subquery, func, literal, select, true, union_all
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    Select,
+    Subquery,
+    func,
+    literal,
+    select,
+    true,
+    union_all,
+)
 
 from backburner.condition import Condition, Exact, Field, Order
 from backburner.job import JobFilter

@@ -190,12 +190,12 @@ def asked_for(boss: Caller, verb: str, query: str) -> httpx.Response:
 
 
 def test_many_interrupted_ones_alone_need_the_number_as_well(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backburner.web.dashboard.many.TYPED_FROM", 3)
+    monkeypatch.setattr("backburner.web.dashboard.question.TYPED_FROM", 3)
     jobs, boss, query = failed(shop, 5, INTERRUPTED), as_user(shop, "boss"), "state:interrupted"
     asked = words_of(asked_for(boss, "retry", query))
     assert "Retry 5 interrupted jobs?" in asked
     assert "Type 5 to go on" in asked
-    fields = {"verb": "retry", "all": "1", "q": query, "interrupted": "1"}
+    fields = {"verb": "retry", "all": "1", "q": query, "interrupted": "1", "risky": "5"}
     assert boss.post("/dashboard/jobs/many", **form(**fields)).status_code == 422
     assert {state_of(job) for job in jobs} == {"interrupted"}
     assert operation(shop, boss.post("/dashboard/jobs/many", **form(**fields, typed="5")))["done"] == 5
@@ -207,6 +207,41 @@ def test_a_few_interrupted_ones_alone_are_named_and_ticked(shop: Shop) -> None:
     assert "Retry 2 interrupted jobs." in words_of(asked)
     assert re.search(r'name="interrupted" value="1" required', asked.text)
     assert 'name="typed"' not in asked.text
+
+
+def test_interrupted_ones_are_part_of_the_number(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backburner.web.dashboard.question.TYPED_FROM", 3)
+    failed(shop, 1)
+    failed(shop, 5, INTERRUPTED)
+    boss, fields = as_user(shop, "boss"), {"verb": "retry", "all": "1", "q": "", "interrupted": "1", "risky": "5"}
+    asked = asked_for(boss, "retry", "")
+    assert "Retry 1 job?" in words_of(asked)
+    assert "Type 6 to go on, with the interrupted ones" in words_of(asked)
+    assert 'name="risky" value="5"' in asked.text
+    wrong = boss.post("/dashboard/jobs/many", **form(**fields, typed="1"))
+    assert "Type 6, the number of jobs. Nothing was changed." in words_of(wrong)
+    assert re.search(r'name="interrupted" value="1" checked', wrong.text)
+    assert operation(shop, boss.post("/dashboard/jobs/many", **form(**fields, typed="6")))["done"] == 6
+
+
+@pytest.mark.parametrize("ticked_for", ["1", "", "some", "9" * 5_000])
+def test_many_more_interrupted_ones_than_were_ticked_are_asked_for_anew(shop: Shop, ticked_for: str) -> None:
+    failed(shop, 12, INTERRUPTED)
+    fields = {"verb": "retry", "all": "1", "q": "", "interrupted": "1", "risky": ticked_for}
+    wrong = as_user(shop, "boss").post("/dashboard/jobs/many", **form(**fields))
+    assert wrong.status_code == 422
+    assert "By now it is about 12 interrupted jobs. Nothing was changed." in words_of(wrong)
+    assert re.search(r'required aria-invalid="true" aria-describedby="wrong">', wrong.text)
+
+
+@pytest.mark.parametrize("chosen", ["one by one", "all"])
+def test_interrupted_ones_alone_are_not_retried_without_the_tick(shop: Shop, chosen: str) -> None:
+    [risky] = failed(shop, 1, INTERRUPTED)
+    which = {"id": [risky.id]} if chosen == "one by one" else {"all": "1", "q": ""}
+    wrong = as_user(shop, "boss").post("/dashboard/jobs/many", **form(verb="retry", **which))
+    assert wrong.status_code == 422
+    assert "Tick that they may run twice, or keep them." in words_of(wrong)
+    assert state_of(risky) == "interrupted"
 
 
 def test_a_few_that_come_while_one_types_change_nothing(shop: Shop) -> None:
@@ -222,7 +257,7 @@ def test_many_that_come_while_one_types_are_asked_for_anew(shop: Shop) -> None:
     failed(shop, 4)
     boss = as_user(shop, "boss")
     failed(shop, 11)
-    for asked in ("4", "", "four", "-1", "9" * 3 + "x"):
+    for asked in ("4", "", "four", "-1", "9" * 3 + "x", "9" * 5_000):
         wrong = boss.post("/dashboard/jobs/many", **form(verb="delete", all="1", q="", asked=asked, typed="4"))
         assert wrong.status_code == 422
         assert "Type 15, the number of jobs. Nothing was changed." in words_of(wrong)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -21,13 +20,12 @@ from backburner.web.dashboard.frame import Frame, Said, origin_of
 from backburner.web.dashboard.jobs import fitting
 from backburner.web.dashboard.listing import Listing
 from backburner.web.dashboard.narrowing import seen_by
+from backburner.web.dashboard.question import Question, Wrong, objection_to
 from backburner.web.problems import forbidden, invalid
 from backburner.web.query import MOST
 from backburner.web.rights import Permission
 from backburner.web.site import Site
 
-TYPED_FROM = 1_000
-"""For more jobs than this, the number has to be typed."""
 _PERMISSIONS = {
     "retry": Permission.JOBS_RETRY,
     "cancel": Permission.JOBS_CANCEL,
@@ -35,118 +33,7 @@ _PERMISSIONS = {
 }
 _DONE = {"retry": "in line again", "cancel": "cancelled, or asked to stop", "delete": "deleted"}
 _ING = {"retry": "The retry of", "cancel": "The cancelling of", "delete": "The deletion of"}
-_WARNINGS = {
-    "retry": "",
-    "cancel": "Those that run stop at their next step. What they have done so far stays.",
-    "delete": "The jobs, their output and their files are removed for good. Running ones stay.",
-}
-_ALL = "all"
-_FEW_MORE = 10
-_DIGITS = re.compile(r"[0-9][0-9, .]*\+?")
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked before it is done. `filter` is None for jobs that were selected one by one."""
-
-    verb: str
-    ids: tuple[str, ...]
-    filter: str | None
-    count: int
-    interrupted: int = 0
-    unfit: int = 0
-    risky: tuple[str, ...] = ()
-    more: bool = False
-    """Whether there may be more than were counted."""
-
-    @property
-    def risks(self) -> bool:
-        """Whether it is about interrupted jobs and no others, as far as is known."""
-        return self.interrupted > 0 and not self.count and not self.more
-
-    @property
-    def number(self) -> str:
-        """How many, as people write it."""
-        count = self.interrupted if self.risks else self.count
-        return f"{words.number(min(count, COUNT_LIMIT))}+" if self.more else words.number(count)
-
-    @property
-    def title(self) -> str:
-        """The question."""
-        return f"{self.button}?"
-
-    @property
-    def button(self) -> str:
-        """What is done, and to how many."""
-        return f"{self.verb.capitalize()} {self.jobs}"
-
-    @property
-    def jobs(self) -> str:
-        """To how many; nothing is said of a number where none of those counted fit and there may be more."""
-        if self.more and not self.count:
-            return "all that match"
-        if self.risks:
-            return self.interrupted_text
-        return "1 job" if self.number == "1" else f"{self.number} jobs"
-
-    @property
-    def interrupted_text(self) -> str:
-        """The interrupted ones, which are counted apart."""
-        if self.more:
-            return f"{words.Amount(self.interrupted, more=True)} interrupted jobs"
-        return "1 interrupted job" if self.interrupted == 1 else f"{words.number(self.interrupted)} interrupted jobs"
-
-    @property
-    def warning(self) -> str:
-        """What cannot be undone."""
-        return _WARNINGS[self.verb]
-
-    @property
-    def left_out(self) -> str:
-        """How many of the selected ones it cannot be done to."""
-        if not self.unfit:
-            return ""
-        return f"{words.number(self.unfit)} of those selected cannot be {_past(self.verb)} in their state."
-
-    @property
-    def typed(self) -> bool:
-        """Whether `answer` has to be typed."""
-        if self.more:
-            return True
-        return (self.verb == "delete" and self.count > 0) or self.count + self.interrupted > TYPED_FROM
-
-    @property
-    def answer(self) -> str:
-        """What has to be typed: how many they are, or that it is all of them where that is all that is known."""
-        return _ALL if self.more and not self.count else self.number
-
-    @property
-    def any(self) -> bool:
-        """Whether there is anything that it can be done to."""
-        return bool(self.count or self.interrupted or self.more)
-
-    @property
-    def pattern(self) -> str:
-        """What the field for the answer takes."""
-        if self.answer == _ALL:
-            return "[Aa][Ll][Ll]"
-        return re.escape(self.number).replace(",", ",?").replace(r"\+", r"\+?")
-
-    def agrees(self, typed: str, asked: str = "") -> bool:
-        """Whether that is the answer: to this question, or as it was `asked` when that meant about as many."""
-        answer = asked if self._is_about(asked) else self.answer
-        if answer == _ALL:
-            return typed.strip().lower() == _ALL
-        return _DIGITS.fullmatch(typed.strip()) is not None and _plain(typed) == _plain(answer)
-
-    def _is_about(self, asked: str) -> bool:
-        """Jobs come and end while a person types: a few more than were asked for are no other question."""
-        if asked == _ALL:
-            return True
-        if _DIGITS.fullmatch(asked) is None or (self.more and not asked.endswith("+")):
-            return False
-        before, now = int(_plain(asked)), int(_plain(self.number))
-        return now <= before + max(_FEW_MORE, before // 10)
+_NOTHING: Mapping[str, str] = {}
 
 
 class ManyJobs:
@@ -176,10 +63,9 @@ class ManyJobs:
         visitor, verb = await self._permitted(request, given.get("verb", ""))
         chosen = _Chosen.of(given, given.getlist("id"))
         question = await run_in_threadpool(self._question, visitor, verb, chosen)
-        if question.typed and not question.agrees(given.get("typed", ""), given.get("asked", "")):
-            meant = "for it is not known how many they are" if question.answer == _ALL else "the number of jobs"
-            wrong = f"Type {question.answer}, {meant}. Nothing was changed."
-            return await run_in_threadpool(self._asked, request, visitor, question, wrong, given.get("typed", ""))
+        wrong = objection_to(question, given)
+        if wrong:
+            return await run_in_threadpool(self._asked, request, visitor, question, wrong, given)
         interrupted = given.get("interrupted") == "1"
         operator = self._site.operator(visitor)
         if chosen.listing is not None:
@@ -202,8 +88,9 @@ class ManyJobs:
         return await self._site.access.allowed(request, _PERMISSIONS[verb]), verb
 
     def _asked(
-        self, request: Request, visitor: Visitor, question: Question, wrong: str = "", typed: str = ""
-    ) -> Response:
+        self, request: Request, visitor: Visitor, question: Question, wrong: Wrong | None = None,
+        given: Mapping[str, str] = _NOTHING,
+    ) -> Response:  # fmt: skip
         status = 422 if wrong else 200
         return self._frame.page(
             request,
@@ -213,7 +100,8 @@ class ManyJobs:
             title=question.title,
             question=question,
             wrong=wrong,
-            typed=typed[:40],
+            typed=given.get("typed", "")[:40],
+            ticked=given.get("interrupted") == "1",
         )
 
     def _question(self, visitor: Visitor, verb: str, chosen: _Chosen) -> Question:
@@ -266,11 +154,3 @@ class _Chosen:
     @property
     def text(self) -> str:
         return "" if self.listing is None else self.listing.text
-
-
-def _past(verb: str) -> str:
-    return {"retry": "retried", "cancel": "cancelled", "delete": "deleted"}[verb]
-
-
-def _plain(number: str) -> str:
-    return re.sub(r"[^0-9]", "", number)
