@@ -242,7 +242,9 @@ def test_jobs_that_come_meanwhile_push_none_out_of_a_state(
             return scene.one(queue=queue, priority=priority)
         return scene.ended(JobState.FAILED, queue=queue)
 
-    rare = [made(queue) for queue in ("rare", "other", "other", "other")][0]
+    rare = made("rare")
+    for _ in range(3):
+        made("other")
     happens(scene, monkeypatch, look, lambda: [made("other") for _ in range(4)])
     assert all_pages(scene, text, among=4) == [rare]
 
