@@ -3,8 +3,10 @@
     python -m benchmarks.groups [--database sqlite|postgresql|mariadb] [--jobs N] [--waiting N] [--row N] [--rounds N]
 
 `none` drains plain jobs. `parked` drains the same beside a group whose line is `--waiting` jobs long and does not move;
-`arrived` beside as many that no worker has looked at yet. `tenth` has one job of ten in groups of ten. `row` drains one
-group of `--row` jobs, one after the other. Rounds alternate; ratios are to `none` of the same round.
+`arrived` beside as many that no worker has looked at yet. `tenth` has one job of ten in groups of ten, `many` has each
+in one of 10,000 groups. Their ratios are to `none` of the same round. `row` drains one group of `--row` jobs, one after
+the other, beside `raw row`: the bare driver ends a job and begins the next by their keys, one commit for both, as no
+body of a group may begin before the end of the one before it is stored. Rounds alternate.
 """
 
 from __future__ import annotations
@@ -14,19 +16,24 @@ import json
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import timedelta
-from typing import NamedTuple
+from functools import partial
+from itertools import pairwise
+from typing import Any, NamedTuple
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from backburner.ids import Ids
 from backburner.job import NewJob
+from backburner.store.lane import FINISH
 from backburner.store.store import Store
 from benchmarks.drain import new_url, rate
 
 _ROWS = 5000
+_GROUPS = 10_000
 
 
 class Amounts(NamedTuple):
@@ -44,10 +51,11 @@ def main() -> None:
     for database in options.database or ("postgresql", "mariadb", "sqlite"):
         with ExitStack() as stack:
             fresh = new_url(database, stack)
-            found: dict[str, list[float]] = {name: [] for name in CASES}
+            found: dict[str, list[float]] = {name: [] for name in (*CASES, "raw row")}
             for _ in range(options.rounds):
                 for name in CASES:
                     found[name].append(measured(fresh(), name, amounts))
+                found["raw row"].append(raw_row(fresh(), amounts))
         print(_report(database, found))
 
 
@@ -69,6 +77,43 @@ def measured(url: str, case: str, amounts: Amounts) -> float:
         return rate(store, expected)
     finally:
         store.close()
+
+
+def raw_row(url: str, amounts: Amounts) -> float:
+    """Jobs per second of a group by two statements and a commit each, that ask for nothing but the fence."""
+    with closing(Store(url, auto_migrate=True)) as store:
+        store.ready()
+        _row(store, amounts)
+        t, dialect = store.schema.jobs, store.dialect
+        store.run(lambda c: c.execute(update(t).values(state="blocked", blocked_on="group")))
+        line = store.read(lambda c: c.execute(select(t.c.id).order_by(t.c.position)).scalars().all())
+        ids = [dialect.stored_id(job_id) for job_id in line]
+        me, jobs = dialect.stored_id(Ids().new()), store.schema.qualified("jobs")
+        mark = "?" if dialect.single_writer else "%s"
+        end = (
+            f"UPDATE {jobs} SET state = 'succeeded', worker = NULL, slot = NULL, settled_attempt = attempt, "
+            f"settled_by = {mark}, finished_at = {mark}, result = 'null' "
+            f"WHERE id = {mark} AND attempt = 1 AND state = 'running'"
+        )
+        begin = (
+            f"UPDATE {jobs} SET state = 'running', attempt = attempt + 1, worker = {mark}, started_at = {mark}, "
+            f"blocked_on = NULL, slot = group_name WHERE id = {mark}"
+        )
+        look = f"SELECT attempt, task, args FROM {jobs} WHERE id = {mark}"
+
+        def step(connection: Any, ended: Any, begun: Any) -> None:
+            now = dialect.stored_time(store.clock.now())
+            with closing(connection.cursor()) as cursor:
+                cursor.execute(end, (me, now, ended))
+                cursor.execute(begin, (me, now, begun))
+                cursor.execute(look, (begun,))
+                cursor.fetchall()
+
+        lane = store.lane(FINISH)
+        began = time.perf_counter()
+        for ended, begun in pairwise(ids):
+            lane.run(partial(step, ended=ended, begun=begun))
+        return (len(ids) - 1) / (time.perf_counter() - began)
 
 
 def _none(store: Store, amounts: Amounts) -> int:
@@ -98,7 +143,12 @@ def _row(store: Store, amounts: Amounts) -> int:
     return amounts.row
 
 
-CASES = {"none": _none, "parked": _parked, "arrived": _arrived, "tenth": _tenth, "row": _row}
+def _many(store: Store, amounts: Amounts) -> int:
+    _insert(store, (f"g{n % _GROUPS}" for n in range(amounts.jobs)))
+    return amounts.jobs
+
+
+CASES = {"none": _none, "parked": _parked, "arrived": _arrived, "tenth": _tenth, "many": _many, "row": _row}
 
 
 def _hold(store: Store) -> None:
@@ -130,7 +180,8 @@ def _insert(store: Store, groups: Iterator[str | None], blocked_on: str | None =
 def _report(database: str, found: dict[str, list[float]]) -> str:
     result: dict[str, object] = {"database": database}
     for name, rates in found.items():
-        ratios = [rate / plain for rate, plain in zip(rates, found["none"], strict=True)]
+        beside = found["raw row" if name == "row" else "none"]
+        ratios = [rate / other for rate, other in zip(rates, beside, strict=True)]
         result[name] = {"per_second": round(statistics.median(rates)), "ratio": round(statistics.median(ratios), 2)}
     return json.dumps(result)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from counted import note, tick
 
@@ -22,6 +23,19 @@ def noop(number: int) -> None:
 def stamp(sent: float) -> None:
     """Note."""
     note(sent)
+
+
+@jobs.task(name="short")
+def short(sent: float) -> None:
+    """Note, and take 10 ms."""
+    note(sent)
+    time.sleep(0.01)
+
+
+@jobs.task(name="long")
+def long(seconds: float) -> None:
+    """Take as long as said."""
+    time.sleep(seconds)
 
 
 class Asking:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from typing import Any, NamedTuple
 
 from sqlalchemy import make_url
@@ -121,13 +121,27 @@ def finished(url: str, count: int, templates: Sequence[NewJob] = ()) -> None:
         jobs, each = store.schema.qualified("jobs"), count // max(1, len(templates))
         # In portions: drivers wait for a statement for a bounded time.
         portion = max(1, _PORTION // max(1, len(templates)))
-        for first in range(1, each + 1, portion):
-            steps = Steps(first, min(first + portion - 1, each), each)
-            store.run(lambda c, steps=steps: c.exec_driver_sql(fill(jobs, steps)))  # type: ignore[misc]
+        with _without_indexes(store):
+            for first in range(1, each + 1, portion):
+                steps = Steps(first, min(first + portion - 1, each), each)
+                store.run(lambda c, steps=steps: c.exec_driver_sql(fill(jobs, steps)))  # type: ignore[misc]
         store.run(lambda c: c.exec_driver_sql(f"DELETE FROM {jobs} WHERE state = 'queued'"))
         if make_url(url).get_backend_name() == "postgresql":
             with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 connection.exec_driver_sql(f"VACUUM ANALYZE {store.schema.qualified('jobs')}")
+
+
+@contextmanager
+def _without_indexes(store: Store) -> Iterator[None]:
+    """On PostgreSQL indexes but that of the key are made when the rows are there: a third of the time."""
+    if store.dialect.name != "postgresql":
+        yield
+        return
+    query = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'backburner_jobs' AND indexname NOT LIKE %s"
+    indexes = store.read(lambda c: c.exec_driver_sql(query, ("%_pkey",)).all())
+    store.run(lambda c: [c.exec_driver_sql(f"DROP INDEX {name}") for name, _ in indexes])
+    yield
+    store.run(lambda c: [c.exec_driver_sql(made) for _, made in indexes])
 
 
 _KEPT = "title, queue, priority, max_attempts, repeatable, task, args, codec, owner, visibility, options"

@@ -71,9 +71,9 @@ def enqueue_bulk(database: str, size: Size) -> Pair:
         )  # fmt: skip
 
 
-def flat(database: str, size: Size) -> Pair:
-    """P8: the drain on an empty table, and on one with finished jobs and cleaning on."""
-    kept = size.jobs(1_000_000)
+def flat(database: str, finished: int, size: Size) -> Pair:
+    """P8: the drain on an empty table, and on one with so many finished jobs and cleaning on."""
+    kept = size.jobs(finished)
     processes, count = 1 if database == "sqlite" else 2, size.jobs(100_000)
     with ExitStack() as stack:
         fresh = new_url(database, stack)
@@ -108,20 +108,21 @@ def fifth(store: Store, count: int, which: int) -> float:
 
 
 def with_groups(case: str, database: str, size: Size) -> Pair:
-    """P9: jobs without a group, and one of the cases of `benchmarks.groups`."""
+    """P9: jobs without a group, and one of the cases of `benchmarks.groups`; one group beside its raw loop."""
     found = _grouped(database, size)
-    return Pair(found["none"], found[case])
+    return Pair(found["raw row" if case == "row" else "none"], found[case])
 
 
 @cache
 def _grouped(database: str, size: Size) -> dict[str, list[float]]:
     amounts = groups.Amounts(size.jobs(50_000), size.jobs(100_000), size.jobs(10_000))
-    found: dict[str, list[float]] = {case: [] for case in groups.CASES}
+    found: dict[str, list[float]] = {case: [] for case in (*groups.CASES, "raw row")}
     with ExitStack() as stack:
         fresh = new_url(database, stack)
         for _ in range(size.rounds):
-            for case, rates in found.items():
-                rates.append(groups.measured(fresh(), case, amounts))
+            for case in groups.CASES:
+                found[case].append(groups.measured(fresh(), case, amounts))
+            found["raw row"].append(groups.raw_row(fresh(), amounts))
     return found
 
 
