@@ -169,9 +169,9 @@ class Claimer:
         plain = [] if self._lines.capped(queue) else self._plain(queue, free, ahead, short, yielding=True)
         ran_out = len(plain) < free + ahead
         self._lines.plain_ended(queue, ran_out)
-        if ran_out:
-            over = max(0, len(plain) - free)
-            look = self._lined(queue, max(0, free - len(plain)), ahead - over, short, first=False)
+        left = max(0, free - len(plain))
+        if ran_out and (left or self._lines.worth_a_look(queue)):
+            look = self._lined(queue, left, ahead - max(0, len(plain) - free), short, first=False)
             found += len(look.taken) or int(look.moved)
             if look.seen and not self._lines.capped(queue):
                 # What could not be taken must not keep out what comes behind it.

@@ -84,7 +84,13 @@ class Lines:
         """
         if queue in self._busy:
             return boot_seconds() >= self._plain_until.get(queue, 0.0)
-        return queue in self._deep and boot_seconds() - self._looked.get(queue, float("-inf")) >= LOOK_SECONDS
+        return queue in self._deep and self.worth_a_look(queue)
+
+    def worth_a_look(self, queue: str) -> bool:
+        """Whether lines are asked though nothing waits for what they bring: the last look brought something, or was a
+        while ago.
+        """
+        return queue in self._busy or boot_seconds() - self._looked.get(queue, float("-inf")) >= LOOK_SECONDS
 
     def plain_ended(self, queue: str, short: bool) -> None:
         """Take note whether plain jobs of a queue ran out."""
