@@ -104,7 +104,7 @@ def _beside(systems: Mapping[System, Figures]) -> str:
         ours, theirs = one.figure(found[one.ours]), one.figure(found[one.theirs])
         if ours is None or theirs is None:
             continue
-        verdict = "holds" if one.holds(ours, theirs) else "**does not hold**"
+        verdict = one.verdict(ours, theirs)
         digits = 2 if ours < 100 else 0
         lines.append(
             f"| {one.id} | {one.what} | {one.ours} | {ours:,.{digits}f} | {one.theirs} | {theirs:,.{digits}f} | "

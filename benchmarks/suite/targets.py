@@ -31,12 +31,12 @@ class Target:
     holds: Callable[[Pair], bool] | None
     long: bool = False
     digits: int = 0
+    why: str = ""
+    """The reason, where it is known not to hold."""
 
     def verdict(self, pair: Pair) -> str:
-        """`holds`, or that it does not; nothing where nothing was asked for."""
-        if self.holds is None:
-            return ""
-        return "holds" if self.holds(pair) else "**does not hold**"
+        """`holds`, or that it does not and why; nothing where nothing was asked for."""
+        return "" if self.holds is None else _verdict(self.why, holds=self.holds(pair))
 
 
 def _least(share: float) -> Callable[[Pair], bool]:
@@ -49,6 +49,10 @@ def _most(share: float) -> Callable[[Pair], bool]:
 
 def _below(figure: float) -> Callable[[Pair], bool]:
     return lambda pair: median(pair.ours) <= figure
+
+
+def _verdict(why: str, *, holds: bool) -> str:
+    return "holds" if holds else f"**does not hold**: {why}" if why else "**does not hold**"
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,11 @@ class Comparison:
     least: float | None = None
     most: float | None = None
     limit: float | None = None
+    why: str = ""
+
+    def verdict(self, ours: float, theirs: float) -> str:
+        """As that of a `Target`."""
+        return _verdict(self.why, holds=self.holds(ours, theirs))
 
     def holds(self, ours: float, theirs: float) -> bool:
         """Whether these figures reach the target."""
@@ -194,6 +203,8 @@ TARGETS = (
         Target(
             "P9", f"drain, {name}, one group of 10,000", "jobs/s", "raw, a commit each",
             partial(own.with_groups, "row", database), "at least 1,000/s", lambda pair: median(pair.ours) >= 1_000,
+            why="no job of a group begins before the end of the one before it is stored: the bare driver's figure is "
+            "the limit",
         )
         for database, name in _DATABASES
     ),

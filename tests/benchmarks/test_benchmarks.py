@@ -1,6 +1,7 @@
 """The benchmarks work: they run small, and say what they measured. How fast is not asserted."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -54,7 +55,7 @@ def test_the_cost_of_groups_is_measured(database: str) -> None:
 def test_the_suite_prints_a_target() -> None:
     text = run("benchmarks.suite", "--small", "P10")
     target = next(line for line in text.splitlines() if line.startswith("| P10 |"))
-    assert target.endswith(("| holds |", "| **does not hold** |"))
+    assert re.search(r"\| (holds|\*\*does not hold\*\*.*) \|$", target)
 
 
 @pytest.mark.long
