@@ -1,8 +1,10 @@
 """Who gets what: every route for everybody, and tokens."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
 from backburner import Backburner, Job
 from backburner.errors import InvalidOption, SettingsError
@@ -219,3 +221,14 @@ def test_tokens_of_a_former_secret_are_read_and_none_is_signed_with_it(shop: Sho
     assert after.read(before.make(grant)) == grant
     assert before.read(after.make(grant)) is None
     assert Tokens(new).read(after.make(grant)) == grant
+
+
+@pytest.mark.parametrize("found", ["lena", {"id": "lena"}], ids=["a name", "a row"])
+def test_a_user_of_another_kind_is_named_with_the_remedy(shop: Shop, found: object) -> None:
+    """To the log, by the server that runs the app: whoever asks learns nothing of it."""
+    resolve: Any = lambda request: found  # noqa: E731 (of a wrong type on purpose)
+    app = web_app(shop.jobs, resolve_user=resolve)
+    assert Caller(app).get("/jobs").status_code == 500
+    with pytest.raises(SettingsError, match=r"is no User. Have it return backburner.web.User\(id\), or None") as raised:
+        TestClient(app).get("/jobs")
+    assert "lena" not in str(raised.value)

@@ -6,13 +6,13 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from inspect import isawaitable, iscoroutinefunction
-from typing import cast
 from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection, Request
 
 from backburner.control import Control
+from backburner.errors import SettingsError
 from backburner.insight.operations import EXPORT, OPERATION
 from backburner.job import Job
 from backburner.states import JobState, allowed
@@ -200,9 +200,14 @@ class Access:
         if self._resolve is None:
             return None
         if iscoroutinefunction(self._resolve):
-            return cast("User | None", await self._resolve(request))
-        found = await run_in_threadpool(self._resolve, request)
-        return await found if isawaitable(found) else found
+            found = await self._resolve(request)
+        else:
+            found = await run_in_threadpool(self._resolve, request)
+            found = await found if isawaitable(found) else found
+        if found is not None and not isinstance(found, User):
+            kind = type(found).__name__
+            raise SettingsError("resolve_user", kind, "is no User", "Have it return backburner.web.User(id), or None")
+        return found
 
 
 def is_local(connection: HTTPConnection) -> bool:

@@ -216,7 +216,7 @@ def test_interrupted_ones_are_part_of_the_number(shop: Shop, monkeypatch: pytest
     boss, fields = as_user(shop, "boss"), {"verb": "retry", "all": "1", "q": "", "interrupted": "1", "risky": "5"}
     asked = asked_for(boss, "retry", "")
     assert "Retry 1 job?" in words_of(asked)
-    assert "Type 6 to go on, with the interrupted ones" in words_of(asked)
+    assert "Type 6, interrupted ones included, to go on" in words_of(asked)
     assert 'name="risky" value="5"' in asked.text
     wrong = boss.post("/dashboard/jobs/many", **form(**fields, typed="1"))
     assert "Type 6, the number of jobs. Nothing was changed." in words_of(wrong)
