@@ -9,6 +9,8 @@ from tests.chaos.conduct import conduct
 from tests.chaos.harms import HARMS
 from tests.chaos.table import table
 
+# One after the other: two runs side by side are more than two cores carry.
+pytestmark = pytest.mark.xdist_group("chaos")
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
 SHORT = ("child", "tree", "point", "busy", "restart", "cut", "statements")
 """Harms that are over at once: the others last for longer than a lease."""
