@@ -22,7 +22,7 @@ from backburner.store.dialects.base import ALL_PRIORITIES, HandOver
 from backburner.store.groups import ARRIVALS, MANY_ARRIVALS, Groups, Step
 from backburner.worker import WorkerOptions
 from backburner.worker import lines as lines_module
-from backburner.worker.lines import PLAIN_MOST, PLAIN_SHARE, Lines, Look
+from backburner.worker.lines import LOOK_SECONDS, PLAIN_MOST, PLAIN_SHARE, Lines, Look
 from tests.store.scene import Crew, Scene, end, ids_of
 
 S = JobState
@@ -620,17 +620,38 @@ def test_plain_jobs_have_time_behind_a_look_that_only_parked(
     scene.one(group_name="g")
     scene.one(group_name="g")
     first = waiting.claim(scene.order(worker, 1))
-    assert (len(first.taken), waiting.come_first("default")) == (1, True)
+    assert (len(first.taken), waiting.come_first("default", 1)) == (1, True)
     scene.one(group_name="g")
     second = waiting.claim(scene.order(worker, 1))
-    assert (second.taken, second.moved, waiting.come_first("default")) == ([], True, False)
+    assert (second.taken, second.moved, waiting.come_first("default", 1)) == ([], True, False)
     now[0] += pause - 0.01
-    assert not waiting.come_first("default")
+    assert not waiting.come_first("default", 1)
     now[0] += 0.02
-    assert waiting.come_first("default")
+    assert waiting.come_first("default", 1)
     now[0] -= 0.02
     waiting.look_anew()
-    assert waiting.come_first("default")
+    assert waiting.come_first("default", 1)
+
+
+def test_a_look_for_short_heads_alone_costs_the_others_none(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where plain jobs never end: what is not short is taken by looks that have a place for it."""
+    worker, now = scene.worker(), [1000.0]
+    monkeypatch.setattr(lines_module, "boot_seconds", lambda: now[0])
+    waiting, none_free = lines(scene), scene.order(worker, 0, ahead=5, short=["short"])
+    waiting.plain_ended("default", short=False)
+    heads = [scene.one(group_name=f"g{n}") for n in range(2)]
+    assert waiting.come_first("default", 1)
+    assert (waiting.come_first("default", 0), waiting.ahead_pays("default")) == (False, True)
+    assert waiting.claim(none_free).taken == []
+    assert (waiting.come_first("default", 1), waiting.ahead_pays("default")) == (True, False)
+    assert ids_of(waiting.claim(scene.order(worker, 1)).taken) == heads[:1]
+    assert waiting.claim(none_free).taken == []
+    assert (waiting.come_first("default", 0), waiting.come_first("default", 1)) == (False, True)
+    now[0] += LOOK_SECONDS
+    assert waiting.come_first("default", 0)
+    scene.one(group_name="g2", task="short")
+    assert len(waiting.claim(none_free).taken) == 1
+    assert (waiting.come_first("default", 0), waiting.ahead_pays("default")) == (True, True)
 
 
 def test_heads_that_somebody_has_in_hand_hide_no_other_groups(on_server: Scene) -> None:

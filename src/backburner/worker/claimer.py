@@ -163,14 +163,14 @@ class Claimer:
     def _claim(self, queue: str, free: int, ahead: int, short: list[str]) -> int:
         """Take plain jobs of one queue and heads of its lines; how many were taken or moved."""
         found = 0
-        if self._lines.come_first(queue):
+        if self._lines.come_first(queue, free):
             found += len(self._lined(queue, free, ahead, short, first=True).taken)
             free, ahead = self._room()
         plain = [] if self._lines.capped(queue) else self._plain(queue, free, ahead, short, yielding=True)
         ran_out = len(plain) < free + ahead
         self._lines.plain_ended(queue, ran_out)
         left = max(0, free - len(plain))
-        if ran_out and (left or self._lines.worth_a_look(queue)):
+        if ran_out and (left or self._lines.ahead_pays(queue)):
             look = self._lined(queue, left, ahead - max(0, len(plain) - free), short, first=False)
             found += len(look.taken) or int(look.moved)
             if look.seen and not self._lines.capped(queue):

@@ -49,6 +49,7 @@ class Lines:
         self._store, self._bell, self._registry, self._options = store, bell, registry, options
         self._seams = seams
         self._looked: dict[str, float] = {}
+        self._in_vain: dict[str, float] = {}
         self._busy: set[str] = set()
         self._plain_until: dict[str, float] = {}
         self._deep: set[str] = set()
@@ -75,22 +76,23 @@ class Lines:
         """Forget when what was last looked at."""
         self._asked_at = float("-inf")
         self._looked.clear()
+        self._in_vain.clear()
         self._plain_until.clear()
 
-    def come_first(self, queue: str) -> bool:
+    def come_first(self, queue: str, free: int) -> bool:
         """Whether lines are asked before plain jobs: while they bring something, and where plain jobs never end.
 
         A look that only parked jobs leaves time to plain ones after it: a line of 100,000 would keep them waiting.
         """
+        if not free and not self.ahead_pays(queue):
+            return False
         if queue in self._busy:
             return boot_seconds() >= self._plain_until.get(queue, 0.0)
-        return queue in self._deep and self.worth_a_look(queue)
+        return free > 0 and queue in self._deep and _past(self._looked, queue)
 
-    def worth_a_look(self, queue: str) -> bool:
-        """Whether lines are asked though nothing waits for what they bring: the last look brought something, or was a
-        while ago.
-        """
-        return queue in self._busy or boot_seconds() - self._looked.get(queue, float("-inf")) >= LOOK_SECONDS
+    def ahead_pays(self, queue: str) -> bool:
+        """Whether lines are asked though no place is free: the last such look brought something, or was a while ago."""
+        return _past(self._in_vain, queue)
 
     def plain_ended(self, queue: str, short: bool) -> None:
         """Take note whether plain jobs of a queue ran out."""
@@ -104,13 +106,22 @@ class Lines:
     def claim(self, order: ClaimOrder) -> Look:
         """Take jobs from the lines of a queue, as many as `order` has room for."""
         self._make_limits()
-        began = self._looked[order.queue] = boot_seconds()
+        began = boot_seconds()
+        if order.free:
+            self._looked[order.queue] = began
         taken, moved, seen = self._heads(order)
         if self._wants_capped(order.queue) and order.free > len(taken):
             capped = self._store.limits.claim(order.left(taken), self._only(order.queue), self._registry.cap_of)
             taken = taken + capped
-        (self._busy.add if taken or moved else self._busy.discard)(order.queue)
         ended = boot_seconds()
+        if taken or moved:
+            self._busy.add(order.queue)
+            self._in_vain.pop(order.queue, None)
+        elif order.free:
+            self._busy.discard(order.queue)
+        else:
+            # Of what is not short it tells nothing: that is taken when a place is free.
+            self._in_vain[order.queue] = ended
         self._plain_until[order.queue] = ended if taken else ended + min(PLAIN_MOST, PLAIN_SHARE * (ended - began))
         return Look(taken, moved, seen)
 
@@ -195,6 +206,10 @@ class Lines:
         if not self._made:
             self._store.limits.make([f"task:{name}" for name in self.capped_tasks])
             self._made = True
+
+
+def _past(times: dict[str, float], queue: str) -> bool:
+    return boot_seconds() - times.get(queue, float("-inf")) >= LOOK_SECONDS
 
 
 def _worth_a_step(order: ClaimOrder, arrived: Sequence[Arrival]) -> bool:
