@@ -24,6 +24,8 @@ from typing import NamedTuple
 
 from backburner.states import JobState
 from backburner.store.store import Store
+from backburner.worker.claimer import AHEAD_MOST, AHEAD_SECONDS
+from backburner.worker.finisher import BATCH, GATHER_SECONDS
 from benchmarks.drain import new_url
 from benchmarks.suite.results import percentile
 from tests.store.scene import HandClock, Scene, end
@@ -45,8 +47,8 @@ COSTS = Costs(empty=195e-6, claim=240e-6, claimed=10e-6, finish=202e-6, finished
 PYTHON = 30e-6
 """Seconds of a worker process per job beside its body: `python -m benchmarks.life`, PostgreSQL, of the same day."""
 SLOTS = 10
-POLL, RING_PAUSE, RING_TAKES, GATHER, AHEAD_SECONDS, AHEAD_MOST, BATCH = 1.0, 0.005, 0.0003, 0.005, 0.05, 500, 500
-"""As in `backburner.worker` and `backburner.notify`."""
+POLL, RING_PAUSE, RING_TAKES = 1.0, 0.005, 0.0003
+"""As in `backburner.notify`, and by its options a worker."""
 
 
 class World:
@@ -157,8 +159,8 @@ class Process:
         self._start()
         if not self._finishing:
             self._finishing = True
-            busy = SLOTS - self._free > 0 and self._body < 2 * GATHER
-            self._world.at(self._world.now + (GATHER if busy else 0.0), lambda: self._world.ask(self._finish))
+            busy = SLOTS - self._free > 0 and self._body < 2 * GATHER_SECONDS
+            self._world.at(self._world.now + (GATHER_SECONDS if busy else 0.0), lambda: self._world.ask(self._finish))
         # With room before, a ring or the poll would have brought what there is.
         if was_full or self._body < AHEAD_SECONDS:
             self.look()
