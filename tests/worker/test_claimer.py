@@ -147,7 +147,7 @@ def test_the_head_of_a_group_that_is_given_back_is_not_taken_with_its_end(jobs: 
         head, store = note.options(group="g").enqueue(), jobs.store
         order = ClaimOrder(process.id, "default", 1, 0, (), store.clock.now())
         (claimed,) = store.groups.claim(order, store.groups.arrivals(order), lambda task: None).taken
-        process._hold([claimed])
+        process._held.add([claimed])
         process._give_back([claimed])
         wait_until(lambda: process.finisher.empty, "its end is written")
         found = head.refresh()

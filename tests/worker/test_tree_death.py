@@ -8,7 +8,7 @@ import pytest
 
 from backburner import JobState
 from backburner.clock import boot_seconds
-from backburner.worker.process import LONE
+from backburner.worker.held import LONE
 from tests.waiting import wait_until
 from tests.worker.world import World
 

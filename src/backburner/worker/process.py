@@ -23,6 +23,7 @@ from backburner.worker.claimer import Claimer
 from backburner.worker.deaf import Deaf
 from backburner.worker.executor import Executor
 from backburner.worker.finisher import Finisher
+from backburner.worker.held import Held
 from backburner.worker.hooked import ProcessHooks
 from backburner.worker.isolation import Isolation
 from backburner.worker.joiner import Joiner
@@ -46,8 +47,6 @@ log = logging.getLogger(__name__)
 
 HUNG_SECONDS = 20.0
 """A database call that takes longer is cut off: the lease would be over before it came back."""
-LONE = 4
-"""Jobs that were lost or crashed before, and run at the same time in one worker process, whatever its slots."""
 STOP_GRACE = 10.0
 """How long a job that was told to stop may take to notice, before it is ended or written off."""
 
@@ -61,8 +60,6 @@ class WorkerProcess:
     ) -> None:  # fmt: skip
         self.id, self.page, self.options = worker_id, page, options
         self._jobs, self._store = jobs, jobs.store
-        self._held: dict[str, ClaimedJob] = {}
-        self._lone: set[str] = set()
         self._started = boot_seconds()
         self._quiet: str | None = None
         self.over = False
@@ -81,9 +78,10 @@ class WorkerProcess:
         self.bench.executor.shows = options.shows
         self._hooks = ProcessHooks.of(jobs, worker_id, self.bench.executor.loop, isolated=False)
         self._ear = jobs.bell.ear(options.queues, options.priorities)
+        self._held = Held(self._ear.ring)
         self.pool = pool(options.concurrency, self.bench.executor.run, self._may_claim, self._ear.ring)
         self.finisher = Finisher(
-            self._store, self._my_id, lambda: self.pool.waiting > 0, self._grouped, self._hold, self._settled,
+            self._store, self._my_id, lambda: self.pool.waiting > 0, self._grouped, self._held.add, self._settled,
             jobs.seams,
         )  # fmt: skip
         self._deaf = Deaf(self.bench, self.pool, self.finisher, may_exit=may_exit, become_quiet=self.become_quiet)
@@ -110,12 +108,12 @@ class WorkerProcess:
         if self.options.only is not None:
             return SingleClaimer(
                 self._store, self.options.only, self._my_id, self.pool, self._jobs.registry, self._may_claim,
-                self._hold, self._recover,
+                self._held.add, self._recover,
             )  # fmt: skip
         return Claimer(
             self._store, self.options, self._my_id, self.pool, self._ear, self.bench.executor.short_tasks,
-            self._to_wake, self._may_claim, self._hold, self._recover, self._give_back, self._lines,
-            self._strangers, self._bring_due, self._room_for_lone, self._jobs.seams,
+            self._to_wake, self._may_claim, self._held.add, self._recover, self._give_back, self._lines,
+            self._strangers, self._bring_due, self._held.room_for_lone, self._jobs.seams,
         )  # fmt: skip
 
     def prepare(self) -> None:
@@ -219,7 +217,6 @@ class WorkerProcess:
         """Others marked this worker dead: nothing it holds is its own any more; go on under a new id."""
         self.pool.take_back()
         self._held.clear()
-        self._lone.clear()
         self.id = new_id
 
     def _my_id(self) -> str:
@@ -247,16 +244,6 @@ class WorkerProcess:
         tiny = set(filter(self.bench.executor.is_tiny, {job.task for job in jobs}))
         return max(1, sum(job.task not in tiny for job in jobs))
 
-    def _hold(self, jobs: list[ClaimedJob]) -> None:
-        self._held.update((job.id, job) for job in jobs)
-        self._lone.update(job.id for job in jobs if job.losses or job.crashes)
-
-    def _room_for_lone(self) -> int:
-        """How many more jobs may be taken that were lost or crashed before. Each has a process of its own, which
-        loads the app anew: where a host has died with all that ran there, they come back a few at a time.
-        """
-        return max(0, LONE - len(self._lone))
-
     def _begin(self, job: ClaimedJob) -> bool:
         return self._store.claims.begin(job)
 
@@ -266,7 +253,7 @@ class WorkerProcess:
             # At once, not at the next look around: tiny jobs come by the hundred until then.
             self.become_quiet(f"{self._ended_jobs} jobs are done")
         if settlement is None:
-            self._let_go(job.id, job.attempt)
+            self._held.let_go(job.id, job.attempt)
             self._look_again()
         else:
             if job.group_name is not None:
@@ -288,7 +275,7 @@ class WorkerProcess:
         self._go_on(batch, accepted, taken)
         self._join(batch, accepted)
         for settlement in batch:
-            self._let_go(settlement.id, settlement.attempt)
+            self._held.let_go(settlement.id, settlement.attempt)
             ready = ready or settlement.state is JobState.QUEUED or settlement.notice is not None
             dropped = dropped or settlement.keep_until is not None
         self._look_again()
@@ -325,16 +312,6 @@ class WorkerProcess:
         if self.options.burst and self.pool.idle:
             self._ear.ring()
 
-    def _let_go(self, job_id: str, attempt: int) -> None:
-        # A job that was given back may have been claimed again already: then it is held as a later attempt.
-        held = self._held.get(job_id)
-        if held is not None and held.attempt == attempt:
-            del self._held[job_id]
-            if job_id in self._lone:
-                self._lone.discard(job_id)
-                # The next one of them may come.
-                self._ear.ring()
-
     def _give_back(self, jobs: list[ClaimedJob]) -> None:
         for job in jobs:
             self.finisher.add(verdict.released(job))
@@ -342,7 +319,7 @@ class WorkerProcess:
     def _recover(self) -> None:
         """After a claim whose answer was lost: what we own and do not hold goes back."""
         with self.finisher.taking:
-            held = set(self._held)
+            held = self._held.ids()
             for job_id, position, attempt in self._store.claims.owned(self.id):
                 if job_id not in held and job_id not in self._held:
                     self.finisher.add(Settlement(job_id, position, attempt, JobState.QUEUED))
