@@ -11,7 +11,7 @@ LONE = 4
 
 
 class Held:
-    """Any thread may add and let go. `room()` is called when one more of those may come that need a process of their own."""
+    """Any thread may add and let go. `room()` is called when one has ended that needed a process of its own."""
 
     def __init__(self, room: Callable[[], None]) -> None:
         self._jobs: dict[str, ClaimedJob] = {}
