@@ -49,7 +49,7 @@ class Room:
         if ALL_QUEUES in self._paused or row.queue in self._paused:
             return False
         lone = row.crashes > 0 or row.losses > 0
-        if self._free <= 0 and (self._ahead <= 0 or lone or not row.repeatable or row.task not in self._short):
+        if self._free <= 0 and (self._ahead <= 0 or lone or not self._fits_ahead(row)):
             return False
         if lone and self._lone <= 0:
             self.lonely.update({row.group_name} - {None})
@@ -74,6 +74,10 @@ class Room:
             self._ahead -= 1
         self._lone -= lone
         return True
+
+    def _fits_ahead(self, row: Row[Any]) -> bool:
+        # One that keeps its group between its tries would lose it when it is given back.
+        return row.repeatable and row.slot is None and row.task in self._short
 
     def _room(self, kind: str, cap: Cap) -> int:
         name = f"{kind}:{cap.names[0]}"

@@ -163,8 +163,9 @@ class Claimer:
     def _claim(self, queue: str, free: int, ahead: int, short: list[str]) -> int:
         """Take plain jobs of one queue and heads of its lines; how many were taken or moved."""
         found = 0
-        if self._lines.come_first(queue, free):
-            found += len(self._lined(queue, free, ahead, short, first=True).taken)
+        if free and self._lines.come_first(queue, free):
+            # For free places alone: ahead of them plain jobs come first, or heads without end would keep them out.
+            found += len(self._lined(queue, free, 0, (), first=True).taken)
             free, ahead = self._room()
         plain = [] if self._lines.capped(queue) else self._plain(queue, free, ahead, short, yielding=True)
         ran_out = len(plain) < free + ahead
@@ -173,7 +174,7 @@ class Claimer:
         if ran_out and (left or self._lines.ahead_pays(queue)):
             look = self._lined(queue, left, ahead - max(0, len(plain) - free), short, first=False)
             found += len(look.taken) or int(look.moved)
-            if look.seen and not self._lines.capped(queue):
+            if look.seen and left and not self._lines.capped(queue):
                 # What could not be taken must not keep out what comes behind it.
                 free, ahead = self._room()
                 found += len(self._plain(queue, free, ahead, short, yielding=False))
@@ -195,7 +196,7 @@ class Claimer:
             self._bounds[queue] = (jobs[-1].priority, jobs[-1].position)
         return jobs
 
-    def _lined(self, queue: str, free: int, ahead: int, short: list[str], *, first: bool) -> Look:
+    def _lined(self, queue: str, free: int, ahead: int, short: Sequence[str], *, first: bool) -> Look:
         """Take heads of lines, with `first` only what is no worse than the first plain job."""
         order = self._order(queue, free, ahead, short)
         if first:

@@ -288,7 +288,8 @@ class WorkerProcess:
     def _go_on(self, batch: Sequence[Settlement], accepted: set[str], taken: list[ClaimedJob]) -> None:
         """Let the groups of what ended go on. What fails here is made good by the keeper of groups."""
         if taken:
-            self.pool.add(taken, self._to_wake(taken))
+            # A thread each: a slow one among tiny ones must not have the next of other groups wait beside free places.
+            self.pool.add(taken, len(taken))
             self._lines.took(taken)
         if self.pool.unreserve(end.id for end in batch) > len(taken):
             self._ear.ring()
