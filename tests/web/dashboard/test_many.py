@@ -281,6 +281,10 @@ def test_a_filter_of_many_ids_is_one_that_runs(shop: Shop) -> None:
     jobs, boss = failed(shop, 25), as_user(shop, "boss")
     query = f"id:{','.join(job.id for job in jobs)}"
     assert "Delete 25 jobs?" in words_of(asked_for(boss, "delete", query))
+    for typed in ("2 5", "2,5", "25,", "0,025,"):
+        assert (
+            boss.post("/dashboard/jobs/many", **form(verb="delete", all="1", q=query, typed=typed)).status_code == 422
+        )
     begun = boss.post("/dashboard/jobs/many", **form(verb="delete", all="1", q=query, typed="25"))
     assert operation(shop, begun)["done"] == 25
 

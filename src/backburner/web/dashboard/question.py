@@ -19,7 +19,7 @@ _WARNINGS = {
 }
 _ALL = "all"
 _FEW_MORE = 10
-_DIGITS = re.compile(r"[0-9][0-9, .]{0,20}\+?")
+_DIGITS = re.compile(r"(?:[0-9]{1,20}|[0-9]{1,3}(?:[, .][0-9]{3}){1,6})\+?")
 
 
 @dataclass(frozen=True, slots=True)
