@@ -183,7 +183,8 @@ class Search:
     def _candidates(self, which: JobFilter, among: int, most_live: int | None = None) -> list[Rows]:
         """Rows to look at, in up to two parts: of all states, or unfinished and finished ones apart.
 
-        Unfinished ones are looked at apart while they are no more than `most_live`, which is `among` unless said.
+        Unfinished ones come first: who looks at the parts one after the other sees a job that ends meanwhile twice
+        rather than never. They are looked at apart while they are no more than `most_live`, `among` unless said.
         """
         failures = any(condition.field is Field.FINGERPRINT and not condition.negated for condition in which.conditions)
         wanted = frozenset(JobState) if which.states is None else which.states
@@ -191,7 +192,7 @@ class Search:
             # Apart, as the index has them: together it would give no order.
             others = replace(which, states=wanted - {JobState.FAILED})
             of_failed = replace(which, states=frozenset({JobState.FAILED}))
-            return [*self._candidates(of_failed, among), *self._candidates(others, among)]
+            return [*self._candidates(others, among), *self._candidates(of_failed, among)]
         lead = self._lead(which)
         if lead is not None:
             return [self._rows(lead, among)]
