@@ -316,6 +316,19 @@ def test_short_heads_are_taken_ahead_of_free_slots(scene: Scene) -> None:
     assert taken(9, 0) == [*heads[3:6], heads[7]]
 
 
+@pytest.mark.parametrize("policy", ["block", "stop"])
+def test_what_keeps_its_group_between_its_tries_is_not_taken_ahead(scene: Scene, policy: str) -> None:
+    """Given back, it would have lost the group to the next one."""
+    worker = scene.worker()
+    first, _ = scene.insert(2, group_name="g", group_policy=policy, task="short")
+    [running] = step(scene, worker).taken
+    scene.settle(worker, end(running, S.RETRYING, run_at=scene.clock.now()))
+    scene.store.upkeep.promote()
+    order = scene.order(worker, free=0, ahead=5, short=["short"])
+    assert lines(scene).claim(order).taken == []
+    assert ids_of(lines(scene).claim(order._replace(free=1)).taken) == [first]
+
+
 def test_a_head_of_another_queue_is_left_to_its_workers(scene: Scene) -> None:
     worker = scene.worker()
     first = scene.one(group_name="g", queue="mails")

@@ -1,7 +1,8 @@
 """What a worker takes next, and when it knows that nothing is left."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 
 from backburner import Backburner
 from backburner.clock import boot_seconds
+from backburner.notify.base import LocalEar
+from backburner.notify.polling import PollingBell
 from backburner.seams import SeamName, Seams
 from backburner.states import JobState
 from backburner.store.dialects.base import ClaimOrder
@@ -154,6 +157,177 @@ def test_the_head_of_a_group_that_is_given_back_is_not_taken_with_its_end(jobs: 
         assert (found.state, found.attempt) == (JobState.QUEUED, 1)
         done.set()
         wait_until(lambda: not jobs.find(done=False), "all jobs end")
+
+
+@pytest.mark.parametrize("first", ["plain", "heads"])
+def test_plain_jobs_and_heads_of_groups_take_turns(jobs: Backburner, first: str) -> None:
+    """Hundreds of short heads used to run before the first plain job of the same priority, taken ahead of it."""
+    began = list[str]()
+
+    @jobs.task(name="note")
+    def note(kind: str) -> None:
+        began.append(kind)
+        done.wait(0.005)
+
+    done, groups = threading.Event(), [note.options(group=f"g{number}") for number in range(300)]
+    with Worker(jobs, WorkerOptions(concurrency=4, poll=0.05)):
+        jobs.enqueue_many(note, [("before",)] * 30)
+        wait_until(lambda: not jobs.find(done=False), "it is known to be short")
+        jobs.queues.pause("default")
+        if first == "plain":
+            jobs.enqueue_many(note, [("plain",)] * 600)
+        for task in groups:
+            task.enqueue("heads")
+        if first == "heads":
+            jobs.enqueue_many(note, [("plain",)] * 600)
+        jobs.queues.resume("default")
+        wait_until(lambda: began.count("plain") == 600 or began.count("heads") == 300, "all of one kind have begun")
+        plain, heads = began.count("plain"), began.count("heads")
+        done.set()
+        wait_until(lambda: not jobs.find(done=False, limit=1), "all jobs end")
+    assert plain >= 60
+    assert heads >= 30
+
+
+class TellingBell(PollingBell):
+    """What rests for a whole minute, unless it is rung in this process, says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rests = threading.Event()
+
+    def ear(self, queues: Sequence[str] = (), priorities: tuple[int, int] | None = None) -> LocalEar:
+        ear, wait = super().ear(queues, priorities), LocalEar.wait
+
+        def told(seconds: float) -> bool:
+            self.rests.set()
+            return wait(ear, seconds)
+
+        ear.wait = told  # type: ignore[method-assign]
+        return ear
+
+
+class EndsTogether(Seams):
+    """Holds ends before they are written, while told to."""
+
+    def __init__(self) -> None:
+        self.hold, self.holds, self.go_on = threading.Event(), threading.Event(), threading.Event()
+
+    def reach(self, name: SeamName) -> None:
+        if name == "before finish" and self.hold.is_set():
+            self.holds.set()
+            self.go_on.wait(30)
+
+
+RARELY = WorkerOptions(concurrency=4, poll=60.0)
+
+
+@pytest.fixture
+def rarely(jobs: Backburner, monkeypatch: pytest.MonkeyPatch) -> TellingBell:
+    """Nothing but a ring in this process wakes the workers of `jobs`."""
+    bell = TellingBell()
+    monkeypatch.setattr(jobs._database, "adapt_bell", lambda made: made.close() or bell)
+    return bell
+
+
+def test_the_next_of_a_group_does_not_wait_behind_a_slow_one_of_another(jobs: Backburner, rarely: TellingBell) -> None:
+    """One thread took all that came with the ends of three tiny jobs: two waited, for a poll, beside free places."""
+    jobs.seams = seams = EndsTogether()
+    others, go_on, ends = threading.Semaphore(0), threading.Event(), list[bool]()
+
+    @jobs.task(name="first")
+    def first() -> None:
+        go_on.wait(30)
+
+    @jobs.task(name="tiny")
+    def tiny(part: str) -> None:
+        if part == "slow":
+            ends.append(all(others.acquire(timeout=10) for _ in range(2)))
+        if part == "other":
+            others.release()
+
+    with Worker(jobs, RARELY) as worker:
+        process: Any = worker._process
+        jobs.enqueue_many(tiny, [("",)] * 300)
+        wait_until(lambda: not jobs.find(done=False, limit=1), "it is known to be tiny")
+        firsts = [first.options(group=group).enqueue() for group in "abc"]
+        for group, part in (("a", "slow"), ("b", "other"), ("c", "other")):
+            tiny.options(group=group).enqueue(part)
+        wait_until(lambda: process.pool.running == len(firsts), "the first of each runs")
+        seams.hold.set()
+        tiny.enqueue("")
+        assert seams.holds.wait(30)
+        go_on.set()
+        wait_until(lambda: len(process.finisher._pending) == len(firsts), "they end together")
+        seams.hold.clear()
+        seams.go_on.set()
+        wait_until(lambda: ends, "the slow one ends")
+    assert ends == [True]
+
+
+@pytest.mark.parametrize("task", ["short", "not known to be short"])
+def test_the_next_of_a_group_is_not_kept_where_no_place_is_free(
+    jobs: Backburner, rarely: TellingBell, task: str
+) -> None:
+    """What was claimed ahead began in the place that was kept for it. It goes back, or is not even taken."""
+    jobs.seams = seams = EndsTogether()
+    words = {word: threading.Event() for word in ("first", "blocks")}
+
+    @jobs.task(name="short")
+    def short(word: str = "") -> None:
+        if word:
+            words[word].wait(30)
+
+    jobs.task(name="not known to be short")(lambda: None)
+    following = jobs.registry.get(task)
+    assert following is not None
+    with Worker(jobs, replace(RARELY, concurrency=1)) as worker:
+        process: Any = worker._process
+        jobs.enqueue_many(short, [()] * 30)
+        wait_until(lambda: not jobs.find(done=False, limit=1), "it is known to be short")
+        short.options(group="g").enqueue("first")
+        wait_until(lambda: process.pool.running, "the first of the group runs")
+        after = following.options(group="g").enqueue()
+        short.options(priority=1).enqueue("blocks")
+        wait_until(lambda: process.pool.waiting, "the other one is taken ahead")
+        seams.hold.set()
+        rarely.rests.clear()
+        words["first"].set()
+        assert seams.holds.wait(30)
+        assert rarely.rests.wait(30)
+        seams.hold.clear()
+        seams.go_on.set()
+        wait_until(lambda: process.finisher.empty, "the end of the first is written")
+        wait_until(lambda: after.refresh().state is JobState.QUEUED, "any worker may take the next one")
+        assert after.refresh().attempt == (1 if task == "short" else 0)
+        words["blocks"].set()
+        wait_until(lambda: not jobs.find(done=False, limit=1), "all jobs end")
+
+
+def test_a_look_for_short_jobs_alone_does_not_say_that_nothing_is_left(jobs: Backburner) -> None:
+    jobs.seams = seams = Held()
+    done = threading.Event()
+
+    @jobs.task(name="short")
+    def short() -> None:
+        return None
+
+    @jobs.task(name="holds")
+    def holds() -> None:
+        done.wait(30)
+
+    with Worker(jobs, WorkerOptions(concurrency=1, poll=0.02)) as worker:
+        process: Any = worker._process
+        jobs.enqueue_many(short, [()] * 30)
+        wait_until(lambda: not jobs.find(done=False, limit=1), "it is known to be short")
+        holds.enqueue()
+        wait_until(lambda: process.pool.running, "its only place is taken")
+        holds.enqueue()
+        looks = seams.looks
+        wait_until(lambda: seams.looks >= looks + 2, "it looks for short ones")
+        assert process._claimer.nothing_at == float("-inf")
+        done.set()
+        wait_until(lambda: not jobs.find(done=False, limit=1), "all jobs end")
 
 
 def test_nothing_begins_without_proof_of_lease(jobs: Backburner, monkeypatch: pytest.MonkeyPatch) -> None:

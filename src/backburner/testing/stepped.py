@@ -48,8 +48,8 @@ class WaitingPool(Pool):
         super().__init__(*args)
         self.came_back = threading.Event()
 
-    def add(self, jobs: Iterable[ClaimedJob], wake: int) -> None:
-        super().add(jobs, 0)
+    def add(self, jobs: Iterable[ClaimedJob], wake: int) -> int:
+        return super().add(jobs, 0)
 
     def goes_on(self) -> None:
         # The one who steps waits for it: nothing else runs meanwhile.

@@ -67,6 +67,7 @@ class Claimer:
         self._lane = store.lane(CLAIM)
         self._turns = Turns(options, lambda: store.claims.ready_queues(self._lane))
         self._bounds: dict[str, tuple[int, int]] = {}
+        self._lines_led: set[str] = set()
         self._head_at = 0.0
         self._looked_at = 0.0
         self._moved_at = self._taken_at = boot_seconds()
@@ -134,7 +135,9 @@ class Claimer:
             return False
         self._ear.begin()
         self._strangers.introduce()
-        began, self.nothing_at = boot_seconds(), float("-inf")
+        # A look for short jobs alone tells nothing of the others.
+        began = boot_seconds() if self._pool.free else float("-inf")
+        self.nothing_at = float("-inf")
         found = self._sweep(self._turns.order())
         if found:
             self._turns.served(found)
@@ -163,10 +166,13 @@ class Claimer:
     def _claim(self, queue: str, free: int, ahead: int, short: list[str]) -> int:
         """Take plain jobs of one queue and heads of its lines; how many were taken or moved."""
         found = 0
-        if free and self._lines.come_first(queue, free):
-            # For free places alone: ahead of them plain jobs come first, or heads without end would keep them out.
-            found += len(self._lined(queue, free, 0, (), first=True).taken)
-            free, ahead = self._room()
+        if queue not in self._lines_led and self._lines.come_first(queue, free):
+            # Not twice in a row, and half of what is held besides: heads without end would keep plain jobs out.
+            self._lines_led.add(queue)
+            found = len(self._lined(queue, free, ahead // 2, short, first=True).taken)
+            free, ahead = max(0, free - found), ahead - max(0, found - free)
+        else:
+            self._lines_led.discard(queue)
         plain = [] if self._lines.capped(queue) else self._plain(queue, free, ahead, short, yielding=True)
         ran_out = len(plain) < free + ahead
         self._lines.plain_ended(queue, ran_out)

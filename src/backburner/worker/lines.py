@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from backburner.clock import boot_seconds
@@ -167,11 +167,14 @@ class Lines:
         if queues:
             self._bell.ring(queues)
 
-    def hand_over(self, worker: str, groups: Iterable[str], *, full: bool) -> HandOver:
-        """Which next jobs of these groups this worker takes at once: not more than so many in a row, while it is
-        `full`. Where it has room for others, nobody waits for the place.
+    def hand_over(
+        self, worker: str, groups: Iterable[str], only: Collection[str] | None = None, *, full: bool
+    ) -> HandOver:
+        """Which next jobs of these groups this worker takes at once, of these tasks `only` if said: not more than so
+        many in a row, while it is `full`. Where it has room for others, nobody waits for the place.
         """
         options, free = self._options, [task for task in self._registry if task.defaults.max_running is None]
+        free = free if only is None else [task for task in free if task.name in only]
         names = [name for task in free for name in (task.name, *task.aliases)]
         allowed = [name for name in groups if not full or self._may_go_on(name)]
         priorities, now = options.priorities or ALL_PRIORITIES, self._store.clock.now()

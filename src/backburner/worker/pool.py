@@ -42,8 +42,12 @@ class Pool:
     @property
     def free(self) -> int:
         """How many more jobs could start at once, and are expected from nowhere else."""
-        taken = self._active + self._away + len(self._lost) + len(self._ready) + len(self._reserved)
-        return max(0, self.size - taken)
+        return max(0, self.unused - len(self._reserved))
+
+    @property
+    def unused(self) -> int:
+        """How many places nothing runs in, nor waits for: free ones, and those that are kept."""
+        return max(0, self.size - self._active - self._away - len(self._lost) - len(self._ready))
 
     @property
     def waiting(self) -> int:
@@ -60,11 +64,11 @@ class Pool:
         """True when nothing waits and nothing runs."""
         return not self._ready and self._active == 0 and self._away == 0
 
-    def add(self, jobs: Iterable[ClaimedJob], wake: int) -> None:
-        """Take jobs over and wake up to `wake` threads for them."""
+    def add(self, jobs: Iterable[ClaimedJob], wake: int) -> int:
+        """Take jobs over and wake up to `wake` threads for them; how many were woken."""
         with self._lock:
             self._ready.extend(jobs)
-            self._wake(wake)
+            return self._wake(wake)
 
     def reserve(self, job_id: str) -> None:
         """Keep the place of a job that has ended: who writes its end may bring the next one for it."""
@@ -123,15 +127,17 @@ class Pool:
                 signal.release()
             self._idle.clear()
 
-    def _wake(self, count: int) -> None:
+    def _wake(self, count: int) -> int:
         room = self.size - self._active - self._away - len(self._lost)
-        for _ in range(min(count, room, len(self._ready))):
+        count = max(0, min(count, room, len(self._ready)))
+        for _ in range(count):
             self._active += 1
             if self._idle:
                 self._idle.pop()[1].release()
             else:
                 slot = self._slots.pop()
                 threading.Thread(target=self._work, args=(slot,), name=f"backburner-job-{slot}", daemon=True).start()
+        return count
 
     def _work(self, slot: int) -> None:
         signal = threading.Semaphore(0)

@@ -267,7 +267,9 @@ class WorkerProcess:
         groups = {job_id: job.group_name for job_id, job in held if job is not None and job.group_name is not None}
         if not groups or not self._may_claim():
             return None
-        return groups, self._lines.hand_over(self.id, set(groups.values()), full=self.pool.free == 0)
+        # What was claimed ahead begins in a kept place, too: behind it only what is short may wait and hold its group.
+        only = self.bench.executor.short_tasks() if self.pool.unused < len(groups) else None
+        return groups, self._lines.hand_over(self.id, set(groups.values()), only, full=self.pool.free == 0)
 
     def _settled(self, batch: Sequence[Settlement], accepted: set[str], taken: list[ClaimedJob]) -> None:
         ready = dropped = False
@@ -287,11 +289,11 @@ class WorkerProcess:
 
     def _go_on(self, batch: Sequence[Settlement], accepted: set[str], taken: list[ClaimedJob]) -> None:
         """Let the groups of what ended go on. What fails here is made good by the keeper of groups."""
-        if taken:
-            # A thread each: a slow one among tiny ones must not have the next of other groups wait beside free places.
-            self.pool.add(taken, len(taken))
-            self._lines.took(taken)
-        if self.pool.unreserve(end.id for end in batch) > len(taken):
+        # A thread each: a slow one among tiny ones must not have the next of other groups wait beside free places.
+        woken = self.pool.add(taken, len(taken)) if taken else 0
+        self._lines.took(taken)
+        if self.pool.unreserve(end.id for end in batch) > len(taken) or woken < len(taken):
+            # Who rests sees neither the free place, nor that something waits for one.
             self._ear.ring()
         going = {None, *(job.group_name for job in taken)}
         held = [(self._held.get(end.id), end) for end in batch if end.id in accepted]
